@@ -1,0 +1,3 @@
+//! adapters.
+
+pub mod embedded;

@@ -1,0 +1,45 @@
+//! Commands on all aggregates, each with the aggregate it is for.
+
+use crate::contract::{self, ContractCommand};
+use crate::escrow::{self, EscrowCommand};
+use crate::funding::{self, FundingCommand};
+use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
+use crate::log::StreamId;
+use crate::milestone::{self, MilestoneCommand};
+use crate::party::{self, PartyCommand};
+use crate::payee::{self, PayeeAccountId, PayeeCommand};
+use crate::payout::{self, PayoutCommand};
+
+/// A command on one aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// On a party.
+    Party(PartyId, PartyCommand),
+    /// On a contract.
+    Contract(ContractId, ContractCommand),
+    /// On a milestone.
+    Milestone(MilestoneId, MilestoneCommand),
+    /// On the escrow of a contract.
+    Escrow(ContractId, EscrowCommand),
+    /// On a funding.
+    Funding(FundingId, FundingCommand),
+    /// On a payee account.
+    Payee(PayeeAccountId, PayeeCommand),
+    /// On a payout.
+    Payout(PayoutId, PayoutCommand),
+}
+
+impl Command {
+    /// The stream that it is judged on.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Self::Party(id, _) => party::stream(*id),
+            Self::Contract(id, _) => contract::stream(*id),
+            Self::Milestone(id, _) => milestone::stream(*id),
+            Self::Escrow(id, _) => escrow::stream(*id),
+            Self::Funding(id, _) => funding::stream(*id),
+            Self::Payee(id, _) => payee::stream(*id),
+            Self::Payout(id, _) => payout::stream(*id),
+        }
+    }
+}

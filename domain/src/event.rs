@@ -1,0 +1,337 @@
+//! Events of all aggregates: their names on the wire, their versions, their journal entries.
+//!
+//! # Invariants
+//! - A stored shape never changes: a new meaning is a new version, and [`upcast`] reads the old one.
+//! - The type of an event is `{aggregate}.{variant}`; [`EVENT_TYPES`] is the one list of them.
+//! - The journal entry is a function of the event alone.
+
+use std::borrow::Cow;
+
+use chrono::NaiveDate;
+use ledger::{EntryError, JournalEntry};
+
+use crate::contract::{self, ContractEvent};
+use crate::escrow::{self, EscrowEvent};
+use crate::funding::{self, FundingEvent};
+use crate::id::ContractId;
+use crate::milestone::{self, MilestoneEvent};
+use crate::party::{self, PartyEvent};
+use crate::payee::{self, PayeeEvent};
+use crate::payout::{self, PayoutEvent};
+
+/// An event of any aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DomainEvent {
+    /// Of a party.
+    Party(PartyEvent),
+    /// Of a contract.
+    Contract(ContractEvent),
+    /// Of a milestone.
+    Milestone(MilestoneEvent),
+    /// Of an escrow.
+    Escrow(EscrowEvent),
+    /// Of a funding.
+    Funding(FundingEvent),
+    /// Of a payee account.
+    Payee(PayeeEvent),
+    /// Of a payout.
+    Payout(PayoutEvent),
+}
+
+/// A kind of event, as the documentation and `GET /v1/meta` list it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventType {
+    /// Dotted name.
+    pub name: &'static str,
+    /// Version that is written now.
+    pub version: u16,
+    /// Whether it carries a journal entry (unless its amount is zero).
+    pub financial: bool,
+}
+
+const fn plain(name: &'static str) -> EventType {
+    EventType {
+        name,
+        version: 1,
+        financial: false,
+    }
+}
+
+const fn financial(name: &'static str) -> EventType {
+    EventType {
+        name,
+        version: 1,
+        financial: true,
+    }
+}
+
+/// Every kind of event that this version writes.
+pub const EVENT_TYPES: &[EventType] = &[
+    plain("party.registered"),
+    plain("party.psp_account_linked"),
+    plain("contract.drafted"),
+    plain("contract.offered"),
+    plain("contract.accepted"),
+    plain("contract.offer_expired"),
+    plain("contract.activated"),
+    plain("contract.milestone_closed"),
+    plain("contract.completed"),
+    plain("contract.timer_blocked"),
+    plain("milestone.planned"),
+    plain("milestone.funding_requested"),
+    plain("milestone.funded"),
+    plain("milestone.funding_failed"),
+    plain("milestone.work_submitted"),
+    plain("milestone.approved"),
+    plain("milestone.auto_approved"),
+    plain("milestone.released"),
+    plain("milestone.timer_blocked"),
+    plain("escrow.opened"),
+    plain("escrow.funding_requested"),
+    financial("escrow.funded"),
+    plain("escrow.funding_rejected"),
+    financial("escrow.released"),
+    plain("escrow.closed"),
+    plain("funding.created"),
+    plain("funding.psp_intent_linked"),
+    plain("funding.action_required"),
+    plain("funding.processing"),
+    plain("funding.failed"),
+    plain("funding.succeeded"),
+    financial("funding.receipt_suspended"),
+    financial("funding.psp_fee_recorded"),
+    financial("funding.psp_funds_became_available"),
+    plain("payee.earnings_credited"),
+    financial("payee.earnings_cleared"),
+    financial("payee.payout_reserved"),
+    plain("payee.payout_paid_noted"),
+    plain("payee.payout_failed_noted"),
+    plain("payee.timer_blocked"),
+    plain("payout.requested"),
+    financial("payout.transfer_completed"),
+    plain("payout.submitted"),
+    financial("payout.paid"),
+    financial("payout.failed"),
+    financial("payout.returned"),
+];
+
+/// An event as text cannot be an event of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// No aggregate of ours has this name.
+    #[error("no aggregate is called {0:?}")]
+    UnknownAggregate(String),
+    /// Written by a newer version of the engine.
+    #[error("{event_type} has version {version}, which this engine does not know")]
+    UnknownVersion {
+        /// The type.
+        event_type: String,
+        /// Its version.
+        version: u16,
+    },
+    /// The payload is not of the shape that type and version say.
+    #[error("the payload of {event_type} cannot be read: {message}")]
+    Malformed {
+        /// The type.
+        event_type: String,
+        /// Why.
+        message: String,
+    },
+}
+
+impl DomainEvent {
+    /// The dotted name.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Party(event) => match event {
+                PartyEvent::Registered { .. } => "party.registered",
+                PartyEvent::PspAccountLinked { .. } => "party.psp_account_linked",
+            },
+            Self::Contract(event) => match event {
+                ContractEvent::Drafted { .. } => "contract.drafted",
+                ContractEvent::Offered { .. } => "contract.offered",
+                ContractEvent::Accepted { .. } => "contract.accepted",
+                ContractEvent::OfferExpired { .. } => "contract.offer_expired",
+                ContractEvent::Activated { .. } => "contract.activated",
+                ContractEvent::MilestoneClosed { .. } => "contract.milestone_closed",
+                ContractEvent::Completed { .. } => "contract.completed",
+                ContractEvent::TimerBlocked { .. } => "contract.timer_blocked",
+            },
+            Self::Milestone(event) => match event {
+                MilestoneEvent::Planned { .. } => "milestone.planned",
+                MilestoneEvent::FundingRequested { .. } => "milestone.funding_requested",
+                MilestoneEvent::Funded { .. } => "milestone.funded",
+                MilestoneEvent::FundingFailed { .. } => "milestone.funding_failed",
+                MilestoneEvent::WorkSubmitted { .. } => "milestone.work_submitted",
+                MilestoneEvent::Approved { .. } => "milestone.approved",
+                MilestoneEvent::AutoApproved { .. } => "milestone.auto_approved",
+                MilestoneEvent::Released { .. } => "milestone.released",
+                MilestoneEvent::TimerBlocked { .. } => "milestone.timer_blocked",
+            },
+            Self::Escrow(event) => match event {
+                EscrowEvent::Opened { .. } => "escrow.opened",
+                EscrowEvent::FundingRequested { .. } => "escrow.funding_requested",
+                EscrowEvent::Funded { .. } => "escrow.funded",
+                EscrowEvent::FundingRejected { .. } => "escrow.funding_rejected",
+                EscrowEvent::Released { .. } => "escrow.released",
+                EscrowEvent::Closed { .. } => "escrow.closed",
+            },
+            Self::Funding(event) => match event {
+                FundingEvent::Created { .. } => "funding.created",
+                FundingEvent::PspIntentLinked { .. } => "funding.psp_intent_linked",
+                FundingEvent::ActionRequired { .. } => "funding.action_required",
+                FundingEvent::Processing { .. } => "funding.processing",
+                FundingEvent::Failed { .. } => "funding.failed",
+                FundingEvent::Succeeded { .. } => "funding.succeeded",
+                FundingEvent::ReceiptSuspended { .. } => "funding.receipt_suspended",
+                FundingEvent::PspFeeRecorded { .. } => "funding.psp_fee_recorded",
+                FundingEvent::PspFundsBecameAvailable { .. } => "funding.psp_funds_became_available",
+            },
+            Self::Payee(event) => match event {
+                PayeeEvent::EarningsCredited { .. } => "payee.earnings_credited",
+                PayeeEvent::EarningsCleared { .. } => "payee.earnings_cleared",
+                PayeeEvent::PayoutReserved { .. } => "payee.payout_reserved",
+                PayeeEvent::PayoutPaidNoted { .. } => "payee.payout_paid_noted",
+                PayeeEvent::PayoutFailedNoted { .. } => "payee.payout_failed_noted",
+                PayeeEvent::TimerBlocked { .. } => "payee.timer_blocked",
+            },
+            Self::Payout(event) => match event {
+                PayoutEvent::Requested { .. } => "payout.requested",
+                PayoutEvent::TransferCompleted { .. } => "payout.transfer_completed",
+                PayoutEvent::Submitted { .. } => "payout.submitted",
+                PayoutEvent::Paid { .. } => "payout.paid",
+                PayoutEvent::Failed { .. } => "payout.failed",
+                PayoutEvent::Returned { .. } => "payout.returned",
+            },
+        }
+    }
+
+    /// The version of the shape that [`DomainEvent::to_json`] writes.
+    pub fn version(&self) -> u16 {
+        1
+    }
+
+    /// The event as JSON text, internally tagged by its variant.
+    ///
+    /// # Errors
+    /// [`EventError::Malformed`] if a value cannot be written, which no value of ours does.
+    pub fn to_json(&self) -> Result<String, EventError> {
+        let text = match self {
+            Self::Party(event) => serde_json::to_string(event),
+            Self::Contract(event) => serde_json::to_string(event),
+            Self::Milestone(event) => serde_json::to_string(event),
+            Self::Escrow(event) => serde_json::to_string(event),
+            Self::Funding(event) => serde_json::to_string(event),
+            Self::Payee(event) => serde_json::to_string(event),
+            Self::Payout(event) => serde_json::to_string(event),
+        };
+        text.map_err(|error| EventError::Malformed {
+            event_type: self.event_type().to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// Reads an event of the named aggregate.
+    ///
+    /// # Errors
+    /// [`EventError`] when it is not an event that this engine knows.
+    pub fn from_json(aggregate_type: &str, event_type: &str, version: u16, payload: &str) -> Result<Self, EventError> {
+        let payload = upcast(event_type, version, payload)?;
+        let malformed = |error: serde_json::Error| EventError::Malformed {
+            event_type: event_type.to_owned(),
+            message: error.to_string(),
+        };
+        let text = payload.as_ref();
+        match aggregate_type {
+            party::TYPE => serde_json::from_str(text).map(Self::Party),
+            contract::TYPE => serde_json::from_str(text).map(Self::Contract),
+            milestone::TYPE => serde_json::from_str(text).map(Self::Milestone),
+            escrow::TYPE => serde_json::from_str(text).map(Self::Escrow),
+            funding::TYPE => serde_json::from_str(text).map(Self::Funding),
+            payee::TYPE => serde_json::from_str(text).map(Self::Payee),
+            payout::TYPE => serde_json::from_str(text).map(Self::Payout),
+            other => return Err(EventError::UnknownAggregate(other.to_owned())),
+        }
+        .map_err(malformed)
+    }
+
+    /// The journal entry that it carries; `None` when no money moves.
+    ///
+    /// # Errors
+    /// [`EntryError`] when its amounts do not add up: a defect, the event must not be written.
+    pub fn journal_entry(&self, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
+        match self {
+            Self::Party(_) | Self::Contract(_) | Self::Milestone(_) => Ok(None),
+            Self::Escrow(event) => escrow::posting_rules::journal_entry(event, value_date),
+            Self::Funding(event) => funding::posting_rules::journal_entry(event, value_date),
+            Self::Payee(event) => payee::posting_rules::journal_entry(event, value_date),
+            Self::Payout(event) => payout::posting_rules::journal_entry(event, value_date),
+        }
+    }
+
+    /// The contract that it is about, if one.
+    pub fn contract_id(&self) -> Option<ContractId> {
+        match self {
+            Self::Party(_) | Self::Payout(_) => None,
+            Self::Contract(event) => Some(match event {
+                ContractEvent::Drafted { contract_id, .. }
+                | ContractEvent::Offered { contract_id, .. }
+                | ContractEvent::Accepted { contract_id, .. }
+                | ContractEvent::OfferExpired { contract_id, .. }
+                | ContractEvent::Activated { contract_id, .. }
+                | ContractEvent::MilestoneClosed { contract_id, .. }
+                | ContractEvent::Completed { contract_id, .. }
+                | ContractEvent::TimerBlocked { contract_id, .. } => *contract_id,
+            }),
+            Self::Milestone(event) => Some(match event {
+                MilestoneEvent::Planned { plan } => plan.contract_id,
+                MilestoneEvent::FundingRequested { contract_id, .. }
+                | MilestoneEvent::Funded { contract_id, .. }
+                | MilestoneEvent::FundingFailed { contract_id, .. }
+                | MilestoneEvent::WorkSubmitted { contract_id, .. }
+                | MilestoneEvent::Approved { contract_id, .. }
+                | MilestoneEvent::AutoApproved { contract_id, .. }
+                | MilestoneEvent::Released { contract_id, .. }
+                | MilestoneEvent::TimerBlocked { contract_id, .. } => *contract_id,
+            }),
+            Self::Escrow(event) => Some(match event {
+                EscrowEvent::Opened { contract_id, .. }
+                | EscrowEvent::FundingRequested { contract_id, .. }
+                | EscrowEvent::Funded { contract_id, .. }
+                | EscrowEvent::FundingRejected { contract_id, .. }
+                | EscrowEvent::Released { contract_id, .. }
+                | EscrowEvent::Closed { contract_id, .. } => *contract_id,
+            }),
+            Self::Funding(event) => Some(match event {
+                FundingEvent::Created { order } => order.contract_id,
+                FundingEvent::PspIntentLinked { contract_id, .. }
+                | FundingEvent::ActionRequired { contract_id, .. }
+                | FundingEvent::Processing { contract_id, .. }
+                | FundingEvent::Failed { contract_id, .. }
+                | FundingEvent::Succeeded { contract_id, .. }
+                | FundingEvent::ReceiptSuspended { contract_id, .. }
+                | FundingEvent::PspFeeRecorded { contract_id, .. }
+                | FundingEvent::PspFundsBecameAvailable { contract_id, .. } => *contract_id,
+            }),
+            Self::Payee(
+                PayeeEvent::EarningsCredited { contract_id, .. } | PayeeEvent::EarningsCleared { contract_id, .. },
+            ) => Some(*contract_id),
+            Self::Payee(_) => None,
+        }
+    }
+}
+
+/// Brings the payload of an older version to the shape read now.
+///
+/// # Errors
+/// [`EventError::UnknownVersion`] when it is not a version that was ever written.
+pub fn upcast<'a>(event_type: &str, version: u16, payload: &'a str) -> Result<Cow<'a, str>, EventError> {
+    match version {
+        // Every type is at its first version so far.
+        1 => Ok(Cow::Borrowed(payload)),
+        version => Err(EventError::UnknownVersion {
+            event_type: event_type.to_owned(),
+            version,
+        }),
+    }
+}

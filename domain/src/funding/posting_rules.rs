@@ -1,0 +1,66 @@
+//! What a funding's events book.
+
+use chrono::NaiveDate;
+use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry};
+
+use super::FundingEvent;
+use crate::escrow::PspPlace;
+
+/// The entry of an event; `None` where no money moves, or where the escrow's own event books it.
+///
+/// # Errors
+/// [`EntryError`] when the event's amounts do not add up.
+pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
+    let entry = match event {
+        FundingEvent::Created { .. }
+        | FundingEvent::PspIntentLinked { .. }
+        | FundingEvent::ActionRequired { .. }
+        | FundingEvent::Processing { .. }
+        | FundingEvent::Failed { .. }
+        | FundingEvent::Succeeded { .. } => return Ok(None),
+        // A provider may charge nothing; then nothing is booked.
+        FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
+
+        FundingEvent::PspFeeRecorded {
+            fee,
+            currency,
+            booked_on,
+            place,
+            ..
+        } => EntryBuilder::new("psp_fee", *booked_on, *currency)
+            .debit(
+                Account::PspProcessingFees,
+                *fee,
+                Dimensions::new().with(Key::Psp, &place.psp),
+            )
+            .credit(Account::PspPending, *fee, at(place)),
+        FundingEvent::PspFundsBecameAvailable {
+            amount,
+            currency,
+            place,
+            ..
+        } => EntryBuilder::new("psp_availability", value_date, *currency)
+            .debit(Account::PspAvailable, *amount, at(place))
+            .credit(Account::PspPending, *amount, at(place)),
+        FundingEvent::ReceiptSuspended {
+            break_id,
+            amount,
+            currency,
+            place,
+            ..
+        } => EntryBuilder::new("suspended_receipt", value_date, *currency)
+            .debit(Account::PspPending, *amount, at(place))
+            .credit(
+                Account::SuspenseReceipts,
+                *amount,
+                Dimensions::new().with(Key::Break, break_id),
+            ),
+    };
+    entry.build().map(Some)
+}
+
+fn at(place: &PspPlace) -> Dimensions {
+    Dimensions::new()
+        .with(Key::Psp, &place.psp)
+        .with(Key::PspAccount, &place.psp_account)
+}

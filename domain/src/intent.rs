@@ -1,0 +1,278 @@
+//! What a caller asks for, and the commands that it becomes.
+//!
+//! Most intents are one command. Some have to look at other streams first: whether a party exists, where a payee is paid.
+//! What they look at is part of the decision (see [`crate::unit_of_work`]).
+
+use ledger::{Currency, Minor};
+
+use crate::actor::Actor;
+use crate::aggregate::AggregateState;
+use crate::command::Command;
+use crate::contract::{self, ContractCommand, MilestonePlan};
+use crate::escrow::EscrowCommand;
+use crate::funding;
+use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
+use crate::log::StreamId;
+use crate::milestone::{self, MilestoneCommand};
+use crate::party::{self, Party, PartyCommand, PayoutAccount};
+use crate::payee::{self, PayeeAccountId, PayeeCommand};
+use crate::payout;
+use crate::policy::{FeeSchedule, Policy};
+use crate::refusal::Refusal;
+use crate::timer::Scope;
+use crate::unit_of_work::Stop;
+
+/// What a caller asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Make a party known.
+    RegisterParty {
+        /// The party.
+        party_id: PartyId,
+    },
+    /// Say where a party's earnings are to be paid.
+    LinkPayoutAccount {
+        /// The party.
+        party_id: PartyId,
+        /// The account.
+        account: PayoutAccount,
+    },
+    /// Write a contract down.
+    DraftContract {
+        /// The contract to be made.
+        contract_id: ContractId,
+        /// Who pays.
+        client_id: PartyId,
+        /// Who is to deliver.
+        payee_id: PartyId,
+        /// Currency of everything in it.
+        currency: Currency,
+        /// Its milestones.
+        milestones: Vec<MilestonePlan>,
+        /// The marketplace's own reference.
+        reference: Option<String>,
+    },
+    /// Show a contract to the payee.
+    OfferContract {
+        /// The contract.
+        contract_id: ContractId,
+        /// The fees.
+        fee_schedule: FeeSchedule,
+        /// The periods.
+        policy: Policy,
+    },
+    /// Agree to a contract.
+    AcceptContract {
+        /// The contract.
+        contract_id: ContractId,
+    },
+    /// Pay for milestones.
+    FundMilestones {
+        /// Their contract.
+        contract_id: ContractId,
+        /// The funding to be made.
+        funding_id: FundingId,
+        /// Which, and how much for each.
+        allocations: Vec<(MilestoneId, Minor)>,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// The provider's token of card or account.
+        payment_method: String,
+    },
+    /// Deliver.
+    SubmitWork {
+        /// The milestone.
+        milestone_id: MilestoneId,
+    },
+    /// Approve, and with it release.
+    ApproveMilestone {
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// How much; all that is held when absent.
+        amount: Option<Minor>,
+        /// The currency that the caller thinks it is in.
+        currency: Option<Currency>,
+    },
+    /// Withdraw earnings to the bank.
+    RequestPayout {
+        /// The payout to be made.
+        payout_id: PayoutId,
+        /// Whose earnings.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much.
+        amount: Minor,
+    },
+    /// Something that the payment provider says is so.
+    Fact(Command),
+    /// Let due timers of a scope fire.
+    Wake(Scope),
+}
+
+impl Intent {
+    /// The stream that the request names: what `If-Match` and `ETag` are about.
+    pub fn subject(&self) -> StreamId {
+        match self {
+            Self::RegisterParty { party_id } | Self::LinkPayoutAccount { party_id, .. } => party::stream(*party_id),
+            Self::DraftContract { contract_id, .. }
+            | Self::OfferContract { contract_id, .. }
+            | Self::AcceptContract { contract_id } => contract::stream(*contract_id),
+            Self::FundMilestones { funding_id, .. } => funding::stream(*funding_id),
+            Self::SubmitWork { milestone_id } | Self::ApproveMilestone { milestone_id, .. } => {
+                milestone::stream(*milestone_id)
+            }
+            Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
+            Self::Fact(command) => command.stream(),
+            Self::Wake(scope) => scope.stream(),
+        }
+    }
+
+    /// The scope whose timers are judged first; `None` when it follows from the subject's state.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::DraftContract { contract_id, .. }
+            | Self::OfferContract { contract_id, .. }
+            | Self::AcceptContract { contract_id }
+            | Self::FundMilestones { contract_id, .. } => Some(Scope::Contract(*contract_id)),
+            Self::SubmitWork { .. } | Self::ApproveMilestone { .. } => None,
+            Self::RegisterParty { .. } | Self::LinkPayoutAccount { .. } => Some(Scope::Stream(self.subject())),
+            Self::RequestPayout { payee_id, currency, .. } => Some(Scope::Stream(payee::stream(PayeeAccountId {
+                party_id: *payee_id,
+                currency: *currency,
+            }))),
+            Self::Fact(Command::Milestone(..) | Command::Funding(..)) => None,
+            Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
+            Self::Fact(command) => Some(Scope::Stream(command.stream())),
+            Self::Wake(scope) => Some(scope.clone()),
+        }
+    }
+
+    /// What requests on the same thing have in common: they wait for each other within a process, so that they do not
+    /// conflict in the store. A hint, never a condition for correctness.
+    pub fn queue(&self) -> StreamId {
+        self.scope().map_or_else(|| self.subject(), |scope| scope.stream())
+    }
+
+    /// The commands that it becomes. `look` gives the state of a stream.
+    pub(crate) fn commands(
+        &self,
+        actor: Actor,
+        look: &mut dyn FnMut(&StreamId) -> Result<AggregateState, Stop>,
+    ) -> Result<Vec<Command>, Stop> {
+        Ok(match self {
+            Self::RegisterParty { party_id } => {
+                vec![Command::Party(
+                    *party_id,
+                    PartyCommand::Register { party_id: *party_id },
+                )]
+            }
+            Self::LinkPayoutAccount { party_id, account } => {
+                let command = PartyCommand::LinkPayoutAccount {
+                    party_id: *party_id,
+                    account: account.clone(),
+                };
+                vec![Command::Party(*party_id, command)]
+            }
+            Self::DraftContract {
+                contract_id,
+                client_id,
+                payee_id,
+                currency,
+                milestones,
+                reference,
+            } => {
+                if matches!(look(&party::stream(*payee_id))?, AggregateState::Party(Party::Unknown)) {
+                    return Err(Stop::Refused(Refusal::invalid("/payee_id", "no such party")));
+                }
+                let draft = ContractCommand::Draft {
+                    contract_id: *contract_id,
+                    client_id: *client_id,
+                    payee_id: *payee_id,
+                    currency: *currency,
+                    milestones: milestones.clone(),
+                    reference: reference.clone(),
+                };
+                vec![Command::Contract(*contract_id, draft)]
+            }
+            Self::OfferContract {
+                contract_id,
+                fee_schedule,
+                policy,
+            } => {
+                let offer = ContractCommand::Offer {
+                    fee_schedule: fee_schedule.clone(),
+                    policy: policy.clone(),
+                };
+                vec![Command::Contract(*contract_id, offer)]
+            }
+            Self::AcceptContract { contract_id } => vec![Command::Contract(*contract_id, ContractCommand::Accept)],
+            Self::FundMilestones {
+                contract_id,
+                funding_id,
+                allocations,
+                currency,
+                payment_method,
+            } => {
+                // The escrow exists from acceptance on; before it, the contract says who may know of it and in which
+                // state it is.
+                if let AggregateState::Contract(contract) = look(&contract::stream(*contract_id))?
+                    && !contract.has_parts()
+                {
+                    return Err(Stop::Refused(contract.refuse_funding(actor)));
+                }
+                let request = EscrowCommand::RequestFunding {
+                    funding_id: *funding_id,
+                    allocations: allocations.clone(),
+                    currency: *currency,
+                    payment_method: payment_method.clone(),
+                };
+                vec![Command::Escrow(*contract_id, request)]
+            }
+            Self::SubmitWork { milestone_id } => {
+                vec![Command::Milestone(*milestone_id, MilestoneCommand::SubmitWork)]
+            }
+            Self::ApproveMilestone {
+                milestone_id,
+                amount,
+                currency,
+            } => {
+                let approve = MilestoneCommand::Approve {
+                    amount: *amount,
+                    currency: *currency,
+                };
+                vec![Command::Milestone(*milestone_id, approve)]
+            }
+            Self::RequestPayout {
+                payout_id,
+                payee_id,
+                currency,
+                amount,
+            } => {
+                let AggregateState::Party(Party::Registered {
+                    payout_account: Some(account),
+                    ..
+                }) = look(&party::stream(*payee_id))?
+                else {
+                    return Err(Stop::Refused(Refusal::PayoutAccountRequired));
+                };
+                let reserve = PayeeCommand::ReservePayout {
+                    payee_id: *payee_id,
+                    currency: *currency,
+                    payout_id: *payout_id,
+                    amount: *amount,
+                    account,
+                };
+                vec![Command::Payee(
+                    PayeeAccountId {
+                        party_id: *payee_id,
+                        currency: *currency,
+                    },
+                    reserve,
+                )]
+            }
+            Self::Fact(command) => vec![command.clone()],
+            Self::Wake(_) => Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! The rules of contracts, escrow and payouts.
+//!
+//! # Where things are
+//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`party`]),
+//!   each with its state diagram, commands, events, `decide`, `evolve` and posting rules
+//! - [`intent`] → [`unit_of_work`] → [`log::Append`]: from a request to what is committed, with [`reaction`]s and
+//!   [`timer`]s
+//! - [`process`]: what is ordered from the outside after the commit, and what its reports mean
+//! - [`view`]: read models, folded from the log
+//!
+//! # What is deliberately absent
+//! No clock, no randomness, no I/O, no async runtime: deciding takes state, command and time and returns events.
+
+pub mod actor;
+pub mod aggregate;
+pub mod command;
+pub mod contract;
+pub mod escrow;
+pub mod event;
+pub mod framework;
+pub mod funding;
+pub mod id;
+pub mod intent;
+pub mod log;
+pub mod milestone;
+pub mod party;
+pub mod payee;
+pub mod payout;
+pub mod policy;
+pub mod ports;
+pub mod process;
+pub mod reaction;
+pub mod refusal;
+pub mod rules;
+pub mod time;
+pub mod timer;
+pub mod unit_of_work;
+pub mod view;

@@ -1,0 +1,9 @@
+//! Ports: what the domain asks of the outside, implemented in `adapters`.
+//!
+//! The log has its port in [`crate::log`].
+
+pub mod clock;
+pub mod provider;
+
+pub use clock::Clock;
+pub use provider::PaymentProvider;

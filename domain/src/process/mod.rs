@@ -1,0 +1,20 @@
+//! Process managers: work towards the outside, as two pure functions.
+//!
+//! ```text
+//! event ──orders──▶ outbox ──(worker)──▶ provider ──▶ report ──facts──▶ commands on aggregates
+//!                                        webhook ──▶ look up ──▶ report ─┘
+//! ```
+//!
+//! # Invariants
+//! - An order's id follows from its event: read again, it is the same order.
+//! - A fact's command id follows from the provider's object and its state: told by the answer, by a webhook or by both,
+//!   in any order, it is recorded once.
+//!
+//! # What is deliberately absent
+//! Sending, retrying, storing: the outbox worker does that.
+
+pub mod facts;
+pub mod orders;
+
+pub use facts::{Fact, facts, refused};
+pub use orders::{Order, orders};

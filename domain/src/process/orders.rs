@@ -1,0 +1,119 @@
+//! What is ordered from the payment provider because of an event.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::DomainEvent;
+use crate::funding::FundingEvent;
+use crate::id::EventId;
+use crate::payout::PayoutEvent;
+use crate::ports::provider::ProviderOrder;
+use crate::time::Timestamp;
+
+/// Something to be carried out once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its identity: the same event gives the same order.
+    pub order_id: Uuid,
+    /// Not before this instant of the tenant's clock.
+    pub not_before: Option<Timestamp>,
+    /// What is ordered.
+    pub what: ProviderOrder,
+}
+
+/// The orders that follow from an event.
+pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
+    let order = |not_before, what: ProviderOrder| {
+        let order_id = Uuid::new_v5(&event_id.as_uuid(), what.action().as_bytes());
+        vec![Order {
+            order_id,
+            not_before,
+            what,
+        }]
+    };
+    match event {
+        DomainEvent::Funding(FundingEvent::Created { order: funding }) => order(
+            None,
+            ProviderOrder::CollectPayment {
+                funding_id: funding.funding_id,
+                contract_id: funding.contract_id,
+                amount: funding.charge,
+                currency: funding.currency,
+                payment_method: funding.payment_method.clone(),
+            },
+        ),
+        DomainEvent::Funding(FundingEvent::Succeeded {
+            funding_id,
+            payment_ref,
+            ..
+        }) => order(
+            None,
+            ProviderOrder::ReadReceipt {
+                funding_id: *funding_id,
+                payment_ref: payment_ref.clone(),
+            },
+        ),
+        DomainEvent::Funding(FundingEvent::PspFeeRecorded {
+            funding_id,
+            payment_ref,
+            available_on,
+            ..
+        }) => order(
+            Some(*available_on),
+            ProviderOrder::ReadReceipt {
+                funding_id: *funding_id,
+                payment_ref: payment_ref.clone(),
+            },
+        ),
+        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
+            None,
+            ProviderOrder::PayToBank {
+                payout_id: withdrawal.payout_id,
+                amount: withdrawal.amount,
+                currency: withdrawal.currency,
+                account: withdrawal.place.psp_account.clone(),
+            },
+        ),
+        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) => order(
+            None,
+            ProviderOrder::MoveToPayee {
+                payout_id: withdrawal.payout_id,
+                payee_id: withdrawal.payee_id,
+                amount: withdrawal.transfer_amount,
+                currency: withdrawal.currency,
+                account: withdrawal.place.psp_account.clone(),
+            },
+        ),
+        DomainEvent::Payout(PayoutEvent::TransferCompleted {
+            payout_id,
+            payout_amount,
+            currency,
+            place,
+            ..
+        }) => order(
+            None,
+            ProviderOrder::PayToBank {
+                payout_id: *payout_id,
+                amount: *payout_amount,
+                currency: *currency,
+                account: place.psp_account.clone(),
+            },
+        ),
+        // A lost webhook must not leave a payout on its way for ever.
+        DomainEvent::Payout(PayoutEvent::Submitted {
+            payout_id,
+            bank_payout_ref,
+            psp_account,
+            arrival_at,
+            ..
+        }) => order(
+            Some(*arrival_at),
+            ProviderOrder::ReadBankPayout {
+                payout_id: *payout_id,
+                bank_payout_ref: bank_payout_ref.clone(),
+                account: psp_account.clone(),
+            },
+        ),
+        _ => Vec::new(),
+    }
+}

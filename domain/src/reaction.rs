@@ -1,0 +1,393 @@
+//! Reactions: what follows inside the engine from an event, in the same commit.
+//!
+//! # Invariants
+//! - A reaction sees only its event: every id it needs is in it or derived from it.
+//! - Reactions run until nothing new happens, at most [`MAX_DEPTH`] deep.
+//!
+//! # What is deliberately absent
+//! Whatever reaches the outside: that is [`crate::process`], after the commit.
+
+use crate::command::Command;
+use crate::contract::{ContractCommand, ContractEvent, MilestoneOutcome};
+use crate::escrow::{EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PspPlace, ReleaseReason};
+use crate::event::DomainEvent;
+use crate::funding::{FundingCommand, FundingEvent, Order, SuspenseReason};
+use crate::id::EventId;
+use crate::log::StreamId;
+use crate::milestone::{MilestoneCommand, MilestoneEvent, Plan};
+use crate::payee::{self, PayeeAccountId, PayeeEvent};
+use crate::payout::{PayoutCommand, PayoutEvent, Withdrawal};
+
+/// How long a chain of reactions may be. The longest of the path, approval to closed escrow, has five.
+pub const MAX_DEPTH: usize = 16;
+
+/// The name of the payment provider that money is collected with.
+pub const PSP: &str = "stripe";
+
+/// What follows from an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reaction {
+    /// Another aggregate judges this; if it refuses, the whole command is refused.
+    Ask(Command),
+    /// This happens to another stream, which has no say in it and is not looked at.
+    Note(StreamId, DomainEvent),
+}
+
+/// What follows from the event `event_id`.
+pub fn reactions(event_id: EventId, event: &DomainEvent) -> Vec<Reaction> {
+    match event {
+        DomainEvent::Contract(event) => of_contract(event),
+        DomainEvent::Milestone(event) => of_milestone(event),
+        DomainEvent::Escrow(event) => of_escrow(event_id, event),
+        DomainEvent::Funding(event) => of_funding(event),
+        DomainEvent::Payee(event) => of_payee(event),
+        DomainEvent::Payout(event) => of_payout(event_id, event),
+        DomainEvent::Party(_) => Vec::new(),
+    }
+}
+
+fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
+    match event {
+        ContractEvent::Accepted {
+            contract_id,
+            client_id,
+            payee_id,
+            currency,
+            fee_schedule,
+            policy,
+            milestones,
+            ..
+        } => {
+            let plans = milestones.iter().map(|plan| {
+                let plan = Plan {
+                    milestone_id: plan.milestone_id,
+                    contract_id: *contract_id,
+                    client_id: *client_id,
+                    payee_id: *payee_id,
+                    amount: plan.amount,
+                    currency: *currency,
+                    review_days: plan.review_days.unwrap_or(policy.review_days),
+                    due_at: plan.due_at,
+                    reference: plan.reference.clone(),
+                };
+                Reaction::Ask(Command::Milestone(plan.milestone_id, MilestoneCommand::Plan { plan }))
+            });
+            let open = EscrowCommand::Open {
+                contract_id: *contract_id,
+                client_id: *client_id,
+                payee_id: *payee_id,
+                currency: *currency,
+                fee_schedule: fee_schedule.clone(),
+                policy: policy.clone(),
+            };
+            plans
+                .chain([Reaction::Ask(Command::Escrow(*contract_id, open))])
+                .collect()
+        }
+        ContractEvent::Completed { contract_id, .. } => {
+            vec![Reaction::Ask(Command::Escrow(*contract_id, EscrowCommand::Close))]
+        }
+        ContractEvent::Drafted { .. }
+        | ContractEvent::Offered { .. }
+        | ContractEvent::OfferExpired { .. }
+        | ContractEvent::Activated { .. }
+        | ContractEvent::MilestoneClosed { .. }
+        | ContractEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
+    let release = |contract_id, milestone_id, release_id, gross, reason| {
+        let command = EscrowCommand::Release {
+            release_id,
+            milestone_id,
+            gross,
+            reason,
+        };
+        vec![Reaction::Ask(Command::Escrow(contract_id, command))]
+    };
+    match event {
+        MilestoneEvent::Approved {
+            contract_id,
+            milestone_id,
+            release_id,
+            gross,
+            ..
+        } => release(
+            *contract_id,
+            *milestone_id,
+            *release_id,
+            *gross,
+            ReleaseReason::Approved,
+        ),
+        MilestoneEvent::AutoApproved {
+            contract_id,
+            milestone_id,
+            release_id,
+            gross,
+            ..
+        } => release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto),
+        MilestoneEvent::Released {
+            contract_id,
+            milestone_id,
+            gross,
+            remaining,
+            ..
+        } if remaining.is_zero() => {
+            let close = ContractCommand::CloseMilestone {
+                milestone_id: *milestone_id,
+                outcome: MilestoneOutcome::Released,
+                released: *gross,
+            };
+            vec![Reaction::Ask(Command::Contract(*contract_id, close))]
+        }
+        MilestoneEvent::Released { .. }
+        | MilestoneEvent::Planned { .. }
+        | MilestoneEvent::FundingRequested { .. }
+        | MilestoneEvent::Funded { .. }
+        | MilestoneEvent::FundingFailed { .. }
+        | MilestoneEvent::WorkSubmitted { .. }
+        | MilestoneEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
+    match event {
+        EscrowEvent::FundingRequested {
+            contract_id,
+            client_id,
+            funding_id,
+            currency,
+            allocations,
+            charge,
+            payment_method,
+            ..
+        } => {
+            let milestones = allocations.iter().enumerate().map(|(index, allocation)| {
+                let request = MilestoneCommand::RequestFunding {
+                    contract_id: *contract_id,
+                    funding_id: *funding_id,
+                    amount: allocation.amount,
+                    pointer: format!("/allocations/{index}"),
+                };
+                Reaction::Ask(Command::Milestone(allocation.milestone_id, request))
+            });
+            let order = Order {
+                funding_id: *funding_id,
+                contract_id: *contract_id,
+                client_id: *client_id,
+                currency: *currency,
+                allocations: allocations.clone(),
+                charge: *charge,
+                payment_method: payment_method.clone(),
+                place: PspPlace {
+                    psp: PSP.to_owned(),
+                    psp_account: PLATFORM_ACCOUNT.to_owned(),
+                },
+            };
+            milestones
+                .chain([Reaction::Ask(Command::Funding(
+                    *funding_id,
+                    FundingCommand::Create { order },
+                ))])
+                .collect()
+        }
+        EscrowEvent::Funded {
+            contract_id,
+            funding_id,
+            allocations,
+            ..
+        } => {
+            let milestones = allocations.iter().map(|allocation| {
+                let funded = MilestoneCommand::RecordFunded {
+                    funding_id: *funding_id,
+                    amount: allocation.amount,
+                };
+                Reaction::Ask(Command::Milestone(allocation.milestone_id, funded))
+            });
+            let activate = ContractCommand::RecordFunding {
+                funding_id: *funding_id,
+            };
+            milestones
+                .chain([Reaction::Ask(Command::Contract(*contract_id, activate))])
+                .collect()
+        }
+        EscrowEvent::FundingRejected { funding_id, .. } => {
+            let suspend = FundingCommand::SuspendReceipt {
+                reason: SuspenseReason::NotHoldable,
+            };
+            vec![Reaction::Ask(Command::Funding(*funding_id, suspend))]
+        }
+        EscrowEvent::Released {
+            release_id,
+            contract_id,
+            milestone_id,
+            payee_id,
+            currency,
+            gross,
+            net,
+            clears_at,
+            ..
+        } => {
+            let account = PayeeAccountId {
+                party_id: *payee_id,
+                currency: *currency,
+            };
+            let credit = PayeeEvent::EarningsCredited {
+                payee_id: *payee_id,
+                release_id: *release_id,
+                source_event_id: event_id,
+                contract_id: *contract_id,
+                amount: *net,
+                currency: *currency,
+                clears_at: *clears_at,
+            };
+            let released = MilestoneCommand::RecordRelease {
+                release_id: *release_id,
+                gross: *gross,
+                net: *net,
+            };
+            vec![
+                Reaction::Note(payee::stream(account), DomainEvent::Payee(credit)),
+                Reaction::Ask(Command::Milestone(*milestone_id, released)),
+            ]
+        }
+        EscrowEvent::Opened { .. } | EscrowEvent::Closed { .. } => Vec::new(),
+    }
+}
+
+fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
+    match event {
+        // Money of another amount than asked for funds nothing: the funding's own event books it.
+        FundingEvent::Succeeded {
+            contract_id,
+            funding_id,
+            place,
+            as_requested: true,
+            ..
+        } => {
+            let record = EscrowCommand::RecordFunding {
+                funding_id: *funding_id,
+                place: place.clone(),
+            };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
+        }
+        FundingEvent::Failed {
+            funding_id,
+            allocations,
+            code,
+            ..
+        } => allocations
+            .iter()
+            .map(|allocation| {
+                let failure = MilestoneCommand::RecordFundingFailure {
+                    funding_id: *funding_id,
+                    reason: code.clone(),
+                };
+                Reaction::Ask(Command::Milestone(allocation.milestone_id, failure))
+            })
+            .collect(),
+        FundingEvent::Succeeded { .. }
+        | FundingEvent::Created { .. }
+        | FundingEvent::PspIntentLinked { .. }
+        | FundingEvent::ActionRequired { .. }
+        | FundingEvent::Processing { .. }
+        | FundingEvent::ReceiptSuspended { .. }
+        | FundingEvent::PspFeeRecorded { .. }
+        | FundingEvent::PspFundsBecameAvailable { .. } => Vec::new(),
+    }
+}
+
+fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
+    match event {
+        PayeeEvent::PayoutReserved {
+            payee_id,
+            payout_id,
+            amount,
+            transfer_amount,
+            currency,
+            place,
+        } => {
+            let withdrawal = Withdrawal {
+                payout_id: *payout_id,
+                payee_id: *payee_id,
+                amount: *amount,
+                transfer_amount: *transfer_amount,
+                currency: *currency,
+                place: place.clone(),
+            };
+            vec![Reaction::Ask(Command::Payout(
+                *payout_id,
+                PayoutCommand::Request { withdrawal },
+            ))]
+        }
+        PayeeEvent::EarningsCredited { .. }
+        | PayeeEvent::EarningsCleared { .. }
+        | PayeeEvent::PayoutPaidNoted { .. }
+        | PayeeEvent::PayoutFailedNoted { .. }
+        | PayeeEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
+    let (payee_id, currency, note) = match event {
+        PayoutEvent::Paid {
+            payout_id,
+            payee_id,
+            amount,
+            currency,
+            ..
+        } => {
+            let note = PayeeEvent::PayoutPaidNoted {
+                payee_id: *payee_id,
+                payout_id: *payout_id,
+                source_event_id: event_id,
+                amount: *amount,
+            };
+            (*payee_id, *currency, note)
+        }
+        PayoutEvent::Failed {
+            payout_id,
+            payee_id,
+            amount,
+            left_at_provider,
+            currency,
+            ..
+        } => {
+            let note = PayeeEvent::PayoutFailedNoted {
+                payee_id: *payee_id,
+                payout_id: *payout_id,
+                source_event_id: event_id,
+                amount: *amount,
+                left_at_provider: *left_at_provider,
+                returned: false,
+            };
+            (*payee_id, *currency, note)
+        }
+        PayoutEvent::Returned {
+            payout_id,
+            payee_id,
+            amount,
+            currency,
+            ..
+        } => {
+            let note = PayeeEvent::PayoutFailedNoted {
+                payee_id: *payee_id,
+                payout_id: *payout_id,
+                source_event_id: event_id,
+                amount: *amount,
+                left_at_provider: *amount,
+                returned: true,
+            };
+            (*payee_id, *currency, note)
+        }
+        PayoutEvent::Requested { .. } | PayoutEvent::TransferCompleted { .. } | PayoutEvent::Submitted { .. } => {
+            return Vec::new();
+        }
+    };
+    let account = PayeeAccountId {
+        party_id: payee_id,
+        currency,
+    };
+    vec![Reaction::Note(payee::stream(account), DomainEvent::Payee(note))]
+}

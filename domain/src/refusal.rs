@@ -1,0 +1,144 @@
+//! Every way in which the rules say no, and the stable code of each.
+//!
+//! # Invariants
+//! - A refusal is never an I/O failure, and nothing was written because of it.
+//! - Codes are stable: clients branch on them. The text may change.
+
+use ledger::{Currency, Minor};
+
+use crate::time::Timestamp;
+
+/// A rule said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller has no part in the thing named. Shown as not found, so that nobody learns that it exists.
+    #[error("the caller is not a party")]
+    NotAParty,
+    /// The thing named does not exist.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// Which kind of thing.
+        what: &'static str,
+    },
+    /// The caller is a party, but this is for somebody else to do.
+    #[error("only the {who} may {action}")]
+    Forbidden {
+        /// Who may.
+        who: &'static str,
+        /// What was asked.
+        action: &'static str,
+    },
+    /// The input breaks a rule that its type alone does not show.
+    #[error("{message}")]
+    Invalid {
+        /// JSON pointer (RFC 6901) into the request's body.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The contract is in a state in which this cannot be done.
+    #[error("a contract that is {state} cannot be {action}")]
+    ContractWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
+    /// The offer ran out before it was accepted.
+    #[error("the offer expired at {expired_at}")]
+    OfferExpired {
+        /// When.
+        expired_at: Timestamp,
+    },
+    /// The milestone is in a state in which this cannot be done.
+    #[error("a milestone that is {state} cannot be {action}")]
+    MilestoneWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
+    /// Nothing is held for the milestone yet.
+    #[error("the milestone is not funded")]
+    MilestoneNotFunded,
+    /// The milestone was approved earlier; an approval cannot be repeated or undone.
+    #[error("the milestone is already approved")]
+    MilestoneAlreadyApproved,
+    /// More was asked than is held.
+    #[error("only {held} minor units are held")]
+    ExceedsHeld {
+        /// What is held.
+        held: Minor,
+    },
+    /// More was asked than can be withdrawn.
+    #[error("only {available} minor units are available")]
+    InsufficientAvailable {
+        /// What can be withdrawn now.
+        available: Minor,
+    },
+    /// The payee has no account at the payment provider.
+    #[error("the payee has no payout account")]
+    PayoutAccountRequired,
+    /// The amount is in another currency than the thing that it is for.
+    #[error("expected {expected}, received {received}")]
+    CurrencyMismatch {
+        /// The currency of the contract or account.
+        expected: Currency,
+        /// The currency of the request.
+        received: Currency,
+    },
+    /// The amount, alone or with its fees, is larger than the engine handles.
+    #[error("an amount may be at most {max} minor units")]
+    AmountTooLarge {
+        /// The largest amount.
+        max: Minor,
+    },
+    /// Somebody has changed the thing since the version that the caller knows.
+    #[error("the version is {current}")]
+    VersionMismatch {
+        /// Version now.
+        current: u64,
+        /// Version that the caller gave.
+        given: u64,
+    },
+    /// Arithmetic left its range although the input was checked, or reactions did not come to rest: a defect of ours.
+    #[error("the engine could not decide: {0}")]
+    Defect(String),
+}
+
+impl Refusal {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAParty | Self::NotFound { .. } => "not_found",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Invalid { .. } => "validation_failed",
+            Self::ContractWrongState { .. } => "contract_wrong_state",
+            Self::OfferExpired { .. } => "offer_expired",
+            Self::MilestoneWrongState { .. } => "milestone_wrong_state",
+            Self::MilestoneNotFunded => "milestone_not_funded",
+            Self::MilestoneAlreadyApproved => "milestone_already_approved",
+            Self::ExceedsHeld { .. } => "exceeds_held",
+            Self::InsufficientAvailable { .. } => "insufficient_available",
+            Self::PayoutAccountRequired => "payout_account_required",
+            Self::CurrencyMismatch { .. } => "currency_mismatch",
+            Self::AmountTooLarge { .. } => "amount_too_large",
+            Self::VersionMismatch { .. } => "version_mismatch",
+            Self::Defect(_) => "internal_error",
+        }
+    }
+
+    /// A refusal of the field at `pointer`.
+    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<ledger::MoneyError> for Refusal {
+    fn from(error: ledger::MoneyError) -> Self {
+        Self::Defect(error.to_string())
+    }
+}

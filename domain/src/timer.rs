@@ -1,0 +1,108 @@
+//! Deadlines: data in the events that start them, fired before the next command is judged.
+//!
+//! # Invariants
+//! - A deadline is an absolute instant. How late somebody looks never changes who wins: at the instant itself the timer
+//!   has already won (`now >= due_at`).
+//! - Due timers of a scope fire in the order `(due_at, rank, stream, key)`, each as its own append with
+//!   `occurred_at = due_at`.
+//! - A timer has a command id that follows from what it is, so that two servers cannot fire it twice.
+
+use uuid::Uuid;
+
+use crate::command::Command;
+use crate::event::DomainEvent;
+use crate::id::ContractId;
+use crate::log::StreamId;
+use crate::time::Timestamp;
+
+/// Namespace of the command ids of timers.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b0f_8a3e_4c1d_5e72_9a84_7d3f_1c2b_5e60);
+
+/// Order among timers that are due at the same instant; lower fires first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// An offer runs out.
+    OfferExpiry,
+    /// A review window closes.
+    ReviewWindow,
+    /// Pending earnings become available.
+    Clearance,
+}
+
+/// A deadline of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timer {
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Order among timers due at once.
+    pub rank: Rank,
+    /// Whose it is.
+    pub stream: StreamId,
+    /// Which of the stream's, such as `review_window` or the id of a release.
+    pub key: String,
+    /// What is done when it is due.
+    pub command: Command,
+}
+
+impl Timer {
+    /// The command id of its firing.
+    pub fn command_id(&self) -> Uuid {
+        let name = format!("{}/{}/{}", self.stream, self.key, self.due_at.timestamp_millis());
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    }
+
+    /// What due timers are ordered by.
+    pub fn order(&self) -> (Timestamp, Rank, &StreamId, &str) {
+        (self.due_at, self.rank, &self.stream, &self.key)
+    }
+}
+
+/// What is judged together with respect to time: all timers of a scope fire before a command on any part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// A contract, its milestones and its escrow.
+    Contract(ContractId),
+    /// One stream outside any contract.
+    Stream(StreamId),
+}
+
+impl Scope {
+    /// The stream that names the scope: the contract's, or the one stream.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Self::Contract(id) => crate::contract::stream(*id),
+            Self::Stream(stream) => stream.clone(),
+        }
+    }
+
+    /// The scope named by a stream, the inverse of [`Scope::stream`]; `None` for a stream that names no scope.
+    pub fn of_stream(stream: StreamId) -> Option<Self> {
+        if stream.aggregate_type == crate::contract::TYPE {
+            return stream.aggregate_id.parse().ok().map(Self::Contract);
+        }
+        Some(Self::Stream(stream))
+    }
+}
+
+/// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
+pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
+    use crate::contract::ContractEvent;
+    use crate::milestone::MilestoneEvent;
+    use crate::payee::PayeeEvent;
+    match event {
+        DomainEvent::Contract(ContractEvent::Offered {
+            contract_id,
+            offer_expires_at,
+            ..
+        }) => Some((Scope::Contract(*contract_id), *offer_expires_at)),
+        DomainEvent::Milestone(MilestoneEvent::WorkSubmitted {
+            contract_id,
+            review_due_at,
+            ..
+        }) => Some((Scope::Contract(*contract_id), *review_due_at)),
+        DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
+            Some((Scope::Stream(stream.clone()), *clears_at))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,583 @@
+//! The unit of work: from a request and loaded streams to one append, without any I/O.
+//!
+//! ```text
+//! loop {
+//!     match work.step(&loaded) {
+//!         Needs(streams)   => load them, add them to `loaded`
+//!         Timer(decision)  => append it, add what it did to `loaded`
+//!         Decided(decision)=> append it: done
+//!         Unchanged(_)     => nothing to append: a fact that was known already
+//!         Refused(refusal) => a rule said no
+//!     }
+//! }
+//! ```
+//!
+//! # Invariants
+//! - `step` is a function of what is loaded: asked again with more, or newer, it decides again from the start.
+//! - Every stream that a decision looked at is in the append, as written or as read: no write skew.
+//! - Timers of the scope that are due are handed out before the request is judged, one append each, in their order, also
+//!   when the request is then refused.
+//! - All events of a decision, its reactions included, are in one append.
+//!
+//! # What is deliberately absent
+//! Retrying conflicts, storing answers, caching: whoever drives it does that.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::actor::{Actor, SystemPart};
+use crate::aggregate::AggregateState;
+use crate::command::Command;
+use crate::contract::{self, ContractCommand};
+use crate::escrow;
+use crate::event::{DomainEvent, EventError};
+use crate::id::EventId;
+use crate::intent::Intent;
+use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
+use crate::milestone::{self, MilestoneCommand};
+use crate::payee::PayeeCommand;
+use crate::reaction::{MAX_DEPTH, Reaction, reactions};
+use crate::refusal::Refusal;
+use crate::rules::Context;
+use crate::time::Timestamp;
+use crate::timer::{Scope, Timer};
+
+/// A stream as far as it was loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedStream {
+    /// State after the last event loaded.
+    pub state: AggregateState,
+    /// Sequence of the last event loaded; 0 when there is none.
+    pub version: u64,
+    /// Sequence of the last event that somebody caused, and not the engine itself; what `If-Match` is judged by.
+    pub version_by_somebody: u64,
+    /// Business time of the newest event; `None` when there is none.
+    pub newest: Option<Timestamp>,
+}
+
+impl LoadedStream {
+    /// A stream without events; `None` when its kind is not one of ours.
+    pub fn empty(stream: &StreamId) -> Option<Self> {
+        AggregateState::initial(&stream.aggregate_type).map(|state| Self {
+            state,
+            version: 0,
+            version_by_somebody: 0,
+            newest: None,
+        })
+    }
+
+    fn remember(&mut self, event: &DomainEvent, occurred_at: Timestamp, by_somebody: bool) {
+        self.state.evolve(event);
+        self.version = self.version.saturating_add(1);
+        if by_somebody {
+            self.version_by_somebody = self.version;
+        }
+        self.newest = self.newest.max(Some(occurred_at));
+    }
+}
+
+/// The streams that are loaded. Cheap to clone: states are shared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    streams: BTreeMap<StreamId, Arc<LoadedStream>>,
+}
+
+impl Loaded {
+    /// Nothing loaded.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The stream, if it is loaded.
+    pub fn get(&self, stream: &StreamId) -> Option<&Arc<LoadedStream>> {
+        self.streams.get(stream)
+    }
+
+    /// Puts a stream in, as it is now.
+    pub fn insert(&mut self, stream: StreamId, loaded: Arc<LoadedStream>) {
+        self.streams.insert(stream, loaded);
+    }
+
+    /// Forgets a stream, so that it is asked for again.
+    pub fn forget(&mut self, stream: &StreamId) {
+        self.streams.remove(stream);
+    }
+
+    /// What is loaded, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&StreamId, &Arc<LoadedStream>)> {
+        self.streams.iter()
+    }
+
+    /// Folds events read from the log into what is loaded, and marks `asked` as loaded where there was no event.
+    ///
+    /// Events that are known already, and streams of which an earlier part is missing, are skipped.
+    ///
+    /// # Errors
+    /// [`EventError`] when an event cannot be read.
+    pub fn absorb(&mut self, asked: &[StreamId], events: &[StreamEvent]) -> Result<(), EventError> {
+        for stream in asked {
+            if !self.streams.contains_key(stream) {
+                let empty = LoadedStream::empty(stream)
+                    .ok_or_else(|| EventError::UnknownAggregate(stream.aggregate_type.to_string()))?;
+                self.streams.insert(stream.clone(), Arc::new(empty));
+            }
+        }
+        for event in events {
+            if !self.streams.contains_key(&event.stream) {
+                let Some(empty) = LoadedStream::empty(&event.stream) else {
+                    continue;
+                };
+                self.streams.insert(event.stream.clone(), Arc::new(empty));
+            }
+            let Some(loaded) = self.streams.get_mut(&event.stream) else {
+                continue;
+            };
+            if event.sequence != loaded.version.saturating_add(1) {
+                continue;
+            }
+            let domain_event = DomainEvent::from_json(
+                &event.stream.aggregate_type,
+                &event.event_type,
+                event.event_version,
+                &event.payload,
+            )?;
+            Arc::make_mut(loaded).remember(&domain_event, event.occurred_at, event.by_somebody);
+        }
+        Ok(())
+    }
+}
+
+/// One request, with all that its decision depends on beside the streams.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitOfWork {
+    /// What is wanted.
+    pub intent: Intent,
+    /// Who wants it.
+    pub actor: Actor,
+    /// Identity of the command: the same one is carried out once.
+    pub command_id: Uuid,
+    /// The tenant's clock when the request came.
+    pub clock: Timestamp,
+    /// The version that the caller knows of the stream that the request names.
+    pub if_match: Option<u64>,
+    /// The caller's `Idempotency-Key`, kept in the events.
+    pub idempotency_key: Option<String>,
+    /// W3C trace context of the request, kept in the events.
+    pub traceparent: Option<String>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step {
+    /// These streams have to be loaded.
+    Needs(Vec<StreamId>),
+    /// A timer was due: append this first.
+    Timer(Box<Decision>),
+    /// Append this, and the request is fulfilled.
+    Decided(Box<Decision>),
+    /// The request changes nothing: what it tells is known. The loaded streams it looked at are named, since the answer
+    /// holds only while they are fresh.
+    Unchanged,
+    /// A rule said no.
+    Refused(Refusal),
+}
+
+/// Everything that one decision does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What is to be appended. The caller may put the answer in.
+    pub append: Append,
+    /// The events, with their streams, in the same order as in the append.
+    pub events: Vec<(StreamId, DomainEvent)>,
+    /// Streams written or read, as they are after the decision. Streams that were only noted to are not among them.
+    pub after: Loaded,
+}
+
+impl Decision {
+    /// State of a stream after the decision, if the decision looked at it.
+    pub fn state(&self, stream: &StreamId) -> Option<&AggregateState> {
+        self.after.get(stream).map(|loaded| &loaded.state)
+    }
+
+    /// Version of a stream after the decision, if the decision looked at it.
+    pub fn version(&self, stream: &StreamId) -> Option<u64> {
+        self.after.get(stream).map(|loaded| loaded.version)
+    }
+}
+
+impl UnitOfWork {
+    /// Goes as far as `loaded` allows.
+    pub fn step(&self, loaded: &Loaded) -> Step {
+        match self.try_step(loaded) {
+            Ok(step) => step,
+            Err(Stop::Needs(streams)) => Step::Needs(streams),
+            Err(Stop::Refused(refusal)) => Step::Refused(refusal),
+        }
+    }
+
+    fn try_step(&self, loaded: &Loaded) -> Result<Step, Stop> {
+        let scope = self.scope_streams(loaded)?;
+        if let Some(timer) = self.due_timer(loaded, &scope)? {
+            return self
+                .fire(&timer, loaded, &scope)
+                .map(|decision| Step::Timer(Box::new(decision)));
+        }
+        self.check_version(loaded)?;
+        let mut attempt = Attempt::new(loaded, self.now(loaded, &scope), self.actor, self.command_id, self);
+        for stream in &scope {
+            attempt.look(stream)?;
+        }
+        for command in self
+            .intent
+            .commands(self.actor, &mut |stream| attempt.look(stream).cloned())?
+        {
+            attempt.perform(command)?;
+        }
+        attempt.run_reactions()?;
+        Ok(match attempt.finish()? {
+            Some(decision) => Step::Decided(Box::new(decision)),
+            None => Step::Unchanged,
+        })
+    }
+
+    /// The streams whose timers are judged with this request, all loaded.
+    fn scope_streams(&self, loaded: &Loaded) -> Result<Vec<StreamId>, Stop> {
+        let scope = match self.intent.scope() {
+            Some(scope) => scope,
+            None => {
+                // The request names a part of a contract: the part tells which contract.
+                let stream = self.intent.subject();
+                let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
+                let contract_id = match &part.state {
+                    AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
+                    AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
+                    _ => None,
+                };
+                contract_id.map_or(Scope::Stream(stream), Scope::Contract)
+            }
+        };
+        let Scope::Contract(contract_id) = scope else {
+            let stream = scope.stream();
+            return match loaded.get(&stream) {
+                Some(_) => Ok(vec![stream]),
+                None => Err(Stop::Needs(vec![stream])),
+            };
+        };
+        let (root, escrow) = (contract::stream(contract_id), escrow::stream(contract_id));
+        let mut streams = vec![root.clone(), escrow];
+        if let Some(AggregateState::Contract(state)) = loaded.get(&root).map(|stream| &stream.state)
+            && state.has_parts()
+            && let Some(agreement) = state.agreement()
+        {
+            streams.extend(
+                agreement
+                    .milestones
+                    .iter()
+                    .map(|plan| milestone::stream(plan.milestone_id)),
+            );
+        }
+        let missing: Vec<_> = streams
+            .iter()
+            .filter(|stream| loaded.get(stream).is_none())
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            Ok(streams)
+        } else {
+            Err(Stop::Needs(missing))
+        }
+    }
+
+    /// Business time: the clock, but never before what has happened in the scope.
+    fn now(&self, loaded: &Loaded, scope: &[StreamId]) -> Timestamp {
+        let newest = scope.iter().filter_map(|stream| loaded.get(stream)?.newest).max();
+        newest.map_or(self.clock, |newest| newest.max(self.clock))
+    }
+
+    fn due_timer(&self, loaded: &Loaded, scope: &[StreamId]) -> Result<Option<Timer>, Stop> {
+        let now = self.now(loaded, scope);
+        let running = scope.iter().filter_map(|stream| Some((stream, loaded.get(stream)?)));
+        let due = running
+            .flat_map(|(stream, part)| part.state.timers(stream))
+            .filter(|timer| timer.due_at <= now);
+        Ok(due.min_by(|a, b| a.order().cmp(&b.order())))
+    }
+
+    /// The decision of a timer that is due. A timer that is refused is disarmed by an event of its own stream.
+    fn fire(&self, timer: &Timer, loaded: &Loaded, scope: &[StreamId]) -> Result<Decision, Stop> {
+        let actor = Actor::System(SystemPart::Timer);
+        let attempt = |command: Command| -> Result<Option<Decision>, Stop> {
+            // Not before anything that has happened: a timer whose turn comes late fires with the instant it was due at,
+            // unless its stream has moved past that.
+            let mut attempt = Attempt::new(loaded, timer.due_at, actor, timer.command_id(), self);
+            for stream in scope {
+                attempt.look(stream)?;
+            }
+            attempt.perform(command)?;
+            attempt.run_reactions()?;
+            attempt.finish()
+        };
+        let reason = match attempt(timer.command.clone()) {
+            Ok(Some(decision)) => return Ok(decision),
+            Ok(None) => "no_effect".to_owned(),
+            Err(Stop::Needs(streams)) => return Err(Stop::Needs(streams)),
+            Err(Stop::Refused(refusal)) => refusal.code().to_owned(),
+        };
+        let key = timer.key.clone();
+        let block = match timer.command {
+            Command::Contract(id, _) => Command::Contract(id, ContractCommand::BlockTimer { key, reason }),
+            Command::Milestone(id, _) => Command::Milestone(id, MilestoneCommand::BlockTimer { key, reason }),
+            Command::Payee(id, _) => Command::Payee(id, PayeeCommand::BlockTimer { key, reason }),
+            Command::Party(..) | Command::Escrow(..) | Command::Funding(..) | Command::Payout(..) => {
+                return Err(defect("a timer of an aggregate that has none"));
+            }
+        };
+        attempt(block)?.ok_or_else(|| defect("a timer could not be blocked"))
+    }
+
+    fn check_version(&self, loaded: &Loaded) -> Result<(), Stop> {
+        let Some(given) = self.if_match else { return Ok(()) };
+        let stream = self.intent.subject();
+        let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
+        // Somebody who is no party must not learn the version either: the rules say so before the version is judged.
+        if given > part.version || given < part.version_by_somebody {
+            self.check_standing(loaded)?;
+            return Err(Stop::Refused(Refusal::VersionMismatch {
+                current: part.version,
+                given,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Whether the caller may know of the thing at all: judged by the rules themselves.
+    fn check_standing(&self, loaded: &Loaded) -> Result<(), Stop> {
+        let mut attempt = Attempt::new(loaded, self.clock, self.actor, self.command_id, self);
+        let judged = self
+            .intent
+            .commands(self.actor, &mut |stream| attempt.look(stream).cloned())
+            .and_then(|commands| commands.into_iter().try_for_each(|command| attempt.perform(command)));
+        match judged {
+            Err(Stop::Refused(
+                refusal @ (Refusal::NotAParty | Refusal::NotFound { .. } | Refusal::Forbidden { .. }),
+            )) => Err(Stop::Refused(refusal)),
+            Err(Stop::Needs(streams)) => Err(Stop::Needs(streams)),
+            Ok(()) | Err(Stop::Refused(_)) => Ok(()),
+        }
+    }
+}
+
+/// Why a decision cannot go on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stop {
+    /// Something is not loaded.
+    Needs(Vec<StreamId>),
+    /// A rule said no.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+fn defect(message: &str) -> Stop {
+    Stop::Refused(Refusal::Defect(message.to_owned()))
+}
+
+/// An event decided on, before it gets its envelope.
+struct Pending {
+    id: EventId,
+    cause: Option<EventId>,
+    stream: StreamId,
+    event: DomainEvent,
+    depth: usize,
+}
+
+/// One run of the rules over a copy of what is loaded.
+struct Attempt<'a> {
+    loaded: &'a Loaded,
+    /// Streams looked at, as they are by now.
+    touched: BTreeMap<StreamId, LoadedStream>,
+    context: Context,
+    command_id: Uuid,
+    work: &'a UnitOfWork,
+    events: Vec<Pending>,
+    /// Indexes of events whose reactions are still to come.
+    queue: VecDeque<usize>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(loaded: &'a Loaded, now: Timestamp, actor: Actor, command_id: Uuid, work: &'a UnitOfWork) -> Self {
+        Self {
+            loaded,
+            touched: BTreeMap::new(),
+            context: Context { now, actor },
+            command_id,
+            work,
+            events: Vec::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// The state of a stream; from here on the decision depends on it.
+    fn look(&mut self, stream: &StreamId) -> Result<&AggregateState, Stop> {
+        if !self.touched.contains_key(stream) {
+            let part = self
+                .loaded
+                .get(stream)
+                .ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
+            self.touched.insert(stream.clone(), LoadedStream::clone(part));
+        }
+        self.touched
+            .get(stream)
+            .map(|part| &part.state)
+            .ok_or_else(|| defect("a stream was lost"))
+    }
+
+    /// Judges a command and takes its events in.
+    fn perform(&mut self, command: Command) -> Result<(), Stop> {
+        self.ask(&command, None, 0)
+    }
+
+    fn ask(&mut self, command: &Command, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {
+        let stream = command.stream();
+        let context = self.context;
+        let events = self.look(&stream)?.decide(command, &context)?;
+        for event in events {
+            self.take(stream.clone(), event, cause, depth)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, stream: StreamId, event: DomainEvent, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {
+        if depth > MAX_DEPTH {
+            return Err(defect("reactions did not come to rest"));
+        }
+        let millis = u64::try_from(self.context.now.timestamp_millis()).unwrap_or(0);
+        let id = EventId::of_command(self.command_id, self.events.len(), millis);
+        if let Some(part) = self.touched.get_mut(&stream) {
+            part.remember(&event, self.context.now, self.context.actor.is_somebody());
+        }
+        self.queue.push_back(self.events.len());
+        self.events.push(Pending {
+            id,
+            cause,
+            stream,
+            event,
+            depth,
+        });
+        Ok(())
+    }
+
+    fn run_reactions(&mut self) -> Result<(), Stop> {
+        while let Some(index) = self.queue.pop_front() {
+            let Some(pending) = self.events.get(index) else {
+                continue;
+            };
+            let (cause, depth) = (pending.id, pending.depth.saturating_add(1));
+            for reaction in reactions(pending.id, &pending.event) {
+                match reaction {
+                    Reaction::Ask(command) => self.ask(&command, Some(cause), depth)?,
+                    Reaction::Note(stream, event) => self.take(stream, event, Some(cause), depth)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The append of all that was taken in; `None` when nothing was.
+    fn finish(self) -> Result<Option<Decision>, Stop> {
+        if self.events.is_empty() {
+            return Ok(None);
+        }
+        let mut streams: Vec<StreamWrite> = Vec::new();
+        let mut index_of: BTreeMap<StreamId, usize> = BTreeMap::new();
+        let mut events = Vec::with_capacity(self.events.len());
+        let mut told = Vec::with_capacity(self.events.len());
+        let correlation_id = self.work.intent.subject().aggregate_id;
+        let value_date = self.context.now.date_naive();
+        for pending in self.events {
+            let Pending {
+                id,
+                cause,
+                stream,
+                event,
+                ..
+            } = pending;
+            let index = *index_of.entry(stream.clone()).or_insert_with(|| {
+                let expected = match (self.touched.contains_key(&stream), self.loaded.get(&stream)) {
+                    (true, Some(part)) => Expected::At(part.version),
+                    _ => Expected::Any,
+                };
+                let scope = scope_of(&stream, &event);
+                streams.push(StreamWrite {
+                    stream: stream.clone(),
+                    expected,
+                    scope,
+                });
+                streams.len().saturating_sub(1)
+            });
+            let journal = event
+                .journal_entry(value_date)
+                .map_err(|error| Stop::Refused(Refusal::Defect(format!("{}: {error}", event.event_type()))))?;
+            let payload = event
+                .to_json()
+                .map_err(|error| Stop::Refused(Refusal::Defect(error.to_string())))?;
+            events.push(NewEvent {
+                stream: index,
+                event_type: event.event_type().into(),
+                event_version: event.version(),
+                payload,
+                metadata: Metadata {
+                    event_id: id,
+                    occurred_at: self.context.now,
+                    actor: self.context.actor,
+                    command_id: self.command_id,
+                    correlation_id: correlation_id.clone(),
+                    causation_id: cause,
+                    idempotency_key: self.work.idempotency_key.clone(),
+                    policy_ref: None,
+                    traceparent: self.work.traceparent.clone(),
+                    more: BTreeMap::new(),
+                },
+                journal,
+            });
+            told.push((stream, event));
+        }
+        let written: BTreeSet<&StreamId> = index_of.keys().collect();
+        let reads = self
+            .touched
+            .keys()
+            .filter(|stream| !written.contains(stream))
+            .filter_map(|stream| Some((stream.clone(), self.loaded.get(stream)?.version)))
+            .collect();
+        let mut after = Loaded::new();
+        for (stream, part) in self.touched {
+            after.insert(stream, Arc::new(part));
+        }
+        let append = Append {
+            command_id: self.command_id,
+            streams,
+            reads,
+            events,
+            answer: None,
+        };
+        Ok(Some(Decision {
+            append,
+            events: told,
+            after,
+        }))
+    }
+}
+
+/// The scope that a stream is filed under: the contract's parts are loaded together.
+fn scope_of(stream: &StreamId, event: &DomainEvent) -> Option<String> {
+    match stream.aggregate_type.as_ref() {
+        contract::TYPE | milestone::TYPE | escrow::TYPE => event.contract_id().map(|id| id.to_string()),
+        _ => None,
+    }
+}

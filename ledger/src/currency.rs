@@ -1,0 +1,449 @@
+//! Currencies of ISO 4217, with what a payment provider can charge and pay out.
+//!
+//! # Invariants
+//! - A [`Currency`] that exists is in the table, so it has an exponent.
+//!
+//! The table is `data/currency.tsv`, compared with this list by a test. Exponents: ISO 4217 list one (2026). Units and
+//! quanta at Stripe: <https://docs.stripe.com/currencies>, section "Special cases".
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Minor, MoneyError};
+
+/// A currency; the index of its row in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Currency(u8);
+
+/// One row of the table.
+struct Row {
+    code: &'static str,
+    /// Digits after the decimal point in the books.
+    exponent: u8,
+    /// Units of the provider per minor unit of ours.
+    psp_factor: i64,
+    /// A charge has to be a multiple of this many minor units.
+    charge_quantum: i64,
+    /// A payout has to be a multiple of this many minor units.
+    payout_quantum: i64,
+}
+
+const fn row(code: &'static str, exponent: u8, psp_factor: i64, charge_quantum: i64, payout_quantum: i64) -> Row {
+    Row {
+        code,
+        exponent,
+        psp_factor,
+        charge_quantum,
+        payout_quantum,
+    }
+}
+
+const fn two(code: &'static str) -> Row {
+    row(code, 2, 1, 1, 1)
+}
+
+const fn zero(code: &'static str) -> Row {
+    row(code, 0, 1, 1, 1)
+}
+
+const fn three(code: &'static str) -> Row {
+    row(code, 3, 1, 10, 10)
+}
+
+/// Sorted by code, so that the order of currencies is the order of their codes.
+const TABLE: &[Row] = &[
+    two("AED"),
+    two("AFN"),
+    two("ALL"),
+    two("AMD"),
+    two("ANG"),
+    two("AOA"),
+    two("ARS"),
+    two("AUD"),
+    two("AWG"),
+    two("AZN"),
+    two("BAM"),
+    two("BBD"),
+    two("BDT"),
+    two("BGN"),
+    three("BHD"),
+    zero("BIF"),
+    two("BMD"),
+    two("BND"),
+    two("BOB"),
+    two("BRL"),
+    two("BSD"),
+    two("BTN"),
+    two("BWP"),
+    two("BYN"),
+    two("BZD"),
+    two("CAD"),
+    two("CDF"),
+    two("CHF"),
+    zero("CLP"),
+    two("CNY"),
+    two("COP"),
+    two("CRC"),
+    two("CUP"),
+    two("CVE"),
+    two("CZK"),
+    zero("DJF"),
+    two("DKK"),
+    two("DOP"),
+    two("DZD"),
+    two("EGP"),
+    two("ERN"),
+    two("ETB"),
+    two("EUR"),
+    two("FJD"),
+    two("FKP"),
+    two("GBP"),
+    two("GEL"),
+    two("GHS"),
+    two("GIP"),
+    two("GMD"),
+    zero("GNF"),
+    two("GTQ"),
+    two("GYD"),
+    two("HKD"),
+    two("HNL"),
+    two("HTG"),
+    row("HUF", 2, 1, 1, 100),
+    two("IDR"),
+    two("ILS"),
+    two("INR"),
+    three("IQD"),
+    two("IRR"),
+    row("ISK", 0, 100, 1, 1),
+    two("JMD"),
+    three("JOD"),
+    zero("JPY"),
+    two("KES"),
+    two("KGS"),
+    two("KHR"),
+    zero("KMF"),
+    two("KPW"),
+    zero("KRW"),
+    three("KWD"),
+    two("KYD"),
+    two("KZT"),
+    two("LAK"),
+    two("LBP"),
+    two("LKR"),
+    two("LRD"),
+    two("LSL"),
+    three("LYD"),
+    two("MAD"),
+    two("MDL"),
+    row("MGA", 2, 1, 100, 100),
+    two("MKD"),
+    two("MMK"),
+    two("MNT"),
+    two("MOP"),
+    two("MRU"),
+    two("MUR"),
+    two("MVR"),
+    two("MWK"),
+    two("MXN"),
+    two("MYR"),
+    two("MZN"),
+    two("NAD"),
+    two("NGN"),
+    two("NIO"),
+    two("NOK"),
+    two("NPR"),
+    two("NZD"),
+    three("OMR"),
+    two("PAB"),
+    two("PEN"),
+    two("PGK"),
+    two("PHP"),
+    two("PKR"),
+    two("PLN"),
+    zero("PYG"),
+    two("QAR"),
+    two("RON"),
+    two("RSD"),
+    two("RUB"),
+    zero("RWF"),
+    two("SAR"),
+    two("SBD"),
+    two("SCR"),
+    two("SDG"),
+    two("SEK"),
+    two("SGD"),
+    two("SHP"),
+    two("SLE"),
+    two("SOS"),
+    two("SRD"),
+    two("SSP"),
+    two("STN"),
+    two("SVC"),
+    two("SYP"),
+    two("SZL"),
+    two("THB"),
+    two("TJS"),
+    two("TMT"),
+    three("TND"),
+    two("TOP"),
+    two("TRY"),
+    two("TTD"),
+    row("TWD", 2, 1, 1, 100),
+    two("TZS"),
+    two("UAH"),
+    row("UGX", 0, 100, 1, 1),
+    two("USD"),
+    two("UYU"),
+    two("UZS"),
+    two("VES"),
+    zero("VND"),
+    zero("VUV"),
+    two("WST"),
+    zero("XAF"),
+    two("XCD"),
+    zero("XOF"),
+    zero("XPF"),
+    two("YER"),
+    two("ZAR"),
+    two("ZMW"),
+];
+
+/// The text is not a currency of the table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CurrencyError {
+    /// Not three capital letters, or not the code of a currency in use.
+    #[error("not a currency code of ISO 4217: {0:?}")]
+    Unknown(String),
+}
+
+const fn index_of(code: &str) -> Currency {
+    let wanted = code.as_bytes();
+    let mut index = 0;
+    while index < TABLE.len() {
+        let known = TABLE[index].code.as_bytes();
+        if known[0] == wanted[0] && known[1] == wanted[1] && known[2] == wanted[2] {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the table has fewer than 256 rows, checked by a test"
+            )]
+            return Currency(index as u8);
+        }
+        index += 1;
+    }
+    // Evaluated for the constants below only, at compile time.
+    panic!("no such currency")
+}
+
+impl Currency {
+    /// United States dollar.
+    pub const USD: Self = index_of("USD");
+    /// Euro.
+    pub const EUR: Self = index_of("EUR");
+    /// Pound sterling.
+    pub const GBP: Self = index_of("GBP");
+    /// Yen, without minor units.
+    pub const JPY: Self = index_of("JPY");
+    /// Kuwaiti dinar, with three decimals.
+    pub const KWD: Self = index_of("KWD");
+    /// Icelandic króna.
+    pub const ISK: Self = index_of("ISK");
+    /// Hungarian forint.
+    pub const HUF: Self = index_of("HUF");
+    /// Malagasy ariary.
+    pub const MGA: Self = index_of("MGA");
+
+    fn row(self) -> &'static Row {
+        &TABLE[usize::from(self.0)]
+    }
+
+    /// Every currency, by code.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self).take(TABLE.len())
+    }
+
+    /// Three capital letters.
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// Digits after the decimal point in the books.
+    pub fn exponent(self) -> u32 {
+        u32::from(self.row().exponent)
+    }
+
+    /// A charge has to be a multiple of this many minor units.
+    pub fn charge_quantum(self) -> i64 {
+        self.row().charge_quantum
+    }
+
+    /// A payout has to be a multiple of this many minor units.
+    pub fn payout_quantum(self) -> i64 {
+        self.row().payout_quantum
+    }
+
+    /// The least chargeable amount that is not less than `amount`.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] when there is none.
+    pub fn round_up_to_charge(self, amount: Minor) -> Result<Minor, MoneyError> {
+        let quantum = self.charge_quantum();
+        match amount.get().checked_rem(quantum) {
+            None | Some(0) => Ok(amount),
+            Some(rest) => amount.checked_add(Minor::new(quantum.saturating_sub(rest))?),
+        }
+    }
+
+    /// The largest amount that can be paid out and is not more than `amount`.
+    pub fn round_down_to_payout(self, amount: Minor) -> Minor {
+        let rest = amount.get().checked_rem(self.payout_quantum()).unwrap_or(0);
+        amount.saturating_sub(Minor::new(rest).unwrap_or_default())
+    }
+
+    /// `amount` in the units that the provider's API counts in.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] when it does not fit.
+    pub fn psp_units(self, amount: Minor) -> Result<i64, MoneyError> {
+        amount
+            .get()
+            .checked_mul(self.row().psp_factor)
+            .ok_or(MoneyError::OutOfRange)
+    }
+
+    /// The amount that the provider's API calls `units`.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] when it is negative; [`MoneyError::NotWhole`] when it is no whole number of minor units.
+    pub fn from_psp_units(self, units: i64) -> Result<Minor, MoneyError> {
+        let factor = self.row().psp_factor;
+        if units.checked_rem(factor) != Some(0) {
+            return Err(MoneyError::NotWhole {
+                exponent: self.exponent(),
+            });
+        }
+        units
+            .checked_div(factor)
+            .ok_or(MoneyError::OutOfRange)
+            .and_then(Minor::new)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || CurrencyError::Unknown(text.chars().take(8).collect());
+        let index = TABLE
+            .binary_search_by(|row| row.code.cmp(text))
+            .map_err(|_| unknown())?;
+        u8::try_from(index).map(Self).map_err(|_| unknown())
+    }
+}
+
+impl TryFrom<&str> for Currency {
+    type Error = CurrencyError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_fits_its_index() {
+        assert!(TABLE.is_sorted_by(|a, b| a.code < b.code));
+        assert!(TABLE.len() < usize::from(u8::MAX));
+        assert!(Currency::all().all(|currency| currency.code().parse() == Ok(currency)));
+    }
+
+    #[test]
+    fn special_cases_are_those_of_the_specification() {
+        let of = |code: &str| code.parse::<Currency>().unwrap();
+        for code in [
+            "JPY", "KRW", "VND", "CLP", "XAF", "XOF", "XPF", "BIF", "DJF", "GNF", "KMF", "PYG", "RWF", "VUV",
+        ] {
+            assert_eq!(
+                (of(code).exponent(), of(code).psp_units(Minor::new(7).unwrap())),
+                (0, Ok(7)),
+                "{code}"
+            );
+        }
+        for code in ["KWD", "BHD", "JOD", "OMR", "TND"] {
+            assert_eq!(
+                (
+                    of(code).exponent(),
+                    of(code).charge_quantum(),
+                    of(code).payout_quantum()
+                ),
+                (3, 10, 10)
+            );
+        }
+        for code in ["ISK", "UGX"] {
+            assert_eq!(
+                (of(code).exponent(), of(code).psp_units(Minor::new(5000).unwrap())),
+                (0, Ok(500_000))
+            );
+            assert_eq!(of(code).from_psp_units(500_000), Ok(Minor::new(5000).unwrap()));
+            assert_eq!(of(code).from_psp_units(50), Err(MoneyError::NotWhole { exponent: 0 }));
+        }
+        for code in ["HUF", "TWD"] {
+            assert_eq!(
+                (
+                    of(code).exponent(),
+                    of(code).charge_quantum(),
+                    of(code).payout_quantum()
+                ),
+                (2, 1, 100)
+            );
+        }
+        assert_eq!(
+            (Currency::MGA.charge_quantum(), Currency::MGA.payout_quantum()),
+            (100, 100)
+        );
+    }
+
+    #[test]
+    fn charges_round_up_and_payouts_round_down() {
+        let minor = |value| Minor::new(value).unwrap();
+        assert_eq!(Currency::KWD.round_up_to_charge(minor(10_629)), Ok(minor(10_630)));
+        assert_eq!(Currency::KWD.round_up_to_charge(minor(10_630)), Ok(minor(10_630)));
+        assert_eq!(Currency::HUF.round_down_to_payout(minor(12_345)), minor(12_300));
+    }
+
+    #[test]
+    fn what_is_no_currency_is_refused() {
+        for text in ["", "usd", "US", "USDT", "XXX", "U\u{0}D"] {
+            assert!(text.parse::<Currency>().is_err(), "{text:?}");
+        }
+    }
+}
