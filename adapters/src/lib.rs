@@ -1,3 +1,4 @@
 //! adapters.
 
 pub mod embedded;
+pub mod postgres;

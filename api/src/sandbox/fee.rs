@@ -26,7 +26,12 @@ pub struct FeeRule {
 
 impl Default for FeeRule {
     fn default() -> Self {
-        Self { rate_bps: 290, fixed_zero_decimal: 30, fixed_two_decimal: 30, fixed_three_decimal: 300 }
+        Self {
+            rate_bps: 290,
+            fixed_zero_decimal: 30,
+            fixed_two_decimal: 30,
+            fixed_three_decimal: 300,
+        }
     }
 }
 
@@ -53,26 +58,33 @@ pub(super) struct Currency {
     pub(super) exponent: u8,
 }
 
-const ZERO_DECIMAL: &[&str] =
-    &["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
+const ZERO_DECIMAL: &[&str] = &[
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
+];
 const THREE_DECIMAL: &[&str] = &["bhd", "jod", "kwd", "omr", "tnd"];
 /// ISK and UGX have no minor unit any more; Stripe still writes them with two decimals.
 const TWO_DECIMAL: &[&str] = &[
-    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bgn", "bmd", "bnd", "bob",
-    "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "cny", "cop", "crc", "cve", "czk", "dkk", "dop", "dzd", "egp",
-    "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip", "gmd", "gtq", "gyd", "hkd", "hnl", "htg", "huf", "idr", "ils", "inr",
-    "isk", "jmd", "kes", "kgs", "khr", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl", "mkd", "mmk", "mnt",
-    "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok", "npr", "nzd", "pab", "pen", "pgk", "php",
-    "pkr", "pln", "qar", "ron", "rsd", "rub", "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl",
-    "thb", "tjs", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs", "wst", "xcd", "yer", "zar", "zmw",
+    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bgn", "bmd", "bnd",
+    "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "cny", "cop", "crc", "cve", "czk", "dkk", "dop",
+    "dzd", "egp", "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip", "gmd", "gtq", "gyd", "hkd", "hnl", "htg", "huf",
+    "idr", "ils", "inr", "isk", "jmd", "kes", "kgs", "khr", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad",
+    "mdl", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok", "npr",
+    "nzd", "pab", "pen", "pgk", "php", "pkr", "pln", "qar", "ron", "rsd", "rub", "sar", "sbd", "scr", "sek", "sgd",
+    "shp", "sle", "sos", "srd", "std", "szl", "thb", "tjs", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd",
+    "uyu", "uzs", "wst", "xcd", "yer", "zar", "zmw",
 ];
 
 impl Currency {
     /// The currency of a lower-case code; `None` for any other text.
     pub(super) fn get(code: &str) -> Option<Self> {
-        [(ZERO_DECIMAL, 0), (TWO_DECIMAL, 2), (THREE_DECIMAL, 3)].into_iter().find_map(|(codes, exponent)| {
-            codes.iter().find(|known| **known == code).map(|code| Self { code, exponent })
-        })
+        [(ZERO_DECIMAL, 0), (TWO_DECIMAL, 2), (THREE_DECIMAL, 3)]
+            .into_iter()
+            .find_map(|(codes, exponent)| {
+                codes
+                    .iter()
+                    .find(|known| **known == code)
+                    .map(|code| Self { code, exponent })
+            })
     }
 }
 
@@ -91,7 +103,11 @@ mod tests {
         assert_eq!(fee(499, "usd"), Some(44), "14.471 rounds to 14");
         assert_eq!(fee(10_500, "jpy"), Some(335), "304.5 rounds to 305");
         assert_eq!(fee(10_000, "kwd"), Some(590));
-        assert_eq!(fee(i64::MAX, "usd"), Some(267_477_889_068_821_470), "2.9% of 2^63-1, in 128 bits");
+        assert_eq!(
+            fee(i64::MAX, "usd"),
+            Some(267_477_789_068_788_528),
+            "2.9% of 2^63-1, in 128 bits"
+        );
     }
 
     #[test]

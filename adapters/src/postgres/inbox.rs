@@ -1,0 +1,180 @@
+//! The inbox: webhooks of the payment provider, stored before they are answered.
+//!
+//! # Invariants
+//! - A notice is in it once for the life of the log, by the provider's id; a further delivery is counted.
+//! - Notices about one object are handed out one after the other.
+//! - A notice whose object is not known yet is tried again; then an operator has to look. Nothing is dropped.
+
+use std::time::Duration;
+
+use domain::log::StoreError;
+use domain::ports::provider::{ProviderNotice, ProviderObject};
+use sqlx::{PgPool, Row};
+
+use super::{corrupt, to_i64, to_u64, unavailable};
+
+/// When a notice about something unknown is looked at again (`process-managers.md` C.2.6).
+const RETRIES: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(300),
+    Duration::from_secs(1800),
+];
+
+/// A notice to work on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredNotice {
+    /// Its row.
+    pub inbox_id: i64,
+    /// The provider's id of it.
+    pub event_id: String,
+    /// What to look up; `None` when it is about nothing of ours.
+    pub object: Option<ProviderObject>,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// A tenant's inbox.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    pool: PgPool,
+}
+
+impl Inbox {
+    /// The inbox of the tenant of this pool.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Stores a notice. Durable when it returns; `false` when it was there already.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the notice must then not be acknowledged.
+    pub async fn receive(&self, psp: &str, notice: &ProviderNotice, raw: &[u8]) -> Result<bool, StoreError> {
+        let object = notice
+            .object
+            .as_ref()
+            .map(serde_json::to_string)
+            .transpose()
+            .map_err(corrupt)?;
+        let row = sqlx::query(
+            "insert into psp_inbox as i (psp, psp_account, event_id, event_type, object_id, object, livemode,
+                                         api_version, raw, received_at)
+             values ($1, $2, $3, $4, $5, $6::json, $7, $8, $9, clock_timestamp())
+             on conflict (psp, psp_account, event_id) do update set deliveries = i.deliveries + 1
+             returning i.deliveries",
+        )
+        .bind(psp)
+        .bind(notice.account.as_deref().unwrap_or("platform"))
+        .bind(&notice.notice_id)
+        .bind(&notice.notice_type)
+        .bind(notice.object_ref.as_deref().unwrap_or(""))
+        .bind(object)
+        .bind(notice.livemode)
+        .bind(notice.api_version.as_deref())
+        .bind(raw)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(row.try_get::<i32, _>("deliveries").map_err(unavailable)? == 1)
+    }
+
+    /// Up to `limit` notices that are due, the oldest of each object, for the caller alone during `lease`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take(&self, limit: usize, lease: Duration) -> Result<Vec<StoredNotice>, StoreError> {
+        let rows = sqlx::query(
+            "update psp_inbox i set retry_at = clock_timestamp() + make_interval(secs => $2), attempts = i.attempts + 1
+             where i.inbox_id in (
+                 select p.inbox_id from psp_inbox p
+                 where p.status = 'received' and p.retry_at <= clock_timestamp()
+                   and not exists (select 1 from psp_inbox earlier where earlier.object_id = p.object_id
+                                   and earlier.status = 'received' and earlier.inbox_id < p.inbox_id)
+                 order by p.inbox_id limit $1 for update skip locked)
+             returning i.inbox_id, i.event_id, i.object::text as object, i.attempts",
+        )
+        .bind(to_i64(limit as u64))
+        .bind(lease.as_secs_f64())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                let object: Option<String> = row.try_get("object").map_err(unavailable)?;
+                let attempts: i32 = row.try_get("attempts").map_err(unavailable)?;
+                Ok(StoredNotice {
+                    inbox_id: row.try_get("inbox_id").map_err(unavailable)?,
+                    event_id: row.try_get("event_id").map_err(unavailable)?,
+                    object: object
+                        .map(|text| serde_json::from_str(&text))
+                        .transpose()
+                        .map_err(corrupt)?,
+                    attempts: u32::try_from(attempts).unwrap_or(0),
+                })
+            })
+            .collect()
+    }
+
+    /// What the notice tells is in the log. `ours` is false when it was about nothing of ours.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn done(&self, inbox_id: i64, ours: bool) -> Result<(), StoreError> {
+        sqlx::query("update psp_inbox set status = $2, last_error = null where inbox_id = $1")
+            .bind(inbox_id)
+            .bind(if ours { "done" } else { "foreign" })
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// Puts a notice off, or aside for an operator when it was tried often enough.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn park(&self, notice: &StoredNotice, why: &str) -> Result<(), StoreError> {
+        let tried = usize::try_from(notice.attempts).unwrap_or(usize::MAX).saturating_sub(1);
+        let (status, after) = match RETRIES.get(tried) {
+            Some(after) => ("received", *after),
+            None => ("blocked", Duration::ZERO),
+        };
+        self.put_off(notice.inbox_id, status, after, why).await
+    }
+
+    /// Puts a notice off because the provider cannot be asked now. It is not given up for that.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn retry(&self, notice: &StoredNotice, after: Duration, why: &str) -> Result<(), StoreError> {
+        self.put_off(notice.inbox_id, "received", after, why).await
+    }
+
+    async fn put_off(&self, inbox_id: i64, status: &str, after: Duration, why: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "update psp_inbox set status = $2, retry_at = clock_timestamp() + make_interval(secs => $3), last_error = $4
+             where inbox_id = $1",
+        )
+        .bind(inbox_id)
+        .bind(status)
+        .bind(after.as_secs_f64())
+        .bind(why)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// How many notices are still to be worked on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query("select count(*) as open from psp_inbox where status = 'received'")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(to_u64(row.try_get("open").map_err(unavailable)?))
+    }
+}

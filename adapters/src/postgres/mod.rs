@@ -1,0 +1,51 @@
+//! The log and everything beside it, in PostgreSQL 15 or newer. One tenant is one schema.
+//!
+//! # Where things are
+//! - [`migrate`]: tables, and the rights of the login that serves
+//! - [`append`]: the group committer, which is the only writer of events
+//! - [`load`], [`log_reader`]: reading streams and the log
+//! - [`projection`]: what is derived from the log, and rebuilding it
+//! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
+//!
+//! # Invariants
+//! - Every statement is search-path relative and parameterised.
+//! - The login that serves cannot write events except through `append_batch`, and cannot change or delete them at all.
+
+pub mod append;
+pub mod clock;
+pub mod connect;
+pub mod document;
+pub mod inbox;
+pub mod load;
+pub mod log_reader;
+pub mod migrate;
+pub mod outbox;
+pub mod projection;
+pub mod store;
+pub mod token;
+
+pub use connect::{SchemaName, tenant_pool};
+pub use store::PgStore;
+
+use domain::log::StoreError;
+
+/// A database error as the port has it.
+pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// An unreadable row as the port has it.
+pub(crate) fn corrupt(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+/// A count or position as Postgres has it.
+pub(crate) fn to_i64(value: u64) -> i64 {
+    // Positions and versions stay far below 2^63: they are given out one by one.
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count or position as we have it.
+pub(crate) fn to_u64(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,77 @@
+//! Every stable error code of the API, with its HTTP status and title.
+
+use axum::http::StatusCode;
+
+macro_rules! codes {
+    ($($variant:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// A stable error code. Clients branch on it; its problem type is `/problems/` and the code with dashes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code, with underscores.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that it comes with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid access token is needed.";
+    Forbidden = "forbidden", FORBIDDEN, "The caller may not do this.";
+    NotFound = "not_found", NOT_FOUND, "There is no such thing, or the caller has no part in it.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take this method.";
+    NotAValidId = "not_a_valid_id", BAD_REQUEST, "An id in the path is malformed.";
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request breaks a rule about its content.";
+    MalformedRequest = "malformed_request", BAD_REQUEST, "The request cannot be read.";
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON.";
+    IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST, "This request needs an Idempotency-Key.";
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request.";
+    IdempotencyInProgress = "idempotency_in_progress", CONFLICT, "The same request is being carried out.";
+    IdempotencyExpired = "idempotency_expired", CONFLICT, "The request was carried out; its answer is no longer kept.";
+    PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "This request needs If-Match.";
+    VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "Somebody has changed the thing since.";
+    ConflictRetry = "conflict_retry", CONFLICT, "Other requests were faster; try again.";
+    ContractWrongState = "contract_wrong_state", CONFLICT, "The contract is in another state.";
+    MilestoneWrongState = "milestone_wrong_state", CONFLICT, "The milestone is in another state.";
+    OfferExpired = "offer_expired", CONFLICT, "The offer ran out before it was accepted.";
+    MilestoneNotFunded = "milestone_not_funded", CONFLICT, "Nothing is held for the milestone.";
+    MilestoneAlreadyApproved = "milestone_already_approved", CONFLICT, "The milestone was approved earlier.";
+    ExceedsHeld = "exceeds_held", UNPROCESSABLE_ENTITY, "More was asked than is held.";
+    InsufficientAvailable = "insufficient_available", UNPROCESSABLE_ENTITY, "More was asked than can be withdrawn.";
+    PayoutAccountRequired = "payout_account_required", UNPROCESSABLE_ENTITY, "The payee has no payout account.";
+    CurrencyMismatch = "currency_mismatch", UNPROCESSABLE_ENTITY, "The amount is in another currency.";
+    AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY, "The amount is larger than can be handled.";
+    InvalidSignature = "invalid_signature", BAD_REQUEST, "The webhook's signature is not valid.";
+    ClockBackwards = "clock_backwards", UNPROCESSABLE_ENTITY, "A test clock only goes forward.";
+    NotInTestMode = "not_in_test_mode", CONFLICT, "The tenant has no test clock.";
+    ProjectionLagging = "projection_lagging", SERVICE_UNAVAILABLE, "The read model is not that far yet.";
+    BooksRefused = "books_refused", INTERNAL_SERVER_ERROR, "The books refused the posting: a defect, nothing was written.";
+    PspUnavailable = "psp_unavailable", SERVICE_UNAVAILABLE, "The payment provider cannot be reached.";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot answer now; try again.";
+    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "A defect of the service.";
+}
+
+impl ErrorCode {
+    /// The code with this text.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.code() == code)
+    }
+}

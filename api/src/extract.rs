@@ -1,0 +1,232 @@
+//! What handlers take out of a request. Every refusal is a problem document; axum's own are plain text.
+
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use domain::id::IdError;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::code::ErrorCode;
+use crate::problem::Problem;
+
+/// Largest body of a JSON request: a contract with 100 milestones has about 20 kB.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Deepest nesting of a body. The deepest that is needed is 3.
+const MAX_DEPTH: usize = 16;
+
+/// Longest `Idempotency-Key`, as at Stripe.
+const MAX_KEY_LENGTH: usize = 255;
+
+/// An id in the path.
+#[derive(Debug, Clone, Copy)]
+pub struct IdPath<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for IdPath<T>
+where
+    T: FromStr<Err = IdError>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(ErrorCode::NotAValidId, "the path has no readable id"))?;
+        text.parse().map(Self).map_err(|error: IdError| {
+            Problem::new(ErrorCode::NotAValidId, error.to_string()).with("expected_prefix", error.prefix)
+        })
+    }
+}
+
+/// A JSON body, with the digest that says whether two requests are the same.
+#[derive(Debug)]
+pub struct Body<T> {
+    /// What was sent.
+    pub value: T,
+    /// SHA-256 (hex) of method, path and the body in canonical form.
+    pub fingerprint: String,
+}
+
+impl<T, S> FromRequest<S> for Body<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let declared = media_type(request.headers());
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {MAX_BODY_BYTES} bytes"))
+            } else {
+                Problem::new(ErrorCode::MalformedRequest, "the body could not be read")
+            }
+        })?;
+        // A request without a body is one with an empty object: approving needs to say nothing more.
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        if !bytes.is_empty() && !declared.as_deref().is_some_and(is_json) {
+            return Err(Problem::new(ErrorCode::UnsupportedMediaType, "send application/json"));
+        }
+        let json: serde_json::Value = serde_json::from_slice(text)
+            .map_err(|error| Problem::new(ErrorCode::MalformedRequest, format!("the body is not JSON: {error}")))?;
+        check_strings(&json, &mut String::new(), 0)?;
+        let mut digest = Sha256::new();
+        // serde_json keeps object keys sorted, so that this is a canonical form.
+        for part in [method.as_str(), "\n", &path, "\n", &json.to_string()] {
+            digest.update(part.as_bytes());
+        }
+        let fingerprint = hex::encode(digest.finalize());
+        let value = serde_path_to_error::deserialize(json).map_err(|error| {
+            let pointer = pointer(error.path());
+            Problem::field(ErrorCode::ValidationFailed, pointer, error.inner().to_string())
+        })?;
+        Ok(Self { value, fingerprint })
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+/// Refuses what no store takes (NUL) and what no request needs (deep nesting), with the place.
+fn check_strings(json: &serde_json::Value, at: &mut String, depth: usize) -> Result<(), Problem> {
+    if depth > MAX_DEPTH {
+        return Err(Problem::field(ErrorCode::ValidationFailed, at.clone(), "is nested too deeply"));
+    }
+    let nul = || "must not contain the character U+0000";
+    match json {
+        serde_json::Value::String(text) if text.contains('\0') => {
+            Err(Problem::field(ErrorCode::ValidationFailed, at.clone(), nul()))
+        }
+        serde_json::Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            inside(at, &index.to_string(), |at| check_strings(item, at, depth + 1))
+        }),
+        serde_json::Value::Object(members) => members.iter().try_for_each(|(key, value)| {
+            if key.contains('\0') {
+                return Err(Problem::field(ErrorCode::ValidationFailed, at.clone(), nul()));
+            }
+            inside(at, &key.replace('~', "~0").replace('/', "~1"), |at| check_strings(value, at, depth + 1))
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn inside<R>(at: &mut String, step: &str, check: impl FnOnce(&mut String) -> R) -> R {
+    let length = at.len();
+    at.push('/');
+    at.push_str(step);
+    let result = check(at);
+    at.truncate(length);
+    result
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+        pointer
+    })
+}
+
+/// Query parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for Query<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Query::<T>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| Problem::new(ErrorCode::ValidationFailed, rejection.body_text()))
+    }
+}
+
+/// The headers that every command may have.
+#[derive(Debug, Clone, Default)]
+pub struct CommandHeaders {
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `If-Match`, a version.
+    pub if_match: Option<u64>,
+    /// `traceparent` (W3C Trace Context), if it looks like one.
+    pub traceparent: Option<String>,
+}
+
+impl CommandHeaders {
+    /// The key, or the problem that it is missing.
+    ///
+    /// # Errors
+    /// `idempotency_key_required`.
+    pub fn require_key(&self) -> Result<&str, Problem> {
+        self.idempotency_key.as_deref().ok_or_else(|| {
+            Problem::new(ErrorCode::IdempotencyKeyRequired, "send a new Idempotency-Key with each new request")
+        })
+    }
+
+    /// The version, or the problem that it is missing.
+    ///
+    /// # Errors
+    /// `precondition_required`.
+    pub fn require_version(&self) -> Result<u64, Problem> {
+        self.if_match.ok_or_else(|| {
+            Problem::new(ErrorCode::PreconditionRequired, "send If-Match with the ETag that you have seen")
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CommandHeaders {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let bad = |name: &str, what: &str| Problem::field(ErrorCode::ValidationFailed, name, what);
+        let text = |name: &'static str| match parts.headers.get(name) {
+            None => Ok(None),
+            Some(value) => value.to_str().map(Some).map_err(|_| bad(name, "must be plain ASCII")),
+        };
+        let idempotency_key = text("idempotency-key")?
+            .map(|key| {
+                if key.is_empty() || key.len() > MAX_KEY_LENGTH {
+                    return Err(bad("Idempotency-Key", "must have 1 to 255 characters"));
+                }
+                Ok(key.to_owned())
+            })
+            .transpose()?;
+        let if_match = text("if-match")?
+            .map(|tag| {
+                let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+                version
+                    .and_then(|version| version.parse().ok())
+                    .ok_or_else(|| bad("If-Match", "must be an ETag as given, like \"8\""))
+            })
+            .transpose()?;
+        let traceparent = parts
+            .headers
+            .get("traceparent")
+            .and_then(|value| value.to_str().ok())
+            .filter(|value| value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'))
+            .map(str::to_owned);
+        Ok(Self { idempotency_key, if_match, traceparent })
+    }
+}

@@ -1,0 +1,604 @@
+//! Payment intents, and the card charges that pay them.
+//!
+//! # Invariants
+//! - An intent is paid at most once; a paid intent has one successful charge, whose balance transaction is in the
+//!   account's pending balance until its funds become available.
+//! - A declined card leaves a failed charge and an intent that waits for another payment method.
+//!
+//! # What is deliberately absent
+//! Manual capture, saved payment methods, customers, and the customer's answer to a required action: an intent that
+//! requires action can be confirmed with another payment method or cancelled.
+
+use axum::http::StatusCode;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use sqlx::types::Json;
+
+use super::events::NewEvent;
+use super::fee::Currency;
+use super::form::{Form, Metadata};
+use super::identifier;
+use super::moves;
+use super::object::{self, Charge, PaymentIntent};
+use super::order::{Outcome, Work};
+use super::refusal::{Failure, Refusal, documentation};
+
+/// Parameters of Stripe's that would move other money, or not move it.
+const NOT_IMPLEMENTED: &[&str] = &[
+    "application_fee_amount",
+    "confirmation_token",
+    "customer",
+    "mandate",
+    "on_behalf_of",
+    "payment_method_data",
+    "setup_future_usage",
+    "transfer_data",
+];
+
+/// `POST /v1/payment_intents`.
+#[derive(Debug)]
+pub(super) struct CreateIntent {
+    amount: i64,
+    currency: Currency,
+    capture_method: &'static str,
+    payment_method_types: Vec<String>,
+    automatic_payment_methods: bool,
+    card: Option<TestCard>,
+    confirm: Option<Confirmation>,
+    description: Option<String>,
+    receipt_email: Option<String>,
+    statement_descriptor: Option<String>,
+    transfer_group: Option<String>,
+    metadata: Metadata,
+}
+
+/// `POST /v1/payment_intents/{id}/confirm`.
+#[derive(Debug)]
+pub(super) struct ConfirmIntent {
+    id: String,
+    card: Option<TestCard>,
+    confirmation: Confirmation,
+}
+
+/// `POST /v1/payment_intents/{id}/cancel`.
+#[derive(Debug)]
+pub(super) struct CancelIntent {
+    id: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug)]
+struct Confirmation {
+    return_url: Option<String>,
+    off_session: bool,
+}
+
+/// Test payment methods (<https://docs.stripe.com/testing>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TestCard {
+    Visa,
+    ChargeDeclined,
+    AuthenticationRequired,
+}
+
+/// What the card's bank says.
+enum Verdict {
+    Approved,
+    Declined {
+        code: &'static str,
+        decline_code: &'static str,
+        message: &'static str,
+    },
+    Challenge,
+}
+
+impl TestCard {
+    fn get(token: &str) -> Option<Self> {
+        match token {
+            "pm_card_visa" => Some(Self::Visa),
+            "pm_card_chargeDeclined" => Some(Self::ChargeDeclined),
+            "pm_card_authenticationRequired" => Some(Self::AuthenticationRequired),
+            _ => None,
+        }
+    }
+
+    fn token(self) -> &'static str {
+        match self {
+            Self::Visa => "pm_card_visa",
+            Self::ChargeDeclined => "pm_card_chargeDeclined",
+            Self::AuthenticationRequired => "pm_card_authenticationRequired",
+        }
+    }
+
+    fn verdict(self, off_session: bool) -> Verdict {
+        match self {
+            Self::Visa => Verdict::Approved,
+            Self::ChargeDeclined => Verdict::Declined {
+                code: "card_declined",
+                decline_code: "generic_decline",
+                message: "Your card was declined.",
+            },
+            Self::AuthenticationRequired if off_session => Verdict::Declined {
+                code: "authentication_required",
+                decline_code: "authentication_required",
+                message: "Your card was declined. This transaction requires authentication.",
+            },
+            Self::AuthenticationRequired => Verdict::Challenge,
+        }
+    }
+}
+
+impl Confirmation {
+    fn parse(form: &Form) -> Result<Self, Refusal> {
+        let off_session = match form.text("off_session").as_deref() {
+            Some("one_off" | "recurring") => true, // Texts that older versions took.
+            _ => form.boolean("off_session")?.unwrap_or(false),
+        };
+        Ok(Self {
+            return_url: form.text("return_url"),
+            off_session,
+        })
+    }
+}
+
+fn card(form: &Form) -> Result<Option<TestCard>, Refusal> {
+    let Some(token) = form.text("payment_method") else {
+        return Ok(None);
+    };
+    match TestCard::get(&token) {
+        Some(card) => Ok(Some(card)),
+        None => Err(Refusal::NoSuch {
+            noun: "PaymentMethod",
+            id: token,
+            param: "payment_method",
+        }),
+    }
+}
+
+impl CreateIntent {
+    pub(super) fn parse(form: &Form) -> Result<Self, Refusal> {
+        form.refuse(NOT_IMPLEMENTED)?;
+        let amount = form.amount()?;
+        let currency = form.currency()?;
+        let capture_method = match form.text("capture_method").as_deref() {
+            // The default since API version 2024-04-10.
+            None | Some("automatic_async") => "automatic_async",
+            Some("automatic") => "automatic",
+            Some(other) => {
+                let message = format!("The sandbox captures automatically; capture_method {other} is not implemented.");
+                return Err(Refusal::invalid("capture_method", message));
+            }
+        };
+        let mut payment_method_types = form.texts("payment_method_types");
+        if let Some(other) = payment_method_types.iter().find(|kind| *kind != "card") {
+            let message = format!("The payment method type \"{other}\" is not implemented. The sandbox takes cards.");
+            return Err(Refusal::invalid("payment_method_types", message));
+        }
+        let automatic = form.inner_boolean("automatic_payment_methods", "enabled")?;
+        if automatic == Some(true) && !payment_method_types.is_empty() {
+            let message =
+                "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.";
+            return Err(Refusal::invalid("automatic_payment_methods", message));
+        }
+        // Without payment_method_types the methods are chosen automatically, by default since 2023-08-16.
+        let automatic_payment_methods = automatic.unwrap_or(payment_method_types.is_empty());
+        if payment_method_types.is_empty() {
+            payment_method_types.push("card".to_owned());
+        }
+        let card = card(form)?;
+        let confirm = match form.boolean("confirm")? {
+            Some(true) => Some(Confirmation::parse(form)?),
+            _ => None,
+        };
+        if confirm.is_some() && card.is_none() {
+            return Err(Refusal::invalid(
+                "payment_method",
+                "You cannot confirm this PaymentIntent because it's missing a payment method.",
+            ));
+        }
+        Ok(Self {
+            amount,
+            currency,
+            capture_method,
+            payment_method_types,
+            automatic_payment_methods,
+            card,
+            confirm,
+            description: form.text("description"),
+            receipt_email: form.text("receipt_email"),
+            statement_descriptor: form.text("statement_descriptor"),
+            transfer_group: form.text("transfer_group"),
+            metadata: form.metadata()?,
+        })
+    }
+
+    pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
+        fee(work, self.amount, self.currency)?;
+        let id = identifier::new("pi");
+        let mut intent = PaymentIntent {
+            client_secret: format!("{id}_secret_{}", identifier::secret()),
+            id,
+            account_id: work.account.clone(),
+            amount: self.amount,
+            currency: self.currency.code.to_owned(),
+            status: "requires_payment_method".to_owned(),
+            capture_method: self.capture_method.to_owned(),
+            payment_method: None,
+            payment_method_token: None,
+            payment_method_types: self.payment_method_types,
+            automatic_payment_methods: self.automatic_payment_methods,
+            description: self.description,
+            receipt_email: self.receipt_email,
+            statement_descriptor: self.statement_descriptor,
+            transfer_group: self.transfer_group,
+            metadata: Json(self.metadata),
+            latest_charge: None,
+            last_payment_error: None,
+            next_action: None,
+            cancellation_reason: None,
+            canceled_at: None,
+            created_at: work.now,
+        };
+        // Told as it was before it was confirmed.
+        work.happened("payment_intent.created", intent.show());
+        if let Some(card) = self.card {
+            attach(&mut intent, card);
+        }
+        insert(work, &intent).await?;
+        match (self.confirm, self.card) {
+            (Some(confirmation), Some(card)) => confirm(work, intent, card, &confirmation).await,
+            _ => Ok(Outcome::ok(intent.show())),
+        }
+    }
+}
+
+impl ConfirmIntent {
+    pub(super) fn parse(id: String, form: &Form) -> Result<Self, Refusal> {
+        form.refuse(NOT_IMPLEMENTED)?;
+        form.refuse(&["capture_method"])?;
+        Ok(Self {
+            id,
+            card: card(form)?,
+            confirmation: Confirmation::parse(form)?,
+        })
+    }
+
+    pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
+        let mut intent = lock(work, self.id).await?;
+        if !matches!(
+            intent.status.as_str(),
+            "requires_payment_method" | "requires_confirmation" | "requires_action"
+        ) {
+            let message = format!(
+                "You cannot confirm this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
+                 following statuses may be confirmed: requires_confirmation, requires_action, requires_payment_method.",
+                intent.status
+            );
+            return Err(Refusal::UnexpectedState {
+                message,
+                intent: intent.show(),
+            }
+            .into());
+        }
+        let kept = intent.payment_method_token.as_deref().and_then(TestCard::get);
+        let card = match self.card {
+            Some(card) => {
+                attach(&mut intent, card);
+                card
+            }
+            None => kept.ok_or_else(|| Refusal::UnexpectedState {
+                message: "You cannot confirm this PaymentIntent because it's missing a payment method.".to_owned(),
+                intent: intent.show(),
+            })?,
+        };
+        confirm(work, intent, card, &self.confirmation).await
+    }
+}
+
+impl CancelIntent {
+    pub(super) fn parse(id: String, form: &Form) -> Result<Self, Refusal> {
+        let reason = form.text("cancellation_reason");
+        if let Some(other) = &reason
+            && !["duplicate", "fraudulent", "requested_by_customer", "abandoned"].contains(&other.as_str())
+        {
+            return Err(Refusal::invalid(
+                "cancellation_reason",
+                format!("Invalid cancellation_reason: {other}"),
+            ));
+        }
+        Ok(Self { id, reason })
+    }
+
+    pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
+        let mut intent = lock(work, self.id).await?;
+        if matches!(intent.status.as_str(), "succeeded" | "canceled") {
+            let message = format!(
+                "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
+                 following statuses may be canceled: requires_payment_method, requires_confirmation, requires_action.",
+                intent.status
+            );
+            return Err(Refusal::UnexpectedState {
+                message,
+                intent: intent.show(),
+            }
+            .into());
+        }
+        "canceled".clone_into(&mut intent.status);
+        intent.cancellation_reason = self.reason;
+        intent.canceled_at = Some(work.now);
+        intent.next_action = None;
+        update(work, &intent).await?;
+        work.happened("payment_intent.canceled", intent.show());
+        Ok(Outcome::ok(intent.show()))
+    }
+}
+
+/// Every use of a test payment method makes a payment method of its own, as at Stripe.
+fn attach(intent: &mut PaymentIntent, card: TestCard) {
+    intent.payment_method = Some(identifier::new("pm"));
+    intent.payment_method_token = Some(card.token().to_owned());
+    "requires_confirmation".clone_into(&mut intent.status);
+}
+
+async fn confirm(
+    work: &mut Work<'_>,
+    mut intent: PaymentIntent,
+    card: TestCard,
+    confirmation: &Confirmation,
+) -> Result<Outcome, Failure> {
+    intent.next_action = None;
+    match card.verdict(confirmation.off_session) {
+        Verdict::Approved => {
+            pay(work, &mut intent).await?;
+            Ok(Outcome::ok(intent.show()))
+        }
+        Verdict::Challenge => {
+            "requires_action".clone_into(&mut intent.status);
+            intent.next_action = Some(match &confirmation.return_url {
+                // There is no bank to be sent to: the way leads straight back.
+                Some(url) => {
+                    json!({ "type": "redirect_to_url", "redirect_to_url": { "return_url": url, "url": url } })
+                }
+                None => json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } }),
+            });
+            update(work, &intent).await?;
+            work.happened("payment_intent.requires_action", intent.show());
+            Ok(Outcome::ok(intent.show()))
+        }
+        Verdict::Declined {
+            code,
+            decline_code,
+            message,
+        } => {
+            let error = decline(work, &mut intent, code, decline_code, message).await?;
+            Ok(Outcome {
+                status: StatusCode::PAYMENT_REQUIRED,
+                value: json!({ "error": error }),
+            })
+        }
+    }
+}
+
+/// The bank approves: a charge, its balance transaction, and the money in the pending balance.
+async fn pay(work: &mut Work<'_>, intent: &mut PaymentIntent) -> Result<(), Failure> {
+    let currency = Currency::get(&intent.currency)
+        .ok_or_else(|| Refusal::invalid("currency", format!("Invalid currency: {}", intent.currency)))?;
+    let fee = fee(work, intent.amount, currency)?;
+    let mut charge = charge(work, intent);
+    let delay = TimeDelta::from_std(work.rules.availability_delay).unwrap_or_default();
+    let entry = moves::Entry {
+        account: &work.account.clone(),
+        amount: intent.amount,
+        fee,
+        currency: &intent.currency,
+        kind: "charge",
+        source: &charge.id,
+        description: intent.description.as_deref(),
+        available_on: work.now + delay,
+    };
+    let balance_transaction = entry.insert(work).await?;
+    charge.balance_transaction = Some(balance_transaction);
+    insert_charge(work, &charge).await?;
+    "succeeded".clone_into(&mut intent.status);
+    intent.latest_charge = Some(charge.id.clone());
+    intent.last_payment_error = None;
+    update(work, intent).await?;
+    let captured = charge.show();
+    if intent.capture_method == "automatic_async" {
+        let before = json!({ "balance_transaction": null });
+        let mut succeeded = captured.clone();
+        succeeded["balance_transaction"] = Value::Null;
+        work.happened("charge.succeeded", succeeded);
+        work.happened("payment_intent.succeeded", intent.show());
+        let captured = NewEvent::new("charge.updated", &work.account, work.now, captured);
+        work.happened.push(captured.instead_of(before).by_itself());
+    } else {
+        work.happened("charge.succeeded", captured);
+        work.happened("payment_intent.succeeded", intent.show());
+    }
+    // Last, because the row is shared by all charges: it is locked from here to the commit.
+    entry_into_balance(work, intent, fee, delay).await?;
+    Ok(())
+}
+
+async fn entry_into_balance(
+    work: &mut Work<'_>,
+    intent: &PaymentIntent,
+    fee: i64,
+    delay: TimeDelta,
+) -> Result<(), sqlx::Error> {
+    let net = intent.amount - fee;
+    let (pending, available) = if delay.is_zero() { (0, net) } else { (net, 0) };
+    let account = work.account.clone();
+    moves::credit(work, &account, &intent.currency, pending, available).await
+}
+
+/// The bank declines: a failed charge, an intent that waits, and the error that the caller gets.
+async fn decline(
+    work: &mut Work<'_>,
+    intent: &mut PaymentIntent,
+    code: &'static str,
+    decline_code: &'static str,
+    message: &'static str,
+) -> Result<Value, Failure> {
+    let mut charge = charge(work, intent);
+    "failed".clone_into(&mut charge.status);
+    charge.failure_code = Some(code.to_owned());
+    charge.failure_message = Some(message.to_owned());
+    charge.decline_code = Some(decline_code.to_owned());
+    insert_charge(work, &charge).await?;
+    let payment_method = intent.payment_method.take().unwrap_or_default();
+    let token = intent.payment_method_token.take().unwrap_or_default();
+    let mut error = json!({
+        "charge": charge.id,
+        "code": code,
+        "decline_code": decline_code,
+        "doc_url": documentation(code),
+        "message": message,
+        "payment_method": object::show_payment_method(&payment_method, &token, work.now),
+        "type": "card_error",
+    });
+    "requires_payment_method".clone_into(&mut intent.status);
+    intent.latest_charge = Some(charge.id.clone());
+    intent.last_payment_error = Some(error.clone());
+    update(work, intent).await?;
+    work.happened("charge.failed", charge.show());
+    work.happened("payment_intent.payment_failed", intent.show());
+    error["payment_intent"] = intent.show();
+    Ok(error)
+}
+
+fn fee(work: &Work<'_>, amount: i64, currency: Currency) -> Result<i64, Refusal> {
+    // Stripe has a minimum per currency for the same reason; ours follows from the fee.
+    work.rules
+        .fee
+        .on(amount, currency)
+        .filter(|fee| *fee <= amount)
+        .ok_or_else(|| Refusal::Invalid {
+            param: "amount".to_owned(),
+            code: Some("amount_too_small"),
+            message: "Amount is too small: the fee would exceed it.".to_owned(),
+        })
+}
+
+fn charge(work: &Work<'_>, intent: &PaymentIntent) -> Charge {
+    Charge {
+        id: identifier::new("ch"),
+        account_id: intent.account_id.clone(),
+        payment_intent: Some(intent.id.clone()),
+        source_transfer: None,
+        amount: intent.amount,
+        currency: intent.currency.clone(),
+        status: "succeeded".to_owned(),
+        payment_method: intent.payment_method.clone(),
+        payment_method_token: intent.payment_method_token.clone(),
+        balance_transaction: None,
+        description: intent.description.clone(),
+        receipt_email: intent.receipt_email.clone(),
+        statement_descriptor: intent.statement_descriptor.clone(),
+        transfer_group: intent.transfer_group.clone(),
+        failure_code: None,
+        failure_message: None,
+        decline_code: None,
+        // The intent's metadata are copied to its charge, as at Stripe.
+        metadata: intent.metadata.clone(),
+        created_at: work.now,
+    }
+}
+
+/// The intent, locked until the transaction ends.
+async fn lock(work: &mut Work<'_>, id: String) -> Result<PaymentIntent, Failure> {
+    let intent = sqlx::query_as("SELECT * FROM payment_intents WHERE id = $1 AND account_id = $2 FOR UPDATE")
+        .bind(&id)
+        .bind(&work.account)
+        .fetch_optional(&mut *work.connection)
+        .await?;
+    intent.ok_or_else(|| {
+        Refusal::NotFound {
+            noun: "payment_intent",
+            id,
+        }
+        .into()
+    })
+}
+
+async fn insert(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO payment_intents (id, account_id, amount, currency, status, capture_method, payment_method,
+            payment_method_token, payment_method_types, automatic_payment_methods, description, receipt_email,
+            statement_descriptor, transfer_group, client_secret, metadata, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    )
+    .bind(&intent.id)
+    .bind(&intent.account_id)
+    .bind(intent.amount)
+    .bind(&intent.currency)
+    .bind(&intent.status)
+    .bind(&intent.capture_method)
+    .bind(&intent.payment_method)
+    .bind(&intent.payment_method_token)
+    .bind(&intent.payment_method_types)
+    .bind(intent.automatic_payment_methods)
+    .bind(&intent.description)
+    .bind(&intent.receipt_email)
+    .bind(&intent.statement_descriptor)
+    .bind(&intent.transfer_group)
+    .bind(&intent.client_secret)
+    .bind(&intent.metadata)
+    .bind(intent.created_at)
+    .execute(&mut *work.connection)
+    .await?;
+    Ok(())
+}
+
+async fn update(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE payment_intents SET status = $2, payment_method = $3, payment_method_token = $4, latest_charge = $5,
+            last_payment_error = $6, next_action = $7, cancellation_reason = $8, canceled_at = $9
+         WHERE id = $1",
+    )
+    .bind(&intent.id)
+    .bind(&intent.status)
+    .bind(&intent.payment_method)
+    .bind(&intent.payment_method_token)
+    .bind(&intent.latest_charge)
+    .bind(&intent.last_payment_error)
+    .bind(&intent.next_action)
+    .bind(&intent.cancellation_reason)
+    .bind(intent.canceled_at)
+    .execute(&mut *work.connection)
+    .await?;
+    Ok(())
+}
+
+/// Inserts a charge of a card or of a transfer.
+pub(super) async fn insert_charge(work: &mut Work<'_>, charge: &Charge) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO charges (id, account_id, payment_intent, source_transfer, amount, currency, status, payment_method,
+            payment_method_token, balance_transaction, description, receipt_email, statement_descriptor, transfer_group,
+            failure_code, failure_message, decline_code, metadata, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    )
+    .bind(&charge.id)
+    .bind(&charge.account_id)
+    .bind(&charge.payment_intent)
+    .bind(&charge.source_transfer)
+    .bind(charge.amount)
+    .bind(&charge.currency)
+    .bind(&charge.status)
+    .bind(&charge.payment_method)
+    .bind(&charge.payment_method_token)
+    .bind(&charge.balance_transaction)
+    .bind(&charge.description)
+    .bind(&charge.receipt_email)
+    .bind(&charge.statement_descriptor)
+    .bind(&charge.transfer_group)
+    .bind(&charge.failure_code)
+    .bind(&charge.failure_message)
+    .bind(&charge.decline_code)
+    .bind(&charge.metadata)
+    .bind(charge.created_at)
+    .execute(&mut *work.connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A milestone as the API shows it.
+
+use domain::milestone::Milestone;
+use domain::rules::Rules;
+use domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::decimal;
+
+/// A milestone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MilestoneView {
+    /// Its id.
+    #[schema(example = "mst_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub id: String,
+    /// Always `milestone`.
+    #[schema(example = "milestone")]
+    pub object: String,
+    /// Its contract.
+    pub contract_id: String,
+    /// `planned`, `funding_pending`, `funded`, `submitted`, `approved` or `released`.
+    #[schema(example = "funded")]
+    pub status: String,
+    /// What it is worth, in minor units, fees not included.
+    #[schema(example = 100_000)]
+    pub amount: i64,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// The amount as people write it.
+    #[schema(example = "1,000.00 USD")]
+    pub decimal: String,
+    /// What is held for it now.
+    pub held: i64,
+    /// What was released, before the payee's fee.
+    pub released: i64,
+    /// What the payee got of that.
+    pub net: i64,
+    /// Days that the client has to review a submission.
+    pub review_days: u16,
+    /// When it is to be delivered, if agreed.
+    pub due_at: Option<Timestamp>,
+    /// Number of the submission under review.
+    pub submission_no: Option<u32>,
+    /// When it counts as approved if the client says nothing.
+    pub review_due_at: Option<Timestamp>,
+    /// The marketplace's own reference.
+    pub reference: Option<String>,
+}
+
+impl MilestoneView {
+    /// The view of a milestone; `None` before it is planned.
+    pub fn of(milestone: &Milestone) -> Option<Self> {
+        let plan = milestone.plan()?;
+        let mut view = Self {
+            id: plan.milestone_id.to_string(),
+            object: "milestone".to_owned(),
+            contract_id: plan.contract_id.to_string(),
+            status: milestone.state_name().to_owned(),
+            amount: plan.amount.get(),
+            currency: plan.currency.code().to_owned(),
+            decimal: decimal(plan.amount, plan.currency),
+            held: 0,
+            released: 0,
+            net: 0,
+            review_days: plan.review_days,
+            due_at: plan.due_at,
+            submission_no: None,
+            review_due_at: None,
+            reference: plan.reference.clone(),
+        };
+        match milestone {
+            Milestone::NotPlanned | Milestone::Planned { .. } | Milestone::FundingPending { .. } => {}
+            Milestone::Funded { held, .. } => view.held = held.get(),
+            Milestone::Submitted { held, submission_no, review_due_at, .. } => {
+                view.held = held.get();
+                view.submission_no = Some(*submission_no);
+                view.review_due_at = *review_due_at;
+            }
+            Milestone::Approved { gross, .. } => view.held = gross.get(),
+            Milestone::Released { gross, net, .. } => {
+                view.released = gross.get();
+                view.net = net.get();
+            }
+        }
+        Some(view)
+    }
+}

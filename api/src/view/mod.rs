@@ -1,0 +1,25 @@
+//! What the API shows of each aggregate: functions from state to JSON model.
+//!
+//! The same functions serve what a command answers (from the decided state) and what a later read shows (from the read
+//! model), so that both look alike.
+
+pub mod contract;
+pub mod event;
+pub mod funding;
+pub mod milestone;
+pub mod payee;
+pub mod payout;
+
+pub use contract::{ContractView, EscrowView};
+pub use event::{EventView, JournalView};
+pub use funding::FundingView;
+pub use milestone::MilestoneView;
+pub use payee::{BalanceView, PartyView};
+pub use payout::PayoutView;
+
+use ledger::{Currency, Minor, Money};
+
+/// `minor` as people write it, such as `1,050.00 USD`.
+pub(crate) fn decimal(minor: Minor, currency: Currency) -> String {
+    Money::new(i128::from(minor.get()), currency).to_string()
+}

@@ -1,0 +1,73 @@
+//! A party and its earnings as the API shows them.
+
+use domain::id::PartyId;
+use domain::party::Party;
+use domain::view::document::PayeeBalance;
+use ledger::Currency;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A party.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PartyView {
+    /// Its id.
+    #[schema(example = "pty_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub id: String,
+    /// Always `party`.
+    #[schema(example = "party")]
+    pub object: String,
+    /// Its account at the payment provider, once linked.
+    #[schema(example = "acct_1PgafTB7WZ01zgkW")]
+    pub psp_account: Option<String>,
+}
+
+impl PartyView {
+    /// The view of a party; `None` for one that is not registered.
+    pub fn of(party: &Party) -> Option<Self> {
+        match party {
+            Party::Unknown => None,
+            Party::Registered { party_id, payout_account } => Some(Self {
+                id: party_id.to_string(),
+                object: "party".to_owned(),
+                psp_account: payout_account.as_ref().map(|account| account.psp_account.clone()),
+            }),
+        }
+    }
+}
+
+/// Earnings of a party in one currency, minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BalanceView {
+    /// Always `balance`.
+    #[schema(example = "balance")]
+    pub object: String,
+    /// Whose.
+    pub party_id: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// Released, in its security period.
+    pub pending: i64,
+    /// Can be withdrawn.
+    #[schema(example = 90_000)]
+    pub available: i64,
+    /// On its way to the bank.
+    pub in_transit: i64,
+    /// Paid out so far.
+    pub paid_out: i64,
+}
+
+impl BalanceView {
+    /// The view of a payee account.
+    pub fn of(party_id: PartyId, currency: Currency, balance: &PayeeBalance) -> Self {
+        Self {
+            object: "balance".to_owned(),
+            party_id: party_id.to_string(),
+            currency: currency.code().to_owned(),
+            pending: balance.pending.get(),
+            available: balance.available.get(),
+            in_transit: balance.in_transit.get(),
+            paid_out: balance.paid_out.get(),
+        }
+    }
+}
