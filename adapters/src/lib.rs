@@ -1,4 +1,10 @@
-//! adapters.
+//! The ports of the domain, implemented.
+//!
+//! # Where things are
+//! - [`postgres`]: the log, projections, outbox and inbox
+//! - [`stripe`]: the payment provider, also against the built-in sandbox
+//! - [`embedded`]: the Postgres that `earnest` starts itself
 
 pub mod embedded;
 pub mod postgres;
+pub mod stripe;

@@ -1,3 +1,25 @@
-//! api.
+//! Earnest as a service: HTTP, workers, the built-in payment provider, and the command line.
+//!
+//! # Where things are
+//! - [`router`], [`routes`]: every route, one file per thing; [`view`]: what they show
+//! - [`app`], [`engine`]: how a command becomes a commit and an answer
+//! - [`problem`], [`code`]: every error
+//! - [`worker`]: projections, timers, orders to the provider, notices from it
+//! - [`sandbox`]: the built-in payment provider, a service of its own
+//! - [`cli`]: the commands of the binary `earnest`
 
+pub mod app;
+pub mod cache;
+pub mod caller;
+pub mod cli;
+pub mod code;
+pub mod engine;
+pub mod extract;
+pub mod openapi;
+pub mod problem;
+pub mod router;
+pub mod routes;
 pub mod sandbox;
+pub mod sandbox_control;
+pub mod view;
+pub mod worker;

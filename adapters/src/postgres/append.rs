@@ -4,7 +4,8 @@
 //! - Appends are answered only after the commit is durable.
 //! - Within a batch no append depends on what another one writes: such an append waits for the next batch. Appends that
 //!   only note to the same stream (`Expected::Any`) may share a batch.
-//! - An append that fails in a batch fails alone: the batch is rolled back and each append tried once by itself.
+//! - An append that fails in a batch fails alone: the batch is rolled back and each append tried once by itself. A
+//!   database that is away fails the batch as a whole, so that nobody waits for the patience of all the others.
 //! - A connection lost during the commit loses nothing and doubles nothing: the batch is sent again, and what had
 //!   landed answers as a replay.
 //!
@@ -171,18 +172,18 @@ impl Worker {
                     let _ = waiting.reply.send(Ok(verdict));
                 }
             }
-            Err(error) if batch.len() > 1 => {
+            Err(Failure::Refused(error)) if batch.len() > 1 => {
                 tracing::warn!(%error, appends = batch.len(), "a batch was rolled back; trying each append alone");
                 for waiting in batch {
                     let told = self.send(&[&waiting.append]).await.map(|mut verdicts| verdicts.pop());
                     let _ = waiting.reply.send(match told {
                         Ok(Some(verdict)) => Ok(verdict),
                         Ok(None) => Err(StoreError::Corrupt("a batch without verdicts".to_owned())),
-                        Err(error) => Err(error),
+                        Err(Failure::Refused(error) | Failure::Away(error)) => Err(error),
                     });
                 }
             }
-            Err(error) => {
+            Err(Failure::Refused(error) | Failure::Away(error)) => {
                 for waiting in batch {
                     let again = match &error {
                         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
@@ -197,8 +198,8 @@ impl Worker {
     }
 
     /// One call of the function, again over a new connection when the old one is lost.
-    async fn send(&mut self, appends: &[&Append]) -> Result<Vec<Told>, StoreError> {
-        let arrays = Arrays::of(appends)?;
+    async fn send(&mut self, appends: &[&Append]) -> Result<Vec<Told>, Failure> {
+        let arrays = Arrays::of(appends).map_err(Failure::Refused)?;
         let mut last = StoreError::Unavailable("not tried".to_owned());
         for pause in RECONNECTS {
             if !pause.is_zero() {
@@ -217,7 +218,7 @@ impl Worker {
             match arrays.call(&mut connection).await {
                 Ok(row) => {
                     self.connection = Some(connection);
-                    return arrays.verdicts(appends, &row);
+                    return arrays.verdicts(appends, &row).map_err(Failure::Away);
                 }
                 Err(sqlx::Error::Database(error)) => {
                     let code = error.code().unwrap_or_default().into_owned();
@@ -229,11 +230,11 @@ impl Worker {
                     self.connection = Some(connection);
                     let books = code == "EB001" || error.constraint() == Some("control_balances_floor");
                     let text = error.to_string();
-                    return Err(if books {
+                    return Err(Failure::Refused(if books {
                         StoreError::BooksRefused(text)
                     } else {
                         StoreError::Unavailable(text)
-                    });
+                    }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the committer lost its connection; sending again");
@@ -241,8 +242,16 @@ impl Worker {
                 }
             }
         }
-        Err(last)
+        Err(Failure::Away(last))
     }
+}
+
+/// Why a batch was not answered.
+enum Failure {
+    /// The database said no: some append in it cannot be stored.
+    Refused(StoreError),
+    /// The database did not answer, however often it was asked.
+    Away(StoreError),
 }
 
 /// Takes appends off the queue that can share a batch; the others stay in their order.

@@ -85,14 +85,20 @@ impl Inbox {
     /// [`StoreError`].
     pub async fn take(&self, limit: usize, lease: Duration) -> Result<Vec<StoredNotice>, StoreError> {
         let rows = sqlx::query(
-            "update psp_inbox i set retry_at = clock_timestamp() + make_interval(secs => $2), attempts = i.attempts + 1
-             where i.inbox_id in (
+            "with due as materialized (
                  select p.inbox_id from psp_inbox p
                  where p.status = 'received' and p.retry_at <= clock_timestamp()
-                   and not exists (select 1 from psp_inbox earlier where earlier.object_id = p.object_id
-                                   and earlier.status = 'received' and earlier.inbox_id < p.inbox_id)
-                 order by p.inbox_id limit $1 for update skip locked)
-             returning i.inbox_id, i.event_id, i.object::text as object, i.attempts",
+                   and (p.object_id = ''
+                        or not exists (select 1 from psp_inbox earlier where earlier.object_id = p.object_id
+                                       and earlier.status = 'received' and earlier.inbox_id < p.inbox_id))
+                 order by p.inbox_id limit $1 for update skip locked
+             ), taken as (
+                 update psp_inbox i
+                 set retry_at = clock_timestamp() + make_interval(secs => $2), attempts = i.attempts + 1
+                 from due where i.inbox_id = due.inbox_id
+                 returning i.inbox_id, i.event_id, i.object::text as object, i.attempts
+             )
+             select * from taken order by inbox_id",
         )
         .bind(to_i64(limit as u64))
         .bind(lease.as_secs_f64())
@@ -135,12 +141,22 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn park(&self, notice: &StoredNotice, why: &str) -> Result<(), StoreError> {
-        let tried = usize::try_from(notice.attempts).unwrap_or(usize::MAX).saturating_sub(1);
-        let (status, after) = match RETRIES.get(tried) {
-            Some(after) => ("received", *after),
-            None => ("blocked", Duration::ZERO),
-        };
-        self.put_off(notice.inbox_id, status, after, why).await
+        // Counted apart from the attempts: tries in which the provider could not be asked say nothing about the object.
+        let pauses: Vec<i64> = RETRIES.iter().map(|pause| to_i64(pause.as_secs())).collect();
+        sqlx::query(
+            "update psp_inbox set
+                 status = case when parked < cardinality($2) then 'received' else 'blocked' end,
+                 retry_at = clock_timestamp() + make_interval(secs => coalesce($2[parked + 1], 0)),
+                 parked = parked + 1, last_error = $3
+             where inbox_id = $1 and status = 'received'",
+        )
+        .bind(notice.inbox_id)
+        .bind(&pauses)
+        .bind(why)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(())
     }
 
     /// Puts a notice off because the provider cannot be asked now. It is not given up for that.
@@ -148,16 +164,11 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn retry(&self, notice: &StoredNotice, after: Duration, why: &str) -> Result<(), StoreError> {
-        self.put_off(notice.inbox_id, "received", after, why).await
-    }
-
-    async fn put_off(&self, inbox_id: i64, status: &str, after: Duration, why: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "update psp_inbox set status = $2, retry_at = clock_timestamp() + make_interval(secs => $3), last_error = $4
-             where inbox_id = $1",
+            "update psp_inbox set retry_at = clock_timestamp() + make_interval(secs => $2), last_error = $3
+             where inbox_id = $1 and status = 'received'",
         )
-        .bind(inbox_id)
-        .bind(status)
+        .bind(notice.inbox_id)
         .bind(after.as_secs_f64())
         .bind(why)
         .execute(&self.pool)

@@ -47,7 +47,8 @@ pub(crate) async fn load(pool: &PgPool, streams: &[(StreamId, u64)]) -> Result<V
          cross join lateral (
              select * from events e where e.aggregate_type = w.t and e.aggregate_id = w.i and e.sequence > w.v
              order by e.sequence offset 0
-         ) e",
+         ) e
+         order by e.aggregate_type, e.aggregate_id, e.sequence",
     )
     .bind(&types)
     .bind(&ids)

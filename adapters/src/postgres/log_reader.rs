@@ -4,13 +4,17 @@ use domain::id::ContractId;
 use domain::log::{Answer, Position, RecordedEvent, StoreError, StoredCommand, StreamId};
 use ledger::{Account, Currency, TrialBalance};
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 use uuid::Uuid;
 
 use super::{corrupt, to_i64, to_u64, unavailable};
 
 /// Up to `limit` events after a position.
-pub(crate) async fn read(pool: &PgPool, after: Position, limit: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+pub(crate) async fn read(
+    executor: impl PgExecutor<'_>,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<RecordedEvent>, StoreError> {
     let until = after.saturating_add(limit as u64);
     let rows = sqlx::query(
         "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload::text as payload,
@@ -19,7 +23,7 @@ pub(crate) async fn read(pool: &PgPool, after: Position, limit: usize) -> Result
     )
     .bind(to_i64(after))
     .bind(to_i64(until))
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await
     .map_err(unavailable)?;
     rows.iter().map(recorded).collect()

@@ -24,7 +24,8 @@ pub enum MigrateError {
 
 /// Creates the tenant's schema if it is missing, migrates it, and grants `app_role` what serving needs and no more.
 ///
-/// Does nothing that is done already. Needs a login that may create schemas in the database.
+/// Does nothing that is done already. Servers that start at once wait for each other. Needs a login that may create
+/// schemas in the database.
 ///
 /// # Errors
 /// [`MigrateError`]; what was migrated before stays.
@@ -38,6 +39,11 @@ pub async fn migrate(owner: &PgConnectOptions, schema: &SchemaName, app_role: &s
         return Err(MigrateError::BadRole(app_role.to_owned()));
     }
     let mut connection = PgConnection::connect_with(&in_schema(owner.clone(), schema)).await?;
+    // Two servers that create one schema, or grant on one table, at the same time fail each other. Released with the
+    // connection.
+    connection
+        .execute("select pg_advisory_lock(hashtextextended('earnest migrate', 0))")
+        .await?;
     // Names are validated: schema by its type, role above.
     connection
         .execute(format!("create schema if not exists {schema}").as_str())

@@ -5,6 +5,8 @@
 //! - The idempotency key is `{schema}:{aggregate}:{action}:{attempt}`; the attempt grows only after the provider has
 //!   proved that nothing happened. An order whose outcome is unknown keeps its key.
 //! - While it is paused nothing is handed out.
+//! - An order is changed only by the worker that took it last. One that waited beyond its lease, and whose order was
+//!   taken by another, changes nothing: its late refusal would open a new key beside one that has paid.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use domain::ports::provider::ProviderOrder;
 use domain::process::Order;
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
@@ -22,6 +24,9 @@ use super::{corrupt, to_i64, unavailable};
 /// Providers may forget a key after 24 hours (Stripe does: <https://docs.stripe.com/api/idempotent_requests>). An order
 /// whose outcome has been unknown for longer than this is not sent again; an operator has to look.
 pub const KEY_LIFETIME: Duration = Duration::from_secs(23 * 60 * 60);
+
+/// How long a call to the provider may take; the lease of an order is at least that when it is sent.
+const SENDING: Duration = Duration::from_secs(120);
 
 /// An order that is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +81,29 @@ pub(crate) async fn insert(tx: &mut PgConnection, orders: &[(i64, Order, Timesta
 pub struct Outbox {
     pool: PgPool,
     schema: String,
+    /// Who takes orders here; the same for all clones.
+    worker: Uuid,
+}
+
+/// How an order stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderStatus {
+    /// Its id.
+    pub order_id: Uuid,
+    /// The aggregate that it is for.
+    pub aggregate_id: String,
+    /// The word for what is ordered.
+    pub action: String,
+    /// `pending`, `unknown`, `done` or `blocked`.
+    pub status: String,
+    /// Part of the idempotency key.
+    pub attempt: u32,
+    /// How often it has failed in a row.
+    pub failures: u32,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+    /// Not before this instant of the tenant's clock.
+    pub not_before: Timestamp,
 }
 
 impl Outbox {
@@ -84,6 +112,7 @@ impl Outbox {
         Self {
             pool,
             schema: schema.into(),
+            worker: Uuid::new_v4(),
         }
     }
 
@@ -93,18 +122,24 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn take(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<DueOrder>, StoreError> {
         let rows = sqlx::query(
-            "update outbox o set locked_until = clock_timestamp() + make_interval(secs => $3)
-             where o.order_id in (
+            "with due as materialized (
                  select order_id from outbox
                  where status in ('pending', 'unknown') and not_before <= $1
                    and retry_at <= clock_timestamp() and locked_until <= clock_timestamp()
                    and not (select paused from outbox_control)
-                 order by position limit $2 for update skip locked)
-             returning o.order_id, o.body::text as body, o.aggregate_id, o.action, o.attempt, o.failures, o.status",
+                 order by position, order_id limit $2 for update skip locked
+             ), taken as (
+                 update outbox o set locked_until = clock_timestamp() + make_interval(secs => $3), locked_by = $4
+                 from due where o.order_id = due.order_id
+                 returning o.order_id, o.position, o.body::text as body, o.aggregate_id, o.action, o.attempt,
+                           o.failures, o.status
+             )
+             select * from taken order by position, order_id",
         )
         .bind(now)
         .bind(to_i64(limit as u64))
         .bind(lease.as_secs_f64())
+        .bind(self.worker)
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
@@ -126,7 +161,8 @@ impl Outbox {
     }
 
     /// Notes a call before it is made. From here on the order counts as sent: after a crash its outcome is unknown.
-    /// `false`, when the key is too old to be sent again: the order is then blocked.
+    /// `false`, when it must not be sent: its key is too old to be sent again, and the order is blocked now; or the lease
+    /// ran out and another worker has it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -136,20 +172,28 @@ impl Outbox {
             .iter()
             .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let mut tx = self.pool.begin().await.map_err(unavailable)?;
-        let expired: bool = sqlx::query(
+        let expired: Option<PgRow> = sqlx::query(
             "update outbox set
                  status = case when first_sent_at < clock_timestamp() - make_interval(secs => $2) and $3
                                then 'blocked' else case when $3 then 'unknown' else status end end,
-                 first_sent_at = coalesce(first_sent_at, clock_timestamp())
-             where order_id = $1 returning status = 'blocked' as expired",
+                 first_sent_at = coalesce(first_sent_at, clock_timestamp()),
+                 locked_until = greatest(locked_until, clock_timestamp() + make_interval(secs => $5))
+             where order_id = $1 and locked_by = $4 and status in ('pending', 'unknown')
+             returning status = 'blocked' as expired",
         )
         .bind(order.order_id)
         .bind(KEY_LIFETIME.as_secs_f64())
         .bind(order.what.moves_money())
-        .fetch_one(&mut *tx)
+        .bind(self.worker)
+        .bind(SENDING.as_secs_f64())
+        .fetch_optional(&mut *tx)
         .await
-        .and_then(|row| row.try_get("expired"))
         .map_err(unavailable)?;
+        let Some(row) = expired else {
+            tracing::warn!(order_id = %order.order_id, "another worker has this order now");
+            return Ok(false);
+        };
+        let expired: bool = row.try_get("expired").map_err(unavailable)?;
         if !expired {
             sqlx::query(
                 "insert into provider_requests (order_id, idempotency_key, body_digest, created_at)
@@ -206,7 +250,7 @@ impl Outbox {
         new_key: bool,
         why: Option<&str>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        let done = sqlx::query(
             "update outbox set
                  status = case when $2 = 'unchanged' then status else $2 end,
                  retry_at = clock_timestamp() + make_interval(secs => $3),
@@ -214,17 +258,90 @@ impl Outbox {
                  first_sent_at = case when $4 then null else first_sent_at end,
                  failures = case when $5::text is null then 0 else failures + 1 end,
                  last_error = $5, locked_until = 'epoch'
-             where order_id = $1",
+             where order_id = $1 and locked_by = $6 and status in ('pending', 'unknown')",
         )
         .bind(order_id)
         .bind(status)
         .bind(after.as_secs_f64())
         .bind(new_key)
         .bind(why)
+        .bind(self.worker)
         .execute(&self.pool)
         .await
         .map_err(unavailable)?;
+        if done.rows_affected() == 0 {
+            tracing::warn!(%order_id, status, "another worker has this order now; it is left as it is");
+        }
         Ok(())
+    }
+
+    /// Hands nothing out any more, on any server; as after a restore from a backup, until somebody has reconciled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pause(&self) -> Result<(), StoreError> {
+        self.set_paused(true).await
+    }
+
+    /// Hands orders out again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        self.set_paused(false).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
+        sqlx::query("update outbox_control set paused = $1")
+            .bind(paused)
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// Whether it is paused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_paused(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("select paused from outbox_control")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        row.try_get("paused").map_err(unavailable)
+    }
+
+    /// Up to `limit` orders with this status, or with any, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, status: Option<&str>, limit: usize) -> Result<Vec<OrderStatus>, StoreError> {
+        let rows = sqlx::query(
+            "select order_id, aggregate_id, action, status, attempt, failures, last_error, not_before from outbox
+             where $1::text is null or status = $1 order by position, order_id limit $2",
+        )
+        .bind(status)
+        .bind(to_i64(limit as u64))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                let count = |column: &str| row.try_get::<i32, _>(column).map(|n| u32::try_from(n).unwrap_or(0));
+                Ok(OrderStatus {
+                    order_id: row.try_get("order_id")?,
+                    aggregate_id: row.try_get("aggregate_id")?,
+                    action: row.try_get("action")?,
+                    status: row.try_get("status")?,
+                    attempt: count("attempt")?,
+                    failures: count("failures")?,
+                    last_error: row.try_get("last_error")?,
+                    not_before: row.try_get("not_before")?,
+                })
+            })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(unavailable)
     }
 
     /// How many orders are due by `now` and not settled, and when the next one after that is due.

@@ -170,7 +170,9 @@ impl CreateIntent {
             }
         };
         let mut payment_method_types = form.texts("payment_method_types");
-        if let Some(other) = payment_method_types.iter().find(|kind| *kind != "card") {
+        // The newer name since 2026; whichever is sent, cards are all there is.
+        let allowed = form.texts("allowed_payment_method_types");
+        if let Some(other) = payment_method_types.iter().chain(&allowed).find(|name| *name != "card") {
             let message = format!("The payment method type \"{other}\" is not implemented. The sandbox takes cards.");
             return Err(Refusal::invalid("payment_method_types", message));
         }

@@ -57,9 +57,11 @@ use self::faults::Faults;
 use self::order::{App, KeysUnderWay, Rules};
 use self::webhooks::Courier;
 
-/// A sandbox is a neighbour of the engine on one small machine: five connections carry out more orders per second than
+/// A sandbox is a neighbour of the engine on one small machine: four connections carry out more orders per second than
 /// two cores can sign webhooks for.
-const CONNECTIONS_MAX: u32 = 5;
+const REQUEST_CONNECTIONS: u32 = 4;
+/// The workers have one of their own, so that webhooks do not wait behind a queue of requests.
+const WORKER_CONNECTIONS: u32 = 1;
 /// A request that waits longer for a connection than this is better answered with an error.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a system clock is looked at. Objects are dated in seconds.
@@ -162,6 +164,7 @@ pub struct Sandbox {
     local_addr: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    worker_pool: PgPool,
     app: Arc<App>,
 }
 
@@ -186,6 +189,7 @@ impl Sandbox {
                 tracing::error!(%error, "sandbox: a worker ended in a panic");
             }
         }
+        self.worker_pool.close().await;
         self.app.pool.close().await;
     }
 }
@@ -209,11 +213,14 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
         .clone()
         .options([("search_path", config.schema.as_str())]);
     create_schema(&config).await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS_MAX)
-        .acquire_timeout(CONNECTION_TIMEOUT)
-        .connect_with(options)
-        .await?;
+    let connect = |connections| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(CONNECTION_TIMEOUT)
+            .connect_with(options.clone())
+    };
+    let pool = connect(REQUEST_CONNECTIONS).await?;
+    let worker_pool = connect(WORKER_CONNECTIONS).await?;
     sqlx::migrate!("../migrations/sandbox").run(&pool).await?;
     remember_platform_and_clock(&pool, config.clock).await?;
 
@@ -241,7 +248,7 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
         secret_digest: Sha256::digest(config.secret_key.as_bytes()).into(),
     });
     let courier = Courier {
-        pool: app.pool.clone(),
+        pool: worker_pool.clone(),
         endpoints: app.endpoints.clone(),
         faults: Arc::clone(&app.faults),
         client: webhooks::client()?,
@@ -249,13 +256,14 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
     let tasks = vec![
         tokio::spawn(http::serve(listener, http::router(&app), stopping.clone())),
         tokio::spawn(courier.run(stopping.clone())),
-        tokio::spawn(watch_clock(Arc::clone(&app), stopping)),
+        tokio::spawn(watch_clock(worker_pool.clone(), app.endpoints.clone(), stopping)),
     ];
     tracing::info!(address = %local_addr, schema = config.schema, "sandbox listens");
     Ok(Sandbox {
         local_addr,
         stop,
         tasks,
+        worker_pool,
         app,
     })
 }
@@ -340,7 +348,7 @@ async fn remember_platform_and_clock(pool: &PgPool, clock: SandboxClock) -> Resu
 }
 
 /// Does what is due whenever the clock passes it.
-async fn watch_clock(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+async fn watch_clock(pool: PgPool, endpoints: Endpoints, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(DUE_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -348,7 +356,7 @@ async fn watch_clock(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             () = webhooks::stopped(&mut stop) => break,
             _ = tick.tick() => {}
         }
-        if let Err(error) = clock::run_due(&app.pool, &app.endpoints).await {
+        if let Err(error) = clock::run_due(&pool, &endpoints).await {
             tracing::warn!(%error, "sandbox: what is due could not be done; it is tried again");
         }
     }

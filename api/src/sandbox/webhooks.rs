@@ -92,9 +92,8 @@ impl Courier {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = true;
         let mut wake_at: Option<DateTime<Utc>> = None;
-        // Whatever an earlier process held back is due.
-        if let Err(error) = courier.release_held(None).await {
-            tracing::warn!(%error, "sandbox: held deliveries could not be released");
+        if let Err(error) = courier.resume().await {
+            tracing::warn!(%error, "sandbox: what an earlier run left could not be made due");
         }
         loop {
             if look && waiting.len() < PARALLEL {
@@ -161,6 +160,18 @@ impl Courier {
             }
         }
         courier.finish(under_way).await;
+    }
+
+    /// Makes due what an earlier run was waiting with: endpoints may be elsewhere now, and rules that held something back
+    /// are gone. What was lost by a rule stays lost until it is flushed.
+    async fn resume(&self) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = $1 WHERE state IN ('pending', 'held')",
+        )
+        .bind(wall::now())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Lets what is under way end, within [`GRACE`].
@@ -277,7 +288,7 @@ impl Courier {
             .bind(now)
             .execute(&self.pool)
             .await?;
-            self.release_held(Some(&ids)).await?;
+            self.release_held(&ids).await?;
         }
         let retries: Vec<DateTime<Utc>> = failed.iter().map(|attempt| now + backoff(attempt.attempts)).collect();
         if !failed.is_empty() {
@@ -301,13 +312,13 @@ impl Courier {
         Ok(retries.into_iter().min())
     }
 
-    /// Makes held deliveries due that are older than one of `delivered` at the same endpoint; all of them without it.
-    async fn release_held(&self, delivered: Option<&[i64]>) -> Result<(), sqlx::Error> {
+    /// Makes held deliveries due that are older than one of `delivered` at the same endpoint.
+    async fn release_held(&self, delivered: &[i64]) -> Result<(), sqlx::Error> {
         sqlx::query(
             "UPDATE webhook_deliveries AS held SET state = 'pending', next_attempt_at = $2
-             WHERE held.state = 'held' AND ($1::bigint[] IS NULL OR EXISTS (
+             WHERE held.state = 'held' AND EXISTS (
                 SELECT FROM webhook_deliveries AS later
-                WHERE later.id = ANY ($1) AND later.endpoint = held.endpoint AND later.id > held.id))",
+                WHERE later.id = ANY ($1) AND later.endpoint = held.endpoint AND later.id > held.id)",
         )
         .bind(delivered)
         .bind(wall::now())

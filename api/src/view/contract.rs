@@ -1,11 +1,11 @@
 //! A contract and its escrow as the API shows them.
 
+use chrono::{DateTime, Utc};
 use domain::contract::Contract;
 use domain::escrow::Escrow;
 use domain::milestone::Milestone;
 use domain::policy::Fee;
 use domain::rules::Rules;
-use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,9 +39,9 @@ pub struct ContractView {
     /// The fees, once offered.
     pub fees: Option<FeesView>,
     /// When the offer runs out, while it is one.
-    pub offer_expires_at: Option<Timestamp>,
+    pub offer_expires_at: Option<DateTime<Utc>>,
     /// When it was completed.
-    pub completed_at: Option<Timestamp>,
+    pub completed_at: Option<DateTime<Utc>>,
     /// Its milestones, in order.
     pub milestones: Vec<MilestoneView>,
     /// Its money, once accepted.

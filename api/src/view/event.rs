@@ -1,8 +1,8 @@
 //! An event as the API shows it: the envelope of `domain.md` B.18.
 
+use chrono::{DateTime, Utc};
 use domain::actor::Actor;
 use domain::log::RecordedEvent;
-use domain::time::Timestamp;
 use ledger::JournalEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,9 +34,9 @@ pub struct EventView {
     /// Version of the type's shape.
     pub schema_version: u16,
     /// Business time.
-    pub occurred_at: Timestamp,
+    pub occurred_at: DateTime<Utc>,
     /// Time of the commit.
-    pub recorded_at: Timestamp,
+    pub recorded_at: DateTime<Utc>,
     /// Who acted.
     pub actor: ActorView,
     /// With which authentication; `null` while tokens carry none.

@@ -1,8 +1,8 @@
 //! A funding as the API shows it.
 
+use chrono::{DateTime, Utc};
 use domain::funding::{Funding, Progress};
 use domain::rules::Rules;
-use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,7 +40,7 @@ pub struct FundingView {
     /// What the provider kept of it, once known.
     pub psp_fee: Option<i64>,
     /// When the rest can be used, once known.
-    pub available_on: Option<Timestamp>,
+    pub available_on: Option<DateTime<Utc>>,
 }
 
 /// The part of a funding that is for one milestone, minor units.

@@ -1,8 +1,8 @@
 //! A milestone as the API shows it.
 
+use chrono::{DateTime, Utc};
 use domain::milestone::Milestone;
 use domain::rules::Rules;
-use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,11 +40,11 @@ pub struct MilestoneView {
     /// Days that the client has to review a submission.
     pub review_days: u16,
     /// When it is to be delivered, if agreed.
-    pub due_at: Option<Timestamp>,
+    pub due_at: Option<DateTime<Utc>>,
     /// Number of the submission under review.
     pub submission_no: Option<u32>,
     /// When it counts as approved if the client says nothing.
-    pub review_due_at: Option<Timestamp>,
+    pub review_due_at: Option<DateTime<Utc>>,
     /// The marketplace's own reference.
     pub reference: Option<String>,
 }

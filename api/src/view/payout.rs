@@ -1,8 +1,8 @@
 //! A payout as the API shows it.
 
+use chrono::{DateTime, Utc};
 use domain::payout::Payout;
 use domain::rules::Rules;
-use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -32,7 +32,7 @@ pub struct PayoutView {
     #[schema(example = "900.00 USD")]
     pub decimal: String,
     /// When it is expected at the bank, once known.
-    pub arrival_at: Option<Timestamp>,
+    pub arrival_at: Option<DateTime<Utc>>,
     /// The provider's code, when it failed or came back.
     pub failure_code: Option<String>,
 }

@@ -41,6 +41,8 @@ pub enum ProviderOrder {
         funding_id: FundingId,
         /// The provider's payment.
         payment_ref: String,
+        /// Whether it is read to see the money become available, and not only what it cost.
+        until_available: bool,
     },
     /// Move money from the platform's balance to the payee's account at the provider.
     MoveToPayee {
@@ -90,7 +92,8 @@ impl ProviderOrder {
     pub fn action(&self) -> &'static str {
         match self {
             Self::CollectPayment { .. } => "collect_payment",
-            Self::ReadReceipt { .. } => "read_receipt",
+            Self::ReadReceipt { until_available: false, .. } => "read_receipt",
+            Self::ReadReceipt { until_available: true, .. } => "read_availability",
             Self::MoveToPayee { .. } => "move_to_payee",
             Self::PayToBank { .. } => "pay_to_bank",
             Self::ReadBankPayout { .. } => "read_bank_payout",

@@ -17,4 +17,4 @@ pub mod facts;
 pub mod orders;
 
 pub use facts::{Fact, facts, refused};
-pub use orders::{Order, orders};
+pub use orders::{Order, orders, settles};

@@ -7,7 +7,7 @@ use crate::event::DomainEvent;
 use crate::funding::FundingEvent;
 use crate::id::EventId;
 use crate::payout::PayoutEvent;
-use crate::ports::provider::ProviderOrder;
+use crate::ports::provider::{BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport};
 use crate::time::Timestamp;
 
 /// Something to be carried out once.
@@ -51,6 +51,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             ProviderOrder::ReadReceipt {
                 funding_id: *funding_id,
                 payment_ref: payment_ref.clone(),
+                until_available: false,
             },
         ),
         DomainEvent::Funding(FundingEvent::PspFeeRecorded {
@@ -63,6 +64,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             ProviderOrder::ReadReceipt {
                 funding_id: *funding_id,
                 payment_ref: payment_ref.clone(),
+                until_available: true,
             },
         ),
         DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
@@ -115,5 +117,28 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             },
         ),
         _ => Vec::new(),
+    }
+}
+
+/// Whether a report settles an order, so that nothing more has to be asked. The facts in it are recorded in any case.
+pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
+    match (order, report) {
+        (
+            ProviderOrder::ReadReceipt { until_available, .. },
+            ProviderReport::Payment(PaymentReport { status: PaymentStatus::Succeeded { receipt, .. }, .. }),
+        ) => receipt.as_ref().is_some_and(|receipt| receipt.available || !until_available),
+        // It has to have succeeded for its cost to be asked for.
+        (ProviderOrder::ReadReceipt { .. }, _) => false,
+        (ProviderOrder::ReadBankPayout { .. }, ProviderReport::BankPayout(report)) => !matches!(
+            report.status,
+            BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. }
+        ),
+        (ProviderOrder::ReadBankPayout { .. }, _) => false,
+        (
+            ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::MoveToPayee { .. }
+            | ProviderOrder::PayToBank { .. },
+            _,
+        ) => true,
     }
 }

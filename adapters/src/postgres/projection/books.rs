@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use domain::log::Position;
 use ledger::Side;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::{ProjectionError, Read};
 use crate::postgres::append::floor_sign;
-use crate::postgres::to_i64;
+use crate::postgres::{to_i64, to_u64};
 
 #[derive(Default)]
 struct Lines {
@@ -21,10 +22,26 @@ struct Lines {
     dims: Vec<String>,
 }
 
+/// What a batch does to one sub-ledger account.
+struct Sums {
+    /// As [`floor_sign`] has it.
+    sign: i16,
+    debits: i64,
+    credits: i64,
+    /// How far below where the batch began it gets, between any two events; in the direction of the floor.
+    worst: i64,
+}
+
+impl Sums {
+    fn moved(&self) -> i64 {
+        self.debits.saturating_sub(self.credits)
+    }
+}
+
 pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), ProjectionError> {
     let mut lines = Lines::default();
     // Sums of a batch: at most 10,000 events of a few lines below 2^50 each fit 64 bits.
-    let mut balances: BTreeMap<(i16, &'static str, String), (i16, i64, i64)> = BTreeMap::new();
+    let mut balances: BTreeMap<(i16, &'static str, String), Sums> = BTreeMap::new();
     for read in events {
         let Some(entry) = &read.recorded.journal else { continue };
         for (number, posting) in (1_i16..).zip(entry.postings()) {
@@ -32,17 +49,21 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
             let currency = posting.amount().currency().code();
             let minor = posting.amount().minor().get();
             let dims = posting.dimensions().to_string();
-            let sums =
-                balances
-                    .entry((account.number(), currency, dims.clone()))
-                    .or_insert((floor_sign(account), 0, 0));
+            let sums = balances
+                .entry((account.number(), currency, dims.clone()))
+                .or_insert_with(|| Sums {
+                    sign: floor_sign(account),
+                    debits: 0,
+                    credits: 0,
+                    worst: 0,
+                });
             let side = match posting.side() {
                 Side::Debit => {
-                    sums.1 = sums.1.saturating_add(minor);
+                    sums.debits = sums.debits.saturating_add(minor);
                     "D"
                 }
                 Side::Credit => {
-                    sums.2 = sums.2.saturating_add(minor);
+                    sums.credits = sums.credits.saturating_add(minor);
                     "C"
                 }
             };
@@ -53,6 +74,18 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
             lines.side.push(side);
             lines.minor.push(minor);
             lines.dims.push(dims);
+        }
+        // A floor holds after every event, not only where a batch happens to end.
+        for posting in entry.postings() {
+            let account = posting.account();
+            let key = (
+                account.number(),
+                posting.amount().currency().code(),
+                posting.dimensions().to_string(),
+            );
+            if let Some(sums) = balances.get_mut(&key).filter(|sums| sums.sign != 0) {
+                sums.worst = sums.worst.min(sums.moved().saturating_mul(i64::from(sums.sign)));
+            }
         }
     }
     if lines.position.is_empty() {
@@ -79,18 +112,21 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
     let mut floor = Vec::with_capacity(balances.len());
     let mut debits = Vec::with_capacity(balances.len());
     let mut credits = Vec::with_capacity(balances.len());
-    for ((number, code, key), (sign, debit, credit)) in balances {
+    let mut worst = Vec::with_capacity(balances.len());
+    for ((number, code, key), sums) in balances {
         account.push(number);
         currency.push(code);
         dims.push(key);
-        floor.push(sign);
-        debits.push(debit);
-        credits.push(credit);
+        floor.push(sums.sign);
+        debits.push(sums.debits);
+        credits.push(sums.credits);
+        worst.push(sums.worst);
     }
     let below = sqlx::query(
         "with deltas as (
-             select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[])
-                 as d (account, currency, dims, floor, debits, credits)
+             select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[],
+                                  $7::bigint[])
+                 as d (account, currency, dims, floor, debits, credits, worst)
          ), stored as (
              insert into subledger_balances as b (account, currency, dims, debits, credits)
              select account, currency, dims, debits, credits from deltas
@@ -98,9 +134,10 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
              do update set debits = b.debits + excluded.debits, credits = b.credits + excluded.credits
              returning b.account, b.currency, b.dims, b.debits - b.credits as net
          )
-         select s.account, s.currency, s.dims from stored s
-         join deltas d on d.account = s.account and d.currency = s.currency and d.dims = s.dims
-         where s.net * d.floor < 0 limit 1",
+         select s.account, s.currency, s.dims, (s.net - d.debits + d.credits)::text as before, d.floor
+         from stored s join deltas d on d.account = s.account and d.currency = s.currency and d.dims = s.dims
+         where d.floor <> 0 and (s.net - d.debits + d.credits) * d.floor + d.worst < 0
+         order by s.account, s.currency, s.dims limit 1",
     )
     .bind(&account)
     .bind(&currency)
@@ -108,15 +145,40 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
     .bind(&floor)
     .bind(&debits)
     .bind(&credits)
+    .bind(&worst)
     .fetch_optional(&mut *tx)
     .await?;
-    match below {
-        None => Ok(()),
-        Some(row) => Err(ProjectionError::BelowFloor {
-            account: row.try_get("account")?,
-            currency: row.try_get("currency")?,
-            dims: row.try_get("dims")?,
-            position: events.last().map_or(0, |read| read.recorded.position),
-        }),
+    let Some(row) = below else { return Ok(()) };
+    let (account, currency, dims) = (
+        row.try_get("account")?,
+        row.try_get::<String, _>("currency")?,
+        row.try_get::<String, _>("dims")?,
+    );
+    let before: i128 = row.try_get::<String, _>("before")?.parse().unwrap_or_default();
+    let position = lines.first_below(account, &currency, &dims, before, row.try_get("floor")?);
+    Err(ProjectionError::BelowFloor {
+        account,
+        currency,
+        dims,
+        position,
+    })
+}
+
+impl Lines {
+    /// The event that took a sub-ledger account below its floor, from the net that it had before.
+    fn first_below(&self, account: i16, currency: &str, dims: &str, before: i128, sign: i16) -> Position {
+        let mut net = before;
+        let mut places = (0..self.position.len())
+            .filter(|at| self.account[*at] == account && self.currency[*at] == currency && self.dims[*at] == dims)
+            .peekable();
+        while let Some(at) = places.next() {
+            let minor = i128::from(self.minor[at]);
+            net = net.saturating_add(if self.side[at] == "D" { minor } else { -minor });
+            let entry_ends = places.peek().is_none_or(|next| self.position[*next] != self.position[at]);
+            if entry_ends && net.saturating_mul(i128::from(sign)) < 0 {
+                return to_u64(self.position[at]);
+            }
+        }
+        0
     }
 }

@@ -57,7 +57,7 @@ pub enum ProjectionError {
     #[error(transparent)]
     Document(#[from] domain::view::DocumentError),
     /// A sub-ledger account is on the wrong side of zero: a defect, somebody has to look before anything is believed.
-    #[error("account {account} {dims} in {currency} is below its floor within the events up to position {position}")]
+    #[error("account {account} {dims} in {currency} is below its floor at position {position}")]
     BelowFloor {
         /// The account's code.
         account: i16,
@@ -65,7 +65,7 @@ pub enum ProjectionError {
         currency: String,
         /// Its dimensions.
         dims: String,
-        /// Last position of the batch in which it happened.
+        /// The event that did it.
         position: Position,
     },
 }
@@ -152,15 +152,12 @@ impl Projector {
     /// # Errors
     /// [`ProjectionError`]; nothing was changed.
     pub async fn run_once(&mut self) -> Result<Progress, ProjectionError> {
-        let result = self.turn(BATCH, true).await;
-        if result.is_err() {
-            // What is in the cache may be ahead of what was stored.
-            self.cache.clear();
-        }
-        result
+        self.turn(BATCH, true).await
     }
 
     async fn turn(&mut self, batch: usize, with_orders: bool) -> Result<Progress, ProjectionError> {
+        // Put back only after the commit: on the way it is ahead of what is stored, and this may fail or be dropped.
+        let mut cache = std::mem::take(&mut self.cache);
         let mut tx = self.pool.begin().await?;
         let locked: bool = sqlx::query(
             "select pg_try_advisory_xact_lock(hashtextextended('earnest projector ' || current_schema(), 0)) as locked",
@@ -177,8 +174,9 @@ impl Projector {
         } else {
             before.books.min(before.views)
         };
-        let events = log_reader::read(&self.pool, from, batch).await?;
+        let events = log_reader::read(&mut *tx, from, batch).await?;
         let Some(last) = events.last().map(|event| event.position) else {
+            self.cache = cache;
             self.reached.send_replace(from);
             return Ok(Progress::CaughtUp(from));
         };
@@ -188,8 +186,8 @@ impl Projector {
             events.get(first..).unwrap_or_default()
         };
         books::apply(&mut tx, after(before.books)).await?;
-        self.cache.expect(before.views);
-        views::apply(&mut tx, &mut self.cache, after(before.views)).await?;
+        cache.expect(before.views);
+        views::apply(&mut tx, &mut cache, after(before.views)).await?;
         if with_orders {
             orders::apply(&mut tx, after(before.orders)).await?;
         }
@@ -199,7 +197,8 @@ impl Projector {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        self.cache.stored(last);
+        cache.stored(last);
+        self.cache = cache;
         self.reached.send_replace(last);
         Ok(Progress::To(last))
     }
@@ -249,13 +248,21 @@ impl Projector {
     /// [`ProjectionError`]; the projections are then incomplete, and go on from where they are.
     pub async fn rebuild(&mut self, mut progress: impl FnMut(Position, Duration)) -> Result<Position, ProjectionError> {
         let started = Instant::now();
+        // Together, and not while a projector is at work: rows and checkpoints never disagree.
+        let mut tx = self.pool.begin().await?;
+        sqlx::query(
+            "select pg_advisory_xact_lock(hashtextextended('earnest projector ' || current_schema(), 0))",
+        )
+        .execute(&mut *tx)
+        .await?;
         sqlx::query("truncate postings, subledger_balances, documents, contract_events, wakeups")
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await?;
         sqlx::query("update projections set position = 0 where name <> 'orders'")
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await?;
-        self.cache.clear();
+        tx.commit().await?;
+        self.cache = ViewCache::default();
         loop {
             match self.turn(REBUILD_BATCH, false).await? {
                 Progress::To(position) => progress(position, started.elapsed()),

@@ -1,0 +1,306 @@
+//! Orders carried out and objects looked up at Stripe.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::ports::PaymentProvider;
+use domain::ports::provider::{
+    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderError, ProviderObject, ProviderOrder,
+    ProviderReport, Receipt, TransferReport,
+};
+use ledger::{Currency, Minor};
+use ::stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
+use stripe_connect::transfer::{CreateTransfer, RetrieveTransfer};
+use stripe_core::charge::RetrieveCharge;
+use stripe_core::payment_intent::{
+    CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+    CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
+};
+use stripe_core::payout::{CreatePayout, RetrievePayout};
+use stripe_shared::{AccountId, ApiErrors, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout, Transfer};
+use stripe_types::Expandable;
+
+use super::{Secret, failure};
+
+/// Longest that a call may take. Stripe answers within a few seconds, bank authorisation included.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a report of a payment needs beside the payment.
+const EXPAND: &str = "latest_charge.balance_transaction";
+
+/// How to reach Stripe.
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    /// Where its API is, without `/v1`; Stripe itself when absent.
+    pub base_url: Option<String>,
+    /// The platform's secret key.
+    pub secret_key: Secret,
+}
+
+/// Stripe, or whatever speaks like it.
+#[derive(Debug, Clone)]
+pub struct StripeProvider {
+    client: Client,
+}
+
+impl StripeProvider {
+    /// A client. It connects when the first call is made.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unusable`] when URL or key cannot be used in a request.
+    pub fn new(config: &StripeConfig) -> Result<Self, ProviderError> {
+        let mut builder =
+            ClientBuilder::new(config.secret_key.expose()).timeout(TIMEOUT).request_strategy(RequestStrategy::Once);
+        if let Some(url) = &config.base_url {
+            builder = builder.url(format!("{}/", url.trim_end_matches('/')));
+        }
+        // The error could show the key.
+        let client = builder.build().map_err(|_| ProviderError::Unusable("the provider's URL or key".to_owned()))?;
+        Ok(Self { client })
+    }
+
+    async fn payment(&self, payment_ref: &str) -> Result<PaymentIntent, StripeError> {
+        RetrievePaymentIntent::new(payment_ref).expand(vec![EXPAND.to_owned()]).send(&self.client).await
+    }
+}
+
+/// A request to be tried once, under our key.
+fn once(key: &str) -> Result<RequestStrategy, ProviderError> {
+    let key = IdempotencyKey::new(key).map_err(|_| ProviderError::Unusable("the idempotency key".to_owned()))?;
+    Ok(RequestStrategy::Idempotent(key))
+}
+
+fn account_id(account: &str) -> Result<AccountId, ProviderError> {
+    account.parse().map_err(|_| ProviderError::Unusable("the account's id".to_owned()))
+}
+
+fn to_stripe(currency: Currency) -> Result<stripe_types::Currency, ProviderError> {
+    currency
+        .code()
+        .to_ascii_lowercase()
+        .parse()
+        .map_err(|_| ProviderError::Unusable(format!("{currency} is not a currency of the provider")))
+}
+
+fn from_stripe(currency: &stripe_types::Currency) -> Result<Currency, ProviderError> {
+    let code = currency.to_string().to_ascii_uppercase();
+    code.parse().map_err(|_| ProviderError::Unusable(format!("unknown currency {code}")))
+}
+
+fn units(amount: Minor, currency: Currency) -> Result<i64, ProviderError> {
+    currency.psp_units(amount).map_err(|error| ProviderError::Unusable(error.to_string()))
+}
+
+fn minor(units: i64, currency: Currency) -> Result<Minor, ProviderError> {
+    currency.from_psp_units(units).map_err(|error| ProviderError::Unusable(error.to_string()))
+}
+
+fn instant(seconds: i64) -> Result<DateTime<Utc>, ProviderError> {
+    DateTime::from_timestamp(seconds, 0).ok_or_else(|| ProviderError::Unusable("an instant out of range".to_owned()))
+}
+
+impl PaymentProvider for StripeProvider {
+    async fn carry_out(&self, order: &ProviderOrder, idempotency_key: &str) -> Result<ProviderReport, ProviderError> {
+        match order {
+            ProviderOrder::CollectPayment { funding_id, contract_id, amount, currency, payment_method } => {
+                let metadata = HashMap::from([
+                    ("funding_id".to_owned(), funding_id.to_string()),
+                    ("contract_id".to_owned(), contract_id.to_string()),
+                ]);
+                let sent = CreatePaymentIntent::new(units(*amount, *currency)?, to_stripe(*currency)?)
+                    .payment_method(payment_method.as_str())
+                    .automatic_payment_methods(CreatePaymentIntentAutomaticPaymentMethods {
+                        // Nobody is there to be sent to another site and back.
+                        allow_redirects: Some(CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects::Never),
+                        enabled: true,
+                    })
+                    .confirm(true)
+                    .metadata(metadata)
+                    .transfer_group(contract_id.to_string())
+                    .expand(vec![EXPAND.to_owned()])
+                    .customize()
+                    .request_strategy(once(idempotency_key)?)
+                    .send(&self.client)
+                    .await;
+                match sent {
+                    Ok(payment) => payment_report(&payment),
+                    Err(StripeError::Stripe(error, 402)) => declined(&error, *funding_id),
+                    Err(error) => Err(failed(error)),
+                }
+            }
+            ProviderOrder::ReadReceipt { payment_ref, .. } => {
+                payment_report(&self.payment(payment_ref).await.map_err(failed)?)
+            }
+            ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account } => {
+                let metadata = HashMap::from([
+                    ("payout_id".to_owned(), payout_id.to_string()),
+                    ("payee_id".to_owned(), payee_id.to_string()),
+                ]);
+                let transfer = CreateTransfer::new(to_stripe(*currency)?, account.as_str())
+                    .amount(units(*amount, *currency)?)
+                    .metadata(metadata)
+                    .transfer_group(payout_id.to_string())
+                    .customize()
+                    .request_strategy(once(idempotency_key)?)
+                    .send(&self.client)
+                    .await
+                    .map_err(failed)?;
+                transfer_report(&transfer)
+            }
+            ProviderOrder::PayToBank { payout_id, amount, currency, account } => {
+                let metadata = HashMap::from([("payout_id".to_owned(), payout_id.to_string())]);
+                let payout = CreatePayout::new(units(*amount, *currency)?, to_stripe(*currency)?)
+                    .metadata(metadata)
+                    .customize()
+                    .account_id(account_id(account)?)
+                    .request_strategy(once(idempotency_key)?)
+                    .send(&self.client)
+                    .await
+                    .map_err(failed)?;
+                payout_report(&payout, account)
+            }
+            ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
+                let object = ProviderObject::BankPayout {
+                    bank_payout_ref: bank_payout_ref.clone(),
+                    account: account.clone(),
+                };
+                self.look_up(&object).await
+            }
+        }
+    }
+
+    async fn look_up(&self, object: &ProviderObject) -> Result<ProviderReport, ProviderError> {
+        match object {
+            ProviderObject::Payment { payment_ref } => {
+                payment_report(&self.payment(payment_ref).await.map_err(failed)?)
+            }
+            ProviderObject::Charge { charge_ref } => {
+                let charge = RetrieveCharge::new(charge_ref.as_str()).send(&self.client).await.map_err(failed)?;
+                match charge.payment_intent {
+                    Some(Expandable::Id(id)) => payment_report(&self.payment(id.as_str()).await.map_err(failed)?),
+                    Some(Expandable::Object(payment)) => {
+                        payment_report(&self.payment(payment.id.as_str()).await.map_err(failed)?)
+                    }
+                    None => Err(ProviderError::Unusable("a charge without a payment".to_owned())),
+                }
+            }
+            ProviderObject::Transfer { transfer_ref } => transfer_report(
+                &RetrieveTransfer::new(transfer_ref.as_str()).send(&self.client).await.map_err(failed)?,
+            ),
+            ProviderObject::BankPayout { bank_payout_ref, account } => {
+                let payout = RetrievePayout::new(bank_payout_ref.as_str())
+                    .customize()
+                    .account_id(account_id(account)?)
+                    .send(&self.client)
+                    .await
+                    .map_err(failed)?;
+                payout_report(&payout, account)
+            }
+        }
+    }
+}
+
+fn failed(error: StripeError) -> ProviderError {
+    failure::of(&error)
+}
+
+fn code(error: &ApiErrors) -> String {
+    error.code.as_ref().map_or_else(|| error.type_.to_string(), ToString::to_string)
+}
+
+/// A declined card is not an error: the payment exists, and has failed.
+fn declined(error: &ApiErrors, funding_id: domain::id::FundingId) -> Result<ProviderReport, ProviderError> {
+    let code = error.decline_code.clone().unwrap_or_else(|| code(error));
+    match &error.payment_intent {
+        Some(payment) => Ok(ProviderReport::Payment(PaymentReport {
+            payment_ref: payment.id.to_string(),
+            funding_id: Some(funding_id),
+            status: PaymentStatus::Failed { code },
+        })),
+        None => Err(ProviderError::Refused { code }),
+    }
+}
+
+fn payment_report(payment: &PaymentIntent) -> Result<ProviderReport, ProviderError> {
+    use PaymentIntentStatus as S;
+    let status = match &payment.status {
+        S::Succeeded => succeeded(payment)?,
+        S::Processing => PaymentStatus::Processing,
+        S::RequiresAction => PaymentStatus::ActionRequired,
+        S::Canceled => PaymentStatus::Cancelled,
+        S::RequiresPaymentMethod if payment.last_payment_error.is_some() => {
+            let code = payment
+                .last_payment_error
+                .as_ref()
+                .map(|error| error.decline_code.clone().unwrap_or_else(|| code(error)));
+            PaymentStatus::Failed { code: code.unwrap_or_default() }
+        }
+        S::RequiresPaymentMethod | S::RequiresConfirmation | S::RequiresCapture => PaymentStatus::Created,
+        other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
+    };
+    Ok(ProviderReport::Payment(PaymentReport {
+        payment_ref: payment.id.to_string(),
+        funding_id: payment.metadata.get("funding_id").and_then(|id| id.parse().ok()),
+        status,
+    }))
+}
+
+fn succeeded(payment: &PaymentIntent) -> Result<PaymentStatus, ProviderError> {
+    let currency = from_stripe(&payment.currency)?;
+    let Some(Expandable::Object(charge)) = &payment.latest_charge else {
+        return Err(ProviderError::Unusable("a payment that succeeded without its charge".to_owned()));
+    };
+    Ok(PaymentStatus::Succeeded {
+        charge_ref: charge.id.to_string(),
+        captured: minor(payment.amount_received, currency)?,
+        currency,
+        collected_at: instant(charge.created)?,
+        receipt: receipt(charge)?,
+    })
+}
+
+fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
+    let Some(Expandable::Object(booked)) = &charge.balance_transaction else { return Ok(None) };
+    let booked: &BalanceTransaction = booked;
+    let currency = from_stripe(&booked.currency)?;
+    Ok(Some(Receipt {
+        balance_transaction_ref: booked.id.to_string(),
+        fee: minor(booked.fee, currency)?,
+        net: minor(booked.net, currency)?,
+        currency,
+        booked_on: instant(booked.created)?.date_naive(),
+        available_on: instant(booked.available_on)?,
+        available: booked.status == "available",
+    }))
+}
+
+fn transfer_report(transfer: &Transfer) -> Result<ProviderReport, ProviderError> {
+    let currency = from_stripe(&transfer.currency)?;
+    Ok(ProviderReport::Transfer(TransferReport {
+        transfer_ref: transfer.id.to_string(),
+        payout_id: transfer.metadata.get("payout_id").and_then(|id| id.parse().ok()),
+        amount: minor(transfer.amount, currency)?,
+        currency,
+    }))
+}
+
+fn payout_report(payout: &Payout, account: &str) -> Result<ProviderReport, ProviderError> {
+    let arrival_at = instant(payout.arrival_date)?;
+    let status = match payout.status.as_str() {
+        "pending" => BankPayoutStatus::Pending { arrival_at },
+        "in_transit" => BankPayoutStatus::InTransit { arrival_at },
+        "paid" => BankPayoutStatus::Paid,
+        "failed" => BankPayoutStatus::Failed {
+            code: payout.failure_code.clone().unwrap_or_else(|| "unknown".to_owned()),
+        },
+        "canceled" => BankPayoutStatus::Cancelled,
+        other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
+    };
+    Ok(ProviderReport::BankPayout(BankPayoutReport {
+        bank_payout_ref: payout.id.to_string(),
+        payout_id: payout.metadata.as_ref().and_then(|metadata| metadata.get("payout_id")?.parse().ok()),
+        account: account.to_owned(),
+        status,
+    }))
+}

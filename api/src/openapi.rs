@@ -1,0 +1,101 @@
+//! What the description of the API says beyond the routes: security, shared headers, shared answers.
+
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, KnownFormat, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, Required, ResponseBuilder,
+    SchemaFormat, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::ProblemBody;
+
+const DESCRIPTION: &str = "Escrow and contract ledger engine.
+
+Amounts are integers of minor units of an ISO 4217 currency. Ids are a typed prefix and 26 base-32 digits.
+
+**Commands** (POST) take `Idempotency-Key`: the same key and body again have no second effect and get the same answer,
+for ever, with `Idempotent-Replayed: true`. Where two parties race on one thing, `If-Match` with its `ETag` is needed.
+Answers carry `Log-Position`.
+
+**Reads** take `Min-Log-Position`: give the `Log-Position` of a write, and the read is never older than it.
+
+**Errors** are problem documents (RFC 9457); branch on `code`.";
+
+/// Routes whose commands need `If-Match`.
+const WITH_VERSION: &[&str] = &[
+    "/v1/contracts/{id}/offer",
+    "/v1/contracts/{id}/accept",
+    "/v1/milestones/{id}/submit",
+    "/v1/milestones/{id}/approve",
+];
+
+/// Routes that need no token.
+const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/version", "/v1/psp/webhooks/{endpoint}"];
+
+/// The description before the routes are in it.
+pub fn base() -> OpenApi {
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Earnest")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(DESCRIPTION))
+                .build(),
+        )
+        .build()
+}
+
+/// Adds to every operation what all of their kind have.
+pub fn complete(description: &mut OpenApi) {
+    let components = description.components.get_or_insert_default();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    for (path, item) in &mut description.paths.paths {
+        let open = OPEN.contains(&path.as_str());
+        if let Some(operation) = &mut item.get {
+            if !open {
+                header(operation, "Min-Log-Position", Required::False, "Read at this position of the log or later.");
+            }
+            finish(operation, open);
+        }
+        if let Some(operation) = &mut item.post {
+            if !open && !path.starts_with("/v1/test_clocks") {
+                header(operation, "Idempotency-Key", Required::True, "New for each new request, 1 to 255 characters.");
+            }
+            if WITH_VERSION.contains(&path.as_str()) {
+                header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
+            }
+            finish(operation, open);
+        }
+    }
+}
+
+fn header(operation: &mut Operation, name: &str, required: Required, description: &str) {
+    let schema = if name == "Min-Log-Position" {
+        ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+    } else {
+        ObjectBuilder::new().schema_type(Type::String)
+    };
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(schema));
+    operation.parameters.get_or_insert_default().push(parameter.build().into());
+}
+
+fn finish(operation: &mut Operation, open: bool) {
+    let problem = ResponseBuilder::new()
+        .description("A problem: see `code`.")
+        .content(
+            "application/problem+json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
+        )
+        .build();
+    operation.responses.responses.insert("default".to_owned(), problem.into());
+    operation.security =
+        Some(if open { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] });
+}

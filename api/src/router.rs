@@ -1,0 +1,154 @@
+//! All routes, with what every request goes through.
+
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+use crate::code::ErrorCode;
+use crate::extract::MAX_BODY_BYTES;
+use crate::openapi;
+use crate::problem::Problem;
+use crate::routes::{
+    contracts, events, fundings, health, milestones, parties, payouts, reports, test_clocks, webhooks,
+};
+
+/// Largest webhook, as `process-managers.md` C.2 has it.
+const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
+
+/// Longest that a request may take; moving a test clock far takes longest.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(contracts::draft, contracts::list))
+        .routes(routes!(contracts::show))
+        .routes(routes!(contracts::offer))
+        .routes(routes!(contracts::accept))
+        .routes(routes!(contracts::timeline))
+        .routes(routes!(contracts::journal))
+        .routes(routes!(fundings::create))
+        .routes(routes!(fundings::show))
+        .routes(routes!(milestones::show))
+        .routes(routes!(milestones::submit))
+        .routes(routes!(milestones::approve))
+        .routes(routes!(parties::show))
+        .routes(routes!(parties::link_payout_account))
+        .routes(routes!(parties::my_balances))
+        .routes(routes!(payouts::create, payouts::list))
+        .routes(routes!(payouts::show))
+        .routes(routes!(events::list))
+        .routes(routes!(reports::trial_balance))
+        .routes(routes!(test_clocks::show))
+        .routes(routes!(test_clocks::advance))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(webhooks::receive))
+                .layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)),
+        )
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::version))
+}
+
+/// The description of the API, OpenAPI 3.1.
+pub fn description() -> utoipa::openapi::OpenApi {
+    let (_, mut description) = documented().split_for_parts();
+    openapi::complete(&mut description);
+    description
+}
+
+/// The service.
+pub fn router(app: App) -> Router {
+    let (router, _) = documented().split_for_parts();
+    let description = description();
+    let shown = description.clone();
+    router
+        .with_state(app)
+        .route("/openapi.json", routing::get(move || std::future::ready(Json(shown.clone()))))
+        .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", serde_json::json!(description)))
+        .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))
+        .method_not_allowed_fallback(|| {
+            std::future::ready(Problem::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title()))
+        })
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
+                .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+                .layer(TraceLayer::new_for_http().make_span_with(span))
+                .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+                .layer(middleware::from_fn(count))
+                .layer(middleware::from_fn(problem_with_request_id))
+                .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                    Problem::new(ErrorCode::InternalError, "a handler panicked").into_response()
+                }))
+                .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    HeaderValue::from_static("nosniff"),
+                ))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    header::CACHE_CONTROL,
+                    HeaderValue::from_static("no-store"),
+                ))
+                .layer(CompressionLayer::new()),
+        )
+}
+
+/// Names a request in the log, without its query or body.
+fn span<B>(request: &axum::http::Request<B>) -> tracing::Span {
+    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+}
+
+/// Counts requests by method and status.
+async fn count(request: Request, next: Next) -> Response {
+    let method = request.method().to_string();
+    let response = next.run(request).await;
+    metrics::counter!("http_requests_total", "method" => method, "status" => response.status().as_str().to_owned())
+        .increment(1);
+    response
+}
+
+/// Puts the request's id into problem documents, so that a report of one can be found in the log.
+async fn problem_with_request_id(request: Request, next: Next) -> Response {
+    let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let response = next.run(request).await;
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == b"application/problem+json");
+    let Some(id) = id.filter(|_| is_problem) else { return response };
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_WEBHOOK_BYTES).await else {
+        return Problem::new(ErrorCode::InternalError, "a problem could not be written").into_response();
+    };
+    let text = match serde_json::from_slice::<serde_json::Value>(&bytes) {
+        Ok(serde_json::Value::Object(mut members)) => {
+            members.insert("request_id".to_owned(), id.into());
+            serde_json::Value::Object(members).to_string().into_bytes()
+        }
+        _ => bytes.to_vec(),
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, text.into())
+}

@@ -1,0 +1,303 @@
+//! Contracts: draft, offer, accept, read.
+
+use chrono::{DateTime, Utc};
+use std::collections::HashMap;
+
+use adapters::postgres::document::{self, StoredDocument};
+use adapters::postgres::log_reader::{self, EventFilter};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::aggregate::AggregateState;
+use domain::contract::{self, MilestonePlan};
+use domain::id::{ContractId, MilestoneId};
+use domain::intent::Intent;
+use domain::log::StreamId;
+use domain::policy::{FeeSchedule, Policy};
+use domain::view::Document;
+use domain::{escrow, milestone};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{Page, Paging, amount, currency, id, limit, visible};
+use crate::app::{ApiCommand, App, ReadAt};
+use crate::caller::{Caller, Role};
+use crate::code::ErrorCode;
+use crate::extract::{Body, CommandHeaders, IdPath, Query};
+use crate::problem::{Problem, ProblemBody};
+use crate::view::{ContractView, EventView};
+
+/// A contract to be drafted.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftContract {
+    /// The party that is to deliver.
+    #[schema(example = "pty_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub payee_id: String,
+    /// Currency of everything in it, ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// What is to be done, in order; 1 to 100.
+    pub milestones: Vec<DraftMilestone>,
+    /// Your own reference: 1 to 64 characters out of A-Z a-z 0-9 . _ : / -
+    #[serde(default)]
+    #[schema(example = "order-4711")]
+    pub reference: Option<String>,
+}
+
+/// A milestone to be drafted.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DraftMilestone {
+    /// What it is worth, in minor units, fees not included.
+    #[schema(example = 100_000)]
+    pub amount: i64,
+    /// When it is to be delivered.
+    #[serde(default)]
+    pub due_at: Option<DateTime<Utc>>,
+    /// Days that you have to review a submission, 1 to 365; 14 when absent.
+    #[serde(default)]
+    pub review_days: Option<u16>,
+    /// Your own reference.
+    #[serde(default)]
+    pub reference: Option<String>,
+}
+
+/// Nothing to say beyond the path.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Drafts a contract. The caller is its client; the payee sees it once it is offered.
+#[utoipa::path(post, path = "/v1/contracts", tag = "contracts", request_body = DraftContract,
+    responses((status = 201, body = ContractView), (status = 422, body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn draft(
+    State(app): State<App>,
+    caller: Caller,
+    headers: CommandHeaders,
+    body: Body<DraftContract>,
+) -> Result<Response, Problem> {
+    if caller.role != Role::Client {
+        return Err(Problem::new(ErrorCode::Forbidden, "only a client may draft a contract"));
+    }
+    let contract_id = ContractId::from_uuid(Uuid::now_v7());
+    let milestones = body
+        .value
+        .milestones
+        .iter()
+        .enumerate()
+        .map(|(index, draft)| {
+            Ok(MilestonePlan {
+                milestone_id: MilestoneId::from_uuid(Uuid::now_v7()),
+                amount: amount(draft.amount, format!("/milestones/{index}/amount"))?,
+                due_at: draft.due_at,
+                review_days: draft.review_days,
+                reference: draft.reference.clone(),
+            })
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    let intent = Intent::DraftContract {
+        contract_id,
+        client_id: caller.party_id,
+        payee_id: id(&body.value.payee_id, "/payee_id")?,
+        currency: currency(&body.value.currency, "/currency")?,
+        milestones,
+        reference: body.value.reference.clone(),
+    };
+    app.perform(ApiCommand {
+        caller,
+        headers,
+        route: "POST /v1/contracts",
+        fingerprint: body.fingerprint,
+        intent,
+        status: StatusCode::CREATED,
+        location: Some(format!("/v1/contracts/{contract_id}")),
+        view: &|look| view_of(contract_id, look),
+    })
+    .await
+}
+
+/// Offers a draft to its payee, on the platform's fees and periods of today.
+#[utoipa::path(post, path = "/v1/contracts/{id}/offer", tag = "contracts", request_body = Nothing,
+    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
+pub async fn offer(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    headers: CommandHeaders,
+    body: Body<Nothing>,
+) -> Result<Response, Problem> {
+    let intent = Intent::OfferContract {
+        contract_id,
+        fee_schedule: FeeSchedule::two_sided(),
+        policy: Policy::default(),
+    };
+    change(&app, caller, headers, "POST /v1/contracts/{id}/offer", body.fingerprint, contract_id, intent).await
+}
+
+/// Accepts an offer: milestones and escrow are made, the client can pay.
+#[utoipa::path(post, path = "/v1/contracts/{id}/accept", tag = "contracts", request_body = Nothing,
+    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
+pub async fn accept(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    headers: CommandHeaders,
+    body: Body<Nothing>,
+) -> Result<Response, Problem> {
+    let intent = Intent::AcceptContract { contract_id };
+    change(&app, caller, headers, "POST /v1/contracts/{id}/accept", body.fingerprint, contract_id, intent).await
+}
+
+async fn change(
+    app: &App,
+    caller: Caller,
+    headers: CommandHeaders,
+    route: &'static str,
+    fingerprint: String,
+    contract_id: ContractId,
+    intent: Intent,
+) -> Result<Response, Problem> {
+    headers.require_key()?;
+    headers.require_version()?;
+    app.perform(ApiCommand {
+        caller,
+        headers,
+        route,
+        fingerprint,
+        intent,
+        status: StatusCode::OK,
+        location: None,
+        view: &|look| view_of(contract_id, look),
+    })
+    .await
+}
+
+/// The contracts that the caller takes part in, newest first; all of them for staff.
+#[utoipa::path(get, path = "/v1/contracts", tag = "contracts", params(Paging),
+    responses((status = 200, body = Page<ContractView>)))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    at: ReadAt,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
+    let (limit, before) = paging.read()?;
+    let status = paging.status.as_deref();
+    let contracts =
+        document::list(app.pool(), contract::TYPE, visible(&caller), status, before, limit.saturating_add(1)).await?;
+    let ids: Vec<ContractId> = contracts.iter().filter_map(|stored| stored.stream.aggregate_id.parse().ok()).collect();
+    let parts = parts(&app, &ids).await?;
+    let page = Page::of(contracts, limit, |stored| stored.created_position, |stored| {
+        let contract_id = stored.stream.aggregate_id.parse().ok()?;
+        view_of(contract_id, &|stream| parts.get(stream))
+    });
+    Ok(at.respond(&page, None))
+}
+
+/// A contract with its milestones and its money.
+#[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts",
+    params(("id" = String, Path, description = "the contract")),
+    responses((status = 200, body = ContractView), (status = 404, body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    at: ReadAt,
+) -> Result<Response, Problem> {
+    let stored = find(&app, &caller, contract_id).await?;
+    let parts = parts(&app, &[contract_id]).await?;
+    let view = view_of(contract_id, &|stream| parts.get(stream)).ok_or_else(Problem::not_found)?;
+    Ok(at.respond(&view, Some(stored.version)))
+}
+
+/// Where to go on in the history of a contract.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct HistoryPaging {
+    /// Events after this position.
+    pub after: Option<u64>,
+    /// Events at most, 1 to 500; 100 when absent.
+    pub limit: Option<usize>,
+}
+
+/// Every event about a contract, oldest first.
+#[utoipa::path(get, path = "/v1/contracts/{id}/timeline", tag = "contracts",
+    params(("id" = String, Path, description = "the contract"), HistoryPaging),
+    responses((status = 200, body = Page<EventView>)))]
+pub async fn timeline(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    at: ReadAt,
+    Query(paging): Query<HistoryPaging>,
+) -> Result<Response, Problem> {
+    history(&app, &caller, contract_id, at, &paging, false).await
+}
+
+/// The journal entries of a contract, oldest first: the events that carry one.
+#[utoipa::path(get, path = "/v1/contracts/{id}/journal", tag = "contracts",
+    params(("id" = String, Path, description = "the contract"), HistoryPaging),
+    responses((status = 200, body = Page<EventView>)))]
+pub async fn journal(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    at: ReadAt,
+    Query(paging): Query<HistoryPaging>,
+) -> Result<Response, Problem> {
+    history(&app, &caller, contract_id, at, &paging, true).await
+}
+
+async fn history(
+    app: &App,
+    caller: &Caller,
+    contract_id: ContractId,
+    at: ReadAt,
+    paging: &HistoryPaging,
+    financial: bool,
+) -> Result<Response, Problem> {
+    find(app, caller, contract_id).await?;
+    let limit = limit(paging.limit, 100, 500)?;
+    let filter = EventFilter { types: Vec::new(), contract_id: Some(contract_id), financial };
+    let events = log_reader::page(app.pool(), paging.after.unwrap_or(0), limit.saturating_add(1), &filter).await?;
+    let more = events.len() > limit;
+    let shown: Vec<EventView> = events
+        .into_iter()
+        .take(limit)
+        // How the client pays is none of the payee's business, nor what the provider takes for it.
+        .filter(|event| caller.role != Role::Payee || event.stream.aggregate_type != domain::funding::TYPE)
+        .map(|event| EventView::of(event, &app.tenant))
+        .collect();
+    let next_cursor = if more { shown.last().map(|event| event.position.to_string()) } else { None };
+    Ok(at.respond(&Page { object: "list".to_owned(), data: shown, next_cursor }, None))
+}
+
+/// The contract's document, if the caller may see it.
+async fn find(app: &App, caller: &Caller, contract_id: ContractId) -> Result<StoredDocument, Problem> {
+    document::one(app.pool(), &contract::stream(contract_id), visible(caller)).await?.ok_or_else(Problem::not_found)
+}
+
+/// The states of all parts of some contracts.
+async fn parts(app: &App, ids: &[ContractId]) -> Result<HashMap<StreamId, AggregateState>, Problem> {
+    let stored = document::of_contracts(app.pool(), ids).await?;
+    let states = stored.into_iter().filter_map(|stored| match stored.document {
+        Document::Aggregate(state) => Some((stored.stream, state)),
+        Document::Payee(_) => None,
+    });
+    Ok(states.collect())
+}
+
+/// The view of a contract from the states of its parts.
+fn view_of<'a>(contract_id: ContractId, look: &dyn Fn(&StreamId) -> Option<&'a AggregateState>) -> Option<ContractView> {
+    let AggregateState::Contract(state) = look(&contract::stream(contract_id))? else { return None };
+    let escrow = match look(&escrow::stream(contract_id)) {
+        Some(AggregateState::Escrow(state)) => Some(state.as_ref()),
+        _ => None,
+    };
+    ContractView::of(state, escrow, |milestone_id| match look(&milestone::stream(milestone_id)) {
+        Some(AggregateState::Milestone(state)) => Some(state.as_ref()),
+        _ => None,
+    })
+}
+

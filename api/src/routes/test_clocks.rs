@@ -1,0 +1,185 @@
+//! The tenant's test clock. Moving it runs the engine and the built-in provider through everything that is due.
+
+use chrono::{DateTime, Utc};
+use std::time::{Duration, Instant};
+
+use adapters::postgres::clock::{self, ClockError};
+use adapters::postgres::projection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::actor::StaffRole;
+use domain::log::EventStore;
+use domain::time::{Timestamp, to_millis};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::{App, ReadAt};
+use crate::caller::Caller;
+use crate::code::ErrorCode;
+use crate::extract::Body;
+use crate::problem::Problem;
+
+/// How long one instant may take until nothing is left to do at it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often is looked whether everything is done.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Who may move time.
+const MOVERS: &[StaffRole] = &[StaffRole::Admin];
+
+/// The tenant's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClockView {
+    /// `clk_` and the tenant's name.
+    #[schema(example = "clk_main")]
+    pub id: String,
+    /// Always `test_clock`.
+    #[schema(example = "test_clock")]
+    pub object: String,
+    /// What it shows.
+    pub now: DateTime<Utc>,
+    /// `ready`: everything that was due is done.
+    #[schema(example = "ready")]
+    pub status: String,
+}
+
+/// Where to move it.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Advance {
+    /// The instant to stop at; not before the present one.
+    pub to: DateTime<Utc>,
+}
+
+/// The tenant's test clock.
+#[utoipa::path(get, path = "/v1/test_clocks", tag = "test mode", responses((status = 200, body = ClockView)))]
+pub async fn show(State(app): State<App>, _caller: Caller, at: ReadAt) -> Result<Response, Problem> {
+    require_test_mode(&app)?;
+    let view = view(&app).await?;
+    Ok(at.respond(&view, None))
+}
+
+/// Moves the clock forward, instant by instant through all that is due in the engine and at the built-in provider, and
+/// answers when nothing is left to do. Twice to the same instant does nothing.
+#[utoipa::path(post, path = "/v1/test_clocks/{id}/advance", tag = "test mode", request_body = Advance,
+    params(("id" = String, Path, description = "the clock")), responses((status = 200, body = ClockView)))]
+pub async fn advance(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Body<Advance>,
+) -> Result<Response, Problem> {
+    caller.require_staff(MOVERS)?;
+    require_test_mode(&app)?;
+    if id != clock_id(&app) {
+        return Err(Problem::not_found());
+    }
+    let to = to_millis(body.value.to);
+    let mut now = app.engine.now().await?;
+    if to < now {
+        return Err(refused(ClockError::Backwards { now }));
+    }
+    drain(&app, now).await?;
+    while now < to {
+        let next = next_instant(&app, now).await?.map_or(to, |next| next.min(to));
+        // The provider first: what it has done by then is there to be asked for.
+        if let Some(sandbox) = &app.sandbox {
+            sandbox.advance(next).await.map_err(unreachable)?;
+        }
+        match app.engine.clock().advance(next).await {
+            // Somebody else moved it further meanwhile.
+            Ok(()) | Err(ClockError::Backwards { .. }) => {}
+            Err(error) => return Err(refused(error)),
+        }
+        app.clock_moved.notify_waiters();
+        now = app.engine.now().await?;
+        drain(&app, now).await?;
+    }
+    let position = app.engine.store().head().await?;
+    let view = view(&app).await?;
+    Ok(ReadAt(position).respond(&view, None))
+}
+
+async fn view(app: &App) -> Result<ClockView, Problem> {
+    Ok(ClockView {
+        id: clock_id(app),
+        object: "test_clock".to_owned(),
+        now: app.engine.now().await?,
+        status: "ready".to_owned(),
+    })
+}
+
+fn clock_id(app: &App) -> String {
+    format!("clk_{}", app.tenant.name)
+}
+
+fn require_test_mode(app: &App) -> Result<(), Problem> {
+    if app.engine.clock().is_test() { Ok(()) } else { Err(refused(ClockError::NotInTestMode)) }
+}
+
+fn refused(error: ClockError) -> Problem {
+    match error {
+        ClockError::Backwards { .. } => Problem::field(ErrorCode::ClockBackwards, "/to", error.to_string()),
+        ClockError::NotInTestMode => Problem::new(ErrorCode::NotInTestMode, error.to_string()),
+        ClockError::Store(error) => error.into(),
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> Problem {
+    Problem::new(ErrorCode::PspUnavailable, format!("the built-in provider does not answer: {}", error.without_url()))
+}
+
+/// The next instant after `now` at which anything is due.
+async fn next_instant(app: &App, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let wakeup = clock::next_wakeup(app.pool()).await?;
+    let (_, order) = app.outbox.outlook(now).await?;
+    let provider = match &app.sandbox {
+        Some(sandbox) => sandbox.status().await.map_err(unreachable)?.next_due_at,
+        None => None,
+    };
+    Ok([wakeup, order, provider].into_iter().flatten().filter(|instant| *instant > now).min())
+}
+
+/// Waits until there is nothing left to do at `now`: the workers do it.
+async fn drain(app: &App, now: Timestamp) -> Result<(), Problem> {
+    let started = Instant::now();
+    let mut quiet_at = None;
+    loop {
+        let head = app.engine.store().head().await?;
+        let left = left_to_do(app, now).await?;
+        // Twice in a row at the same position: nothing was between two queues when it was looked at.
+        match left {
+            None if quiet_at == Some(head) => return Ok(()),
+            None => quiet_at = Some(head),
+            Some(what) if started.elapsed() > PATIENCE => {
+                return Err(Problem::new(ErrorCode::Unavailable, format!("not everything is done: {what}")));
+            }
+            Some(_) => quiet_at = None,
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn left_to_do(app: &App, now: Timestamp) -> Result<Option<&'static str>, Problem> {
+    let head = app.engine.store().head().await?;
+    let reached = projection::reached(app.pool()).await;
+    if reached.map_err(|error| Problem::new(ErrorCode::Unavailable, error.to_string()))? < head {
+        return Ok(Some("the projections are behind"));
+    }
+    if clock::next_wakeup(app.pool()).await?.is_some_and(|due_at| due_at <= now) {
+        return Ok(Some("a timer is due"));
+    }
+    if app.outbox.outlook(now).await?.0 > 0 {
+        return Ok(Some("an order to the provider is due"));
+    }
+    if let Some(sandbox) = &app.sandbox
+        && sandbox.status().await.map_err(unreachable)?.undelivered_webhooks > 0
+    {
+        return Ok(Some("a webhook is on its way"));
+    }
+    if app.inbox.open().await? > 0 {
+        return Ok(Some("a notice of the provider is to be worked on"));
+    }
+    Ok(None)
+}

@@ -1,0 +1,50 @@
+//! Moving the clock of the built-in payment provider. Nothing else of it is touched except as one would touch Stripe.
+
+use chrono::SecondsFormat;
+use domain::time::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Where the built-in provider listens, and the key that it takes.
+#[derive(Clone)]
+pub struct SandboxControl {
+    client: reqwest::Client,
+    base_url: String,
+    key: String,
+}
+
+/// How the built-in provider is getting on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SandboxStatus {
+    /// When it has something to do next, by its own clock.
+    pub next_due_at: Option<Timestamp>,
+    /// Webhooks that were not taken yet.
+    pub undelivered_webhooks: u64,
+}
+
+impl SandboxControl {
+    /// The provider at `base_url`.
+    pub fn new(base_url: impl Into<String>, key: impl Into<String>) -> Self {
+        Self { client: reqwest::Client::new(), base_url: base_url.into(), key: key.into() }
+    }
+
+    /// How it is getting on.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self) -> Result<SandboxStatus, reqwest::Error> {
+        let url = format!("{}/_sandbox/status", self.base_url);
+        self.client.get(url).bearer_auth(&self.key).send().await?.error_for_status()?.json().await
+    }
+
+    /// Moves its clock, and has it do all that is due until then.
+    ///
+    /// # Errors
+    /// When it does not answer, or its clock is further already.
+    pub async fn advance(&self, to: Timestamp) -> Result<(), reqwest::Error> {
+        let url = format!("{}/_sandbox/clock", self.base_url);
+        let body = json!({ "now": to.to_rfc3339_opts(SecondsFormat::Millis, true) });
+        self.client.post(url).bearer_auth(&self.key).json(&body).send().await?.error_for_status()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Works on notices of the payment provider: looks at the object, records what is so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::postgres::inbox::StoredNotice;
+use domain::log::StoreError;
+use domain::ports::PaymentProvider;
+use domain::ports::provider::ProviderError;
+use domain::process;
+use domain::refusal::Refusal;
+use tokio::sync::watch;
+
+use super::{backoff, pause, record};
+use crate::app::App;
+use crate::engine::EngineError;
+
+/// Notices in progress at once, each about another object.
+const AT_ONCE: usize = 16;
+
+/// How long a notice is this process's alone.
+const LEASE: Duration = Duration::from_secs(120);
+
+pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop: watch::Receiver<bool>) {
+    loop {
+        match turn(&app, provider.as_ref()).await {
+            Ok(0) => {}
+            Ok(_) if !*stop.borrow() => continue,
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the inbox cannot be worked on"),
+        }
+        if !pause(&mut stop, app.notified.notified()).await {
+            return;
+        }
+    }
+}
+
+async fn turn<P: PaymentProvider>(app: &App, provider: &P) -> Result<usize, StoreError> {
+    let notices = app.inbox.take(AT_ONCE, LEASE).await?;
+    let count = notices.len();
+    futures::future::join_all(notices.into_iter().map(|notice| async move {
+        if let Err(error) = work_on(app, provider, &notice).await {
+            tracing::error!(%error, event_id = notice.event_id, "a notice could not be recorded; it is taken again");
+            // Where even this fails the lease runs out.
+            let _ = app.inbox.retry(&notice, backoff(notice.attempts), "the event store did not record it").await;
+        }
+    }))
+    .await;
+    Ok(count)
+}
+
+async fn work_on<P: PaymentProvider>(app: &App, provider: &P, notice: &StoredNotice) -> Result<(), EngineError> {
+    let Some(object) = &notice.object else {
+        app.inbox.done(notice.inbox_id, false).await?;
+        return Ok(());
+    };
+    let report = match provider.look_up(object).await {
+        Ok(report) => report,
+        Err(ProviderError::RateLimited { retry_after }) => {
+            let after = retry_after.unwrap_or_else(|| backoff(notice.attempts));
+            app.inbox.retry(notice, after, "rate limited").await?;
+            return Ok(());
+        }
+        Err(ProviderError::Unknown(why)) => {
+            app.inbox.retry(notice, backoff(notice.attempts), &why).await?;
+            return Ok(());
+        }
+        Err(ProviderError::Refused { code: why } | ProviderError::Unusable(why)) => {
+            app.inbox.park(notice, &why).await?;
+            return Ok(());
+        }
+    };
+    let facts = process::facts(&report);
+    let ours = !facts.is_empty();
+    for fact in facts {
+        match record(app, &fact).await {
+            Ok(()) => {}
+            // It names something of ours that is not there: told too early, or by somebody else's copy of us.
+            Err(EngineError::Refused(Refusal::NotFound { what })) => {
+                app.inbox.park(notice, &format!("there is no such {what}")).await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    app.inbox.done(notice.inbox_id, ours).await?;
+    Ok(())
+}

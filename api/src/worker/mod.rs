@@ -1,0 +1,82 @@
+//! What runs beside the requests: projections, timers, orders to the provider, notices from it.
+//!
+//! # Invariants
+//! - Everything here can die between any two steps and be done again: what is recorded has an identity.
+//! - Stopping lets what has begun come to its end.
+
+mod inbox;
+mod outbox;
+mod timers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::postgres::projection::Projector;
+use domain::actor::{Actor, SystemPart};
+use domain::intent::Intent;
+use domain::ports::PaymentProvider;
+use domain::process::Fact;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::engine::{EngineError, Request};
+
+/// How often a worker looks without being told.
+const POLL: Duration = Duration::from_millis(200);
+
+/// The workers of a served tenant.
+#[derive(Debug)]
+pub struct Workers {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Workers {
+    /// Starts them.
+    pub fn start<P: PaymentProvider>(app: &App, projector: Projector, provider: Arc<P>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let committed = Arc::clone(app.engine.store().committed());
+        tasks.spawn(projector.follow(committed, stopped.clone()));
+        tasks.spawn(timers::run(app.clone(), stopped.clone()));
+        tasks.spawn(outbox::run(app.clone(), Arc::clone(&provider), stopped.clone()));
+        tasks.spawn(inbox::run(app.clone(), provider, stopped));
+        Self { tasks, stop }
+    }
+
+    /// Tells them to stop and waits until they have.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker ended badly");
+            }
+        }
+    }
+}
+
+/// Records a fact that the provider told. Told before, it changes nothing.
+async fn record(app: &App, fact: &Fact) -> Result<(), EngineError> {
+    let actor = Actor::System(SystemPart::Psp);
+    let request = Request::internal(Intent::Fact(fact.command.clone()), actor, fact.command_id);
+    app.engine.perform(request).await.map(|_| ())
+}
+
+/// How long to wait after a number of failures in a row: 1 s, doubling up to a minute.
+fn backoff(failures: u32) -> Duration {
+    Duration::from_secs(1_u64.checked_shl(failures.min(6)).unwrap_or(60).min(60))
+}
+
+/// Sleeps until told, until it is time to look again, or until the end. `false`: the end.
+async fn pause(stop: &mut watch::Receiver<bool>, told: impl Future<Output = ()>) -> bool {
+    if *stop.borrow() {
+        return false;
+    }
+    tokio::select! {
+        () = told => {}
+        () = tokio::time::sleep(POLL) => {}
+        _ = stop.changed() => {}
+    }
+    !*stop.borrow()
+}
