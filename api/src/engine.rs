@@ -1,7 +1,7 @@
 //! The driver of the unit of work: loads what it needs, appends what it decides, tries again on conflict.
 //!
 //! # Invariants
-//! - One command id is in progress once in this process, and accepted once over all servers.
+//! - One command id of a caller is in progress once in this process, and accepted once over all servers.
 //! - Requests on one contract wait for each other in this process, so that only other servers cause conflicts.
 //! - A refusal, or the finding that nothing changes, is given only on streams that were looked at just now: the commit
 //!   checks what was decided from the cache, nothing else does.
@@ -126,7 +126,11 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
     /// # Errors
     /// [`EngineError`]. After [`EngineError::Store`] the outcome may be unknown: ask again with the same command id.
     pub async fn perform(&self, request: Request<'_>) -> Result<Performed, EngineError> {
-        let _in_progress = InProgress::enter(&self.in_progress, request.command_id)?;
+        // What the engine tells itself may be told twice at once, by an answer and by a webhook: it waits its turn.
+        let _in_progress = match request.answer {
+            Some(_) => Some(InProgress::enter(&self.in_progress, request.command_id)?),
+            None => None,
+        };
         let queue = self.queue(&request.intent.queue());
         let _turn = queue.lock().await;
         let clock = self.clock.now().await?;

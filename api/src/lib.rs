@@ -21,5 +21,6 @@ pub mod router;
 pub mod routes;
 pub mod sandbox;
 pub mod sandbox_control;
+pub mod server;
 pub mod view;
 pub mod worker;

@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::Router;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -80,12 +80,9 @@ pub fn description() -> utoipa::openapi::OpenApi {
 /// The service.
 pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
-    let description = description();
-    let shown = description.clone();
     router
         .with_state(app)
-        .route("/openapi.json", routing::get(move || std::future::ready(Json(shown.clone()))))
-        .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", serde_json::json!(description)))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
         .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))
         .method_not_allowed_fallback(|| {
             std::future::ready(Problem::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title()))

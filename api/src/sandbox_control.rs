@@ -22,10 +22,36 @@ pub struct SandboxStatus {
     pub undelivered_webhooks: u64,
 }
 
+#[derive(Deserialize)]
+struct Account {
+    id: String,
+}
+
 impl SandboxControl {
     /// The provider at `base_url`.
     pub fn new(base_url: impl Into<String>, key: impl Into<String>) -> Self {
         Self { client: reqwest::Client::new(), base_url: base_url.into(), key: key.into() }
+    }
+
+    /// The key that it takes.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Opens a payee's account.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn open_account(&self, country: &str) -> Result<String, reqwest::Error> {
+        let body = serde_urlencoded::to_string([("type", "express"), ("country", country)]).unwrap_or_default();
+        let request = self
+            .client
+            .post(format!("{}/v1/accounts", self.base_url))
+            .bearer_auth(&self.key)
+            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let account: Account = request.send().await?.error_for_status()?.json().await?;
+        Ok(account.id)
     }
 
     /// How it is getting on.

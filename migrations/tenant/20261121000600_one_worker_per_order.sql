@@ -10,3 +10,6 @@ comment on column psp_inbox.parked is 'How often its object was not known yet.';
 
 -- Staff list documents of all parties, newest first.
 create index documents_by_creation on documents (aggregate_type, created_position);
+
+-- The oldest open notice of an object goes first.
+create index psp_inbox_open_by_object on psp_inbox (object_id, inbox_id) where status = 'received';

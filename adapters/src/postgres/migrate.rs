@@ -48,7 +48,8 @@ pub async fn migrate(owner: &PgConnectOptions, schema: &SchemaName, app_role: &s
     connection
         .execute(format!("create schema if not exists {schema}").as_str())
         .await?;
-    TENANT.run(&mut connection).await?;
+    // `run` over a borrowed connection makes a future that cannot be spawned (sqlx 0.8); this is what it calls.
+    TENANT.run_direct(&mut connection).await?;
     connection.execute(grants(schema, app_role).as_str()).await?;
     connection.close().await?;
     Ok(())

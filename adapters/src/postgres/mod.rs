@@ -6,6 +6,7 @@
 //! - [`load`], [`log_reader`]: reading streams and the log
 //! - [`projection`]: what is derived from the log, and rebuilding it
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
+//! - [`framework`]: an event store for cqrs-es over the same log
 //!
 //! # Invariants
 //! - Every statement is search-path relative and parameterised.
@@ -15,6 +16,7 @@ pub mod append;
 pub mod clock;
 pub mod connect;
 pub mod document;
+pub mod framework;
 pub mod inbox;
 pub mod load;
 pub mod log_reader;

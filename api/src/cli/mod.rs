@@ -1,2 +1,63 @@
 //! The commands of the binary `earnest`.
+
+pub mod database;
+pub mod demo;
+pub mod logs;
+pub mod operator;
 pub mod serve;
+pub mod story;
+
+use clap::{Parser, Subcommand};
+
+/// Escrow and contract ledger engine for service marketplaces.
+///
+/// Without DATABASE_URL it starts a Postgres of its own; without a payment provider it starts a built-in one. So
+/// `earnest demo` and `earnest serve` need nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "earnest", version, max_term_width = 100)]
+pub struct Cli {
+    /// How logs are written to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = logs::LogFormat::Human, env = "EARNEST_LOG_FORMAT")]
+    pub log_format: logs::LogFormat,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plays a contract from offer to payout over HTTP, on a throw-away database, and checks the books.
+    Demo(demo::DemoOptions),
+    /// Serves the API, with everything that it needs.
+    Serve(serve::ServeOptions),
+    /// Creates or migrates the tenant's schema and grants the serving login its rights.
+    Migrate(operator::MigrateOptions),
+    /// Makes an access token for a party and a role, and the party if it is new.
+    Token(operator::TokenOptions),
+    /// Prints the trial balance.
+    TrialBalance(operator::TenantOptions),
+    /// Throws the read models away and builds them again from the log.
+    Rebuild(operator::TenantOptions),
+    /// Runs the built-in payment provider alone.
+    Sandbox(serve::SandboxOptions),
+}
+
+/// Carries out a command line.
+///
+/// # Errors
+/// What went wrong, in words for the operator.
+pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // What is printed by commands that end by themselves is for a person to read.
+    let quiet = !matches!(cli.command, Command::Serve(_) | Command::Sandbox(_));
+    logs::start(cli.log_format, quiet);
+    match cli.command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Serve(options) => serve::serve(options).await,
+        Command::Migrate(options) => operator::migrate(options).await,
+        Command::Token(options) => operator::token(options).await,
+        Command::TrialBalance(options) => operator::trial_balance(options).await,
+        Command::Rebuild(options) => operator::rebuild(options).await,
+        Command::Sandbox(options) => serve::sandbox(options).await,
+    }
+}

@@ -14,6 +14,7 @@ mod views;
 
 use std::time::{Duration, Instant};
 
+use domain::aggregate::AggregateState;
 use domain::event::{DomainEvent, EventError};
 use domain::log::{Position, RecordedEvent, StoreError};
 use sqlx::postgres::PgConnection;
@@ -79,6 +80,10 @@ pub(crate) struct Read {
 
 impl Read {
     fn of(recorded: RecordedEvent) -> Result<Self, ProjectionError> {
+        // Asked first: versions of events that are somebody else's mean nothing here.
+        if AggregateState::initial(&recorded.stream.aggregate_type).is_none() {
+            return Ok(Self { recorded, event: None });
+        }
         let event = DomainEvent::from_json(
             &recorded.stream.aggregate_type,
             &recorded.event_type,
@@ -90,7 +95,6 @@ impl Read {
                 recorded,
                 event: Some(event),
             }),
-            Err(EventError::UnknownAggregate(_)) => Ok(Self { recorded, event: None }),
             Err(error) => Err(ProjectionError::Event {
                 position: recorded.position,
                 error,
