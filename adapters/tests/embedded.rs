@@ -40,17 +40,11 @@ async fn connect(options: &PgConnectOptions) -> PgConnection {
 }
 
 async fn text(options: &PgConnectOptions, question: &str) -> String {
-    sqlx::query_scalar(question)
-        .fetch_one(&mut connect(options).await)
-        .await
-        .unwrap()
+    sqlx::query_scalar(question).fetch_one(&mut connect(options).await).await.unwrap()
 }
 
 async fn count(options: &PgConnectOptions, question: &str) -> i64 {
-    sqlx::query_scalar(question)
-        .fetch_one(&mut connect(options).await)
-        .await
-        .unwrap()
+    sqlx::query_scalar(question).fetch_one(&mut connect(options).await).await.unwrap()
 }
 
 fn sqlstate(error: &sqlx::Error) -> String {
@@ -81,9 +75,7 @@ fn server_pid(home: &Path) -> Option<Pid> {
 #[tokio::test]
 async fn the_owner_owns_and_the_serving_login_may_only_enter() {
     let directory = scratch();
-    let server = EmbeddedPostgres::start(options(directory.path().join("data")))
-        .await
-        .unwrap();
+    let server = EmbeddedPostgres::start(options(directory.path().join("data"))).await.unwrap();
     assert!(!server.is_shared());
 
     let owner_of_database = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
@@ -109,9 +101,7 @@ async fn the_owner_owns_and_the_serving_login_may_only_enter() {
                           WHERE rolname = current_user";
         assert_eq!(text(&role, attributes).await, "fffff");
         for elsewhere in ["postgres", "template1"] {
-            let error = PgConnection::connect_with(&role.clone().database(elsewhere))
-                .await
-                .unwrap_err();
+            let error = PgConnection::connect_with(&role.clone().database(elsewhere)).await.unwrap_err();
             assert_eq!(sqlstate(&error), "42501", "{elsewhere}");
         }
     }
@@ -120,9 +110,7 @@ async fn the_owner_owns_and_the_serving_login_may_only_enter() {
 #[tokio::test]
 async fn the_cluster_is_set_up_to_keep_data_and_secrets() {
     let directory = scratch();
-    let server = EmbeddedPostgres::start(options(directory.path().join("data")))
-        .await
-        .unwrap();
+    let server = EmbeddedPostgres::start(options(directory.path().join("data"))).await.unwrap();
     for (setting, value) in [
         ("data_checksums", "on"),
         ("fsync", "on"),
@@ -146,12 +134,7 @@ async fn the_cluster_is_set_up_to_keep_data_and_secrets() {
     assert_eq!(fs::metadata(home(&server)).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!home(&server).join("password").exists());
     let secrets: serde_json::Value = serde_json::from_str(&fs::read_to_string(&secrets).unwrap()).unwrap();
-    let passwords: Vec<&str> = secrets
-        .as_object()
-        .unwrap()
-        .values()
-        .map(|value| value.as_str().unwrap())
-        .collect();
+    let passwords: Vec<&str> = secrets.as_object().unwrap().values().map(|value| value.as_str().unwrap()).collect();
     assert_eq!(passwords.len(), 3);
     let shown = format!("{server:?}") + &fs::read_to_string(server.log_file()).unwrap();
     for password in &passwords {
@@ -160,21 +143,12 @@ async fn the_cluster_is_set_up_to_keep_data_and_secrets() {
     }
 
     // Over the network only the password opens.
-    let network = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(server.port())
-        .database("earnest");
+    let network = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(server.port()).database("earnest");
     let with = |role: &str, password: &str| network.clone().username(role).password(password);
-    let error = PgConnection::connect_with(&with(OWNER_ROLE, "guessed"))
-        .await
-        .unwrap_err();
+    let error = PgConnection::connect_with(&with(OWNER_ROLE, "guessed")).await.unwrap_err();
     assert_eq!(sqlstate(&error), "28P01");
     assert_eq!(
-        text(
-            &with(OWNER_ROLE, secrets["owner"].as_str().unwrap()),
-            "SELECT current_user::text"
-        )
-        .await,
+        text(&with(OWNER_ROLE, secrets["owner"].as_str().unwrap()), "SELECT current_user::text").await,
         OWNER_ROLE
     );
 }
@@ -185,11 +159,7 @@ async fn a_restart_keeps_data_and_logins_and_port() {
     let data_dir = directory.path().join("data");
     let server = EmbeddedPostgres::start(options(&data_dir)).await.unwrap();
     let (port, owner) = (server.port(), server.owner_options());
-    connect(&owner)
-        .await
-        .execute("CREATE TABLE kept AS SELECT 7::bigint AS id")
-        .await
-        .unwrap();
+    connect(&owner).await.execute("CREATE TABLE kept AS SELECT 7::bigint AS id").await.unwrap();
     let home = home(&server);
     server.stop().await.unwrap();
     assert!(server_pid(&home).is_none(), "stopped in order");
@@ -220,19 +190,13 @@ async fn a_second_start_shares_the_server_and_does_not_stop_it() {
     let directory = scratch();
     let data_dir = directory.path().join("data");
     // At the same moment on a new directory: one creates and starts, the other waits and shares.
-    let (one, two) = tokio::join!(
-        EmbeddedPostgres::start(options(&data_dir)),
-        EmbeddedPostgres::start(options(&data_dir))
-    );
+    let (one, two) =
+        tokio::join!(EmbeddedPostgres::start(options(&data_dir)), EmbeddedPostgres::start(options(&data_dir)));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!(one.is_shared(), two.is_shared());
     let (starter, guest) = if one.is_shared() { (two, one) } else { (one, two) };
     assert_eq!(starter.port(), guest.port());
-    connect(&guest.owner_options())
-        .await
-        .execute("CREATE TABLE shared (id bigint)")
-        .await
-        .unwrap();
+    connect(&guest.owner_options()).await.execute("CREATE TABLE shared (id bigint)").await.unwrap();
 
     guest.stop().await.unwrap();
     drop(EmbeddedPostgres::start(options(&data_dir)).await.unwrap());
@@ -249,28 +213,13 @@ fn a_process_to_be_killed() {
         return;
     };
     let throwaway = std::env::var_os("EARNEST_TEST_THROWAWAY").is_some();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = EmbeddedPostgres::start(EmbeddedOptions {
-            throwaway,
-            ..options(data_dir)
-        })
-        .await
-        .unwrap();
+        let server = EmbeddedPostgres::start(EmbeddedOptions { throwaway, ..options(data_dir) }).await.unwrap();
         let mut connection = connect(&server.owner_options()).await;
-        connection
-            .execute("CREATE TABLE IF NOT EXISTS acknowledged (id bigint)")
-            .await
-            .unwrap();
+        connection.execute("CREATE TABLE IF NOT EXISTS acknowledged (id bigint)").await.unwrap();
         for id in 1_i64.. {
-            sqlx::query("INSERT INTO acknowledged VALUES ($1)")
-                .bind(id)
-                .execute(&mut connection)
-                .await
-                .unwrap();
+            sqlx::query("INSERT INTO acknowledged VALUES ($1)").bind(id).execute(&mut connection).await.unwrap();
             println!("\nacknowledged {id}");
         }
     });
@@ -279,9 +228,7 @@ fn a_process_to_be_killed() {
 /// Runs the process above, kills it with SIGKILL in the middle of writing; returns the last acknowledged row.
 fn kill_in_the_middle(data_dir: &Path, throwaway: bool) -> i64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "a_process_to_be_killed", "--nocapture"])
-        .env("EARNEST_TEST_DATA_DIR", data_dir);
+    command.args(["--exact", "a_process_to_be_killed", "--nocapture"]).env("EARNEST_TEST_DATA_DIR", data_dir);
     if throwaway {
         command.env("EARNEST_TEST_THROWAWAY", "1");
     }
@@ -305,12 +252,8 @@ async fn a_killed_parent_leaves_no_server_and_loses_no_acknowledged_row() {
     let directory = scratch();
     let data_dir = directory.path().join("data");
     let acknowledged = kill_in_the_middle(&data_dir, false);
-    let cluster = fs::read_dir(&data_dir)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.is_dir())
-        .unwrap();
+    let cluster =
+        fs::read_dir(&data_dir).unwrap().flatten().map(|entry| entry.path()).find(|path| path.is_dir()).unwrap();
     wait_until("the server ends after its parent", || server_pid(&cluster).is_none());
 
     let server = EmbeddedPostgres::start(options(&data_dir)).await.unwrap();
@@ -331,30 +274,16 @@ fn a_killed_parent_leaves_no_throwaway_directory() {
 
 #[tokio::test]
 async fn a_throwaway_directory_goes_with_its_server() {
-    let server = EmbeddedPostgres::start(EmbeddedOptions {
-        allow_fetch: false,
-        ..EmbeddedOptions::throwaway()
-    })
-    .await
-    .unwrap();
+    let server =
+        EmbeddedPostgres::start(EmbeddedOptions { allow_fetch: false, ..EmbeddedOptions::throwaway() }).await.unwrap();
     let data_dir = server.data_dir().to_owned();
-    assert_eq!(
-        text(&server.admin_options(), "SHOW fsync").await,
-        "on",
-        "thrown away, but not careless"
-    );
+    assert_eq!(text(&server.admin_options(), "SHOW fsync").await, "on", "thrown away, but not careless");
     server.stop().await.unwrap();
     assert!(!data_dir.exists());
 
     let directory = scratch();
-    let kept = EmbeddedOptions {
-        throwaway: true,
-        ..options(directory.path())
-    };
-    assert!(matches!(
-        EmbeddedPostgres::start(kept).await,
-        Err(EmbeddedError::ForeignDirectory { .. })
-    ));
+    let kept = EmbeddedOptions { throwaway: true, ..options(directory.path()) };
+    assert!(matches!(EmbeddedPostgres::start(kept).await, Err(EmbeddedError::ForeignDirectory { .. })));
     assert!(directory.path().exists(), "what was there before is not thrown away");
 }
 
@@ -363,11 +292,7 @@ async fn a_killed_server_recovers_at_the_next_start() {
     let directory = scratch();
     let data_dir = directory.path().join("data");
     let server = EmbeddedPostgres::start(options(&data_dir)).await.unwrap();
-    connect(&server.owner_options())
-        .await
-        .execute("CREATE TABLE kept AS SELECT 7::bigint AS id")
-        .await
-        .unwrap();
+    connect(&server.owner_options()).await.execute("CREATE TABLE kept AS SELECT 7::bigint AS id").await.unwrap();
     kill_process(server_pid(&home(&server)).unwrap(), Signal::KILL).unwrap();
 
     // Its processes may need a moment to notice; the start waits for them.
@@ -375,11 +300,7 @@ async fn a_killed_server_recovers_at_the_next_start() {
     assert!(!again.is_shared());
     assert_eq!(count(&again.owner_options(), "SELECT id FROM kept").await, 7);
     drop(server);
-    assert_eq!(
-        count(&again.owner_options(), "SELECT id FROM kept").await,
-        7,
-        "the dead one takes nothing with it"
-    );
+    assert_eq!(count(&again.owner_options(), "SELECT id FROM kept").await, 7, "the dead one takes nothing with it");
 }
 
 #[tokio::test]
@@ -427,32 +348,16 @@ async fn data_of_another_major_version_are_refused_and_kept() {
     let other = data_dir.join("postgres-14");
     fs::rename(&home, &other).unwrap();
     let error = EmbeddedPostgres::start(options(&data_dir)).await.unwrap_err();
-    assert!(
-        matches!(&error, EmbeddedError::ForeignDirectory { path, .. } if *path == other),
-        "{error}"
-    );
+    assert!(matches!(&error, EmbeddedError::ForeignDirectory { path, .. } if *path == other), "{error}");
 
     // Data of 14 indeed.
     fs::write(other.join("pgdata/PG_VERSION"), "14\n").unwrap();
     let error = EmbeddedPostgres::start(options(&data_dir)).await.unwrap_err();
-    let EmbeddedError::OtherMajorVersion {
-        path,
-        data: 14,
-        offered,
-    } = &error
-    else {
-        panic!("{error}")
-    };
+    let EmbeddedError::OtherMajorVersion { path, data: 14, offered } = &error else { panic!("{error}") };
     assert_eq!(*path, other);
     assert!(offered.contains(&major));
-    let entries = fs::read_dir(&data_dir)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name());
-    assert!(
-        entries.into_iter().all(|name| name == "postgres-14" || name == "lock"),
-        "no new cluster beside it"
-    );
+    let entries = fs::read_dir(&data_dir).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(entries.into_iter().all(|name| name == "postgres-14" || name == "lock"), "no new cluster beside it");
 }
 
 #[tokio::test]
@@ -480,10 +385,8 @@ async fn without_a_server_the_error_says_what_to_install() {
         "{message}"
     );
 
-    let wrong = EmbeddedOptions {
-        bin_dir: Some(directory.path().to_owned()),
-        ..options(directory.path().join("data"))
-    };
+    let wrong =
+        EmbeddedOptions { bin_dir: Some(directory.path().to_owned()), ..options(directory.path().join("data")) };
     let error = EmbeddedPostgres::start(wrong).await.unwrap_err();
     assert!(
         matches!(&error, EmbeddedError::UnusableBinaries { directory: named, .. } if named == directory.path()),
@@ -497,29 +400,17 @@ async fn a_server_that_cannot_start_shows_its_last_words() {
     let mut nonsense = options(directory.path().join("data"));
     nonsense.settings.push(("no_such_setting".to_owned(), "1".to_owned()));
     let error = EmbeddedPostgres::start(nonsense).await.unwrap_err();
-    let EmbeddedError::ServerExited { lines, .. } = &error else {
-        panic!("{error}")
-    };
+    let EmbeddedError::ServerExited { lines, .. } = &error else { panic!("{error}") };
     assert!(lines.contains("no_such_setting"), "{lines}");
     // And once the mistake is mended, the half-made first start is finished.
-    EmbeddedPostgres::start(options(directory.path().join("data")))
-        .await
-        .unwrap()
-        .stop()
-        .await
-        .unwrap();
+    EmbeddedPostgres::start(options(directory.path().join("data"))).await.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_path_too_long_for_a_socket_is_served_over_loopback() {
     let directory = scratch();
-    let server = EmbeddedPostgres::start(options(directory.path().join("x".repeat(120))))
-        .await
-        .unwrap();
-    assert_eq!(
-        text(&server.app_options(), "SELECT host(inet_client_addr())").await,
-        "127.0.0.1"
-    );
+    let server = EmbeddedPostgres::start(options(directory.path().join("x".repeat(120)))).await.unwrap();
+    assert_eq!(text(&server.app_options(), "SELECT host(inet_client_addr())").await, "127.0.0.1");
 }
 
 #[tokio::test]
@@ -529,13 +420,8 @@ async fn root_is_told_when_the_server_cannot_reach_its_data() {
         return; // An ordinary user reaches what is their own.
     }
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let error = EmbeddedPostgres::start(options(directory.path().join("data")))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, EmbeddedError::NotReachable { barrier, .. } if barrier == directory.path()),
-        "{error}"
-    );
+    let error = EmbeddedPostgres::start(options(directory.path().join("data"))).await.unwrap_err();
+    assert!(matches!(&error, EmbeddedError::NotReachable { barrier, .. } if barrier == directory.path()), "{error}");
 }
 
 static SETUPS: AtomicU32 = AtomicU32::new(0);
@@ -543,9 +429,7 @@ static SETUPS: AtomicU32 = AtomicU32::new(0);
 async fn numbers(template: TestDatabase) -> Result<(), sqlx::Error> {
     SETUPS.fetch_add(1, Ordering::SeqCst);
     let mut connection = PgConnection::connect_with(&template.owner_options).await?;
-    connection
-        .execute("CREATE TABLE numbers AS SELECT 1::bigint AS n")
-        .await?;
+    connection.execute("CREATE TABLE numbers AS SELECT 1::bigint AS n").await?;
     std::mem::forget(connection); // A careless setup leaves a connection open; copies are made all the same.
     Ok(())
 }
@@ -555,27 +439,14 @@ fn every_test_gets_a_copy_of_its_own_from_any_runtime() {
     let threads: Vec<_> = (0..8)
         .map(|_| {
             std::thread::spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let database = TestCluster::shared()
-                        .unwrap()
-                        .fresh_database("numbers", numbers)
-                        .await
-                        .unwrap();
+                    let database = TestCluster::shared().unwrap().fresh_database("numbers", numbers).await.unwrap();
                     let mut owner = connect(&database.owner_options).await;
                     owner.execute("UPDATE numbers SET n = n + 1").await.unwrap();
-                    assert_eq!(
-                        count(&database.admin_options, "SELECT sum(n)::bigint FROM numbers").await,
-                        2
-                    );
-                    let refused = connect(&database.app_options)
-                        .await
-                        .execute("SELECT * FROM numbers")
-                        .await
-                        .unwrap_err();
+                    assert_eq!(count(&database.admin_options, "SELECT sum(n)::bigint FROM numbers").await, 2);
+                    let refused =
+                        connect(&database.app_options).await.execute("SELECT * FROM numbers").await.unwrap_err();
                     assert_eq!(sqlstate(&refused), "42501");
                     database.name
                 })
@@ -592,28 +463,11 @@ fn every_test_gets_a_copy_of_its_own_from_any_runtime() {
 #[tokio::test]
 async fn a_setup_that_fails_is_tried_again() {
     let cluster = TestCluster::shared().unwrap();
-    let failed = cluster
-        .fresh_database("faulty", async |_| Err("no such migration"))
-        .await;
-    let Err(TestClusterError::Setup { template, source }) = failed else {
-        panic!("{failed:?}")
-    };
-    assert_eq!(
-        (template.as_str(), source.to_string().as_str()),
-        ("faulty", "no such migration")
-    );
-    cluster
-        .fresh_database("faulty", async |_| Ok::<_, sqlx::Error>(()))
-        .await
-        .unwrap();
+    let failed = cluster.fresh_database("faulty", async |_| Err("no such migration")).await;
+    let Err(TestClusterError::Setup { template, source }) = failed else { panic!("{failed:?}") };
+    assert_eq!((template.as_str(), source.to_string().as_str()), ("faulty", "no such migration"));
+    cluster.fresh_database("faulty", async |_| Ok::<_, sqlx::Error>(())).await.unwrap();
 
     let empty = cluster.empty_database().await.unwrap();
-    assert_eq!(
-        count(
-            &empty.owner_options,
-            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-        )
-        .await,
-        0
-    );
+    assert_eq!(count(&empty.owner_options, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await, 0);
 }

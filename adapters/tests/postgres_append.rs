@@ -432,7 +432,8 @@ async fn while_the_database_is_away_every_caller_is_told_soon() {
         })
     });
     // One batch's patience is about five seconds; fifty times that is an outage of the server's own making.
-    let told = tokio::time::timeout(Duration::from_secs(40), join_all(callers)).await.expect("callers are kept waiting");
+    let told =
+        tokio::time::timeout(Duration::from_secs(40), join_all(callers)).await.expect("callers are kept waiting");
     for verdict in told {
         let verdict = verdict.unwrap();
         assert!(matches!(verdict, Err(StoreError::Unavailable(_))), "{verdict:?}");

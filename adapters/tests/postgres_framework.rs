@@ -212,4 +212,3 @@ async fn the_snapshot_store_of_cqrs_es_counts_money_twice() {
     let taken = jars.execute("j-1", JarCommand::Take(150)).await;
     assert!(taken.is_ok(), "more than was put in is taken out, and nobody objects: {taken:?}");
 }
-

@@ -13,8 +13,8 @@ use adapters::postgres::outbox::Outbox;
 use adapters::postgres::projection::{Progress, Projector};
 use adapters::postgres::token::{self, Grant};
 use chrono::TimeDelta;
-use domain::event::DomainEvent;
 use domain::escrow::PspPlace;
+use domain::event::DomainEvent;
 use domain::id::{PartyId, PayoutId};
 use domain::log::{EventStore, Expected};
 use domain::payout::{self, PayoutEvent, Withdrawal};
@@ -288,7 +288,10 @@ async fn a_notice_about_something_unknown_is_tried_five_times_and_then_shown() {
     assert!(take().await.is_none());
     assert_eq!(inbox.open().await.unwrap(), 0);
     let row = sqlx::query("select status, last_error from psp_inbox").fetch_one(&pool).await.unwrap();
-    assert_eq!((row.get::<String, _>("status"), row.get::<String, _>("last_error")), ("blocked".to_owned(), "unknown object".to_owned()));
+    assert_eq!(
+        (row.get::<String, _>("status"), row.get::<String, _>("last_error")),
+        ("blocked".to_owned(), "unknown object".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -155,7 +155,9 @@ async fn another_process_goes_on_exactly_where_one_stopped() {
     let mut other = Projector::new(store.pool().clone());
     for round in 0..12_u64 {
         accepted(store.append(credit(1, 1)).await);
-        accepted(store.append(append().books(stream(&format!("w-{round}")), Expected::At(0), top_up("pty_1", 1))).await);
+        accepted(
+            store.append(append().books(stream(&format!("w-{round}")), Expected::At(0), top_up("pty_1", 1))).await,
+        );
         // Each takes over with a cache that the other has made stale.
         let projector = if round % 3 == 0 { &mut one } else { &mut other };
         catch_up(projector).await;
@@ -209,7 +211,10 @@ async fn a_turn_that_failed_leaves_nothing_behind() {
     sqlx::query("grant insert on contract_events to earnest_app").execute(&owner).await.unwrap();
     catch_up(&mut projector).await;
     let followed = dump(store.pool()).await;
-    assert!(followed.iter().any(|row| row.contains("\"\"pending\"\":20") || row.contains("\"pending\":20")), "{followed:?}");
+    assert!(
+        followed.iter().any(|row| row.contains("\"\"pending\"\":20") || row.contains("\"pending\":20")),
+        "{followed:?}"
+    );
     // The same while rebuilding.
     sqlx::query("revoke insert on contract_events from earnest_app").execute(&owner).await.unwrap();
     projector.rebuild(|_, _| {}).await.unwrap_err();

@@ -132,7 +132,10 @@ async fn the_serving_login_may_have_another_name_and_no_more_rights() {
     let database = TestCluster::shared().unwrap().empty_database().await.unwrap();
     let admin = sqlx::PgPool::connect_with(database.admin_options.clone()).await.unwrap();
     sqlx::raw_sql("create role \"Other_app\" login password 'other'").execute(&admin).await.unwrap();
-    sqlx::raw_sql(&format!("grant connect on database {} to \"Other_app\"", database.name)).execute(&admin).await.unwrap();
+    sqlx::raw_sql(&format!("grant connect on database {} to \"Other_app\"", database.name))
+        .execute(&admin)
+        .await
+        .unwrap();
     migrate(&database.owner_options, &schema(), "Other_app").await.unwrap();
     // Over loopback, with a password: the socket lets only the logins in that the server was started with.
     let options = PgConnectOptions::new_without_pgpass()
@@ -169,7 +172,20 @@ async fn migrating_again_changes_nothing() {
 
 #[test]
 fn a_name_that_would_have_to_be_quoted_is_no_tenant() {
-    for name in ["", "1st", "Upper", "a-b", "a b", "a;b", "ä", "pg_catalog", "public", "information_schema", "_x", &"a".repeat(42)] {
+    for name in [
+        "",
+        "1st",
+        "Upper",
+        "a-b",
+        "a b",
+        "a;b",
+        "ä",
+        "pg_catalog",
+        "public",
+        "information_schema",
+        "_x",
+        &"a".repeat(42),
+    ] {
         assert!(name.parse::<SchemaName>().is_err(), "{name:?}");
     }
     for name in ["a", "tenant_1", &"a".repeat(41)] {

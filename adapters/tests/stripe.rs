@@ -2,12 +2,8 @@
 //!
 //! The round trips against the sandbox are tests of `api`, where the sandbox is.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is a failed test")]
+#![allow(clippy::large_futures, clippy::needless_pass_by_value, reason = "a test has stack enough, and hands JSON over")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -60,10 +56,7 @@ impl Seen {
 }
 
 fn provider_at(url: &str) -> StripeProvider {
-    let config = StripeConfig {
-        base_url: Some(url.to_owned()),
-        secret_key: Secret::new(KEY),
-    };
+    let config = StripeConfig { base_url: Some(url.to_owned()), secret_key: Secret::new(KEY) };
     StripeProvider::new(&config).unwrap()
 }
 
@@ -200,10 +193,7 @@ fn card_declined() -> Value {
         "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
         "message": "Your card has insufficient funds.",
     });
-    let left = intent(
-        "requires_payment_method",
-        json!({ "last_payment_error": declined, "latest_charge": "ch_1" }),
-    );
+    let left = intent("requires_payment_method", json!({ "last_payment_error": declined, "latest_charge": "ch_1" }));
     with(declined, json!({ "payment_intent": left }))
 }
 
@@ -247,17 +237,11 @@ fn pay_to_bank(account: &str) -> ProviderOrder {
 }
 
 fn payment(payment_ref: &str) -> ProviderObject {
-    ProviderObject::Payment {
-        payment_ref: payment_ref.to_owned(),
-    }
+    ProviderObject::Payment { payment_ref: payment_ref.to_owned() }
 }
 
 fn reported(status: PaymentStatus) -> ProviderReport {
-    ProviderReport::Payment(PaymentReport {
-        payment_ref: "pi_1".to_owned(),
-        funding_id: Some(funding_id()),
-        status,
-    })
+    ProviderReport::Payment(PaymentReport { payment_ref: "pi_1".to_owned(), funding_id: Some(funding_id()), status })
 }
 
 fn failed(code: &str) -> ProviderReport {
@@ -299,10 +283,7 @@ fn assert_unusable(outcome: &Result<ProviderReport, ProviderError>) {
 }
 
 fn fields(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
-    expected
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[tokio::test]
@@ -313,10 +294,7 @@ async fn a_payment_is_collected_with_one_confirmed_intent() {
     assert_eq!(report, succeeded(None), "captured, and not booked yet");
 
     let [request] = server.seen().try_into().unwrap();
-    assert_eq!(
-        (request.method.as_str(), request.path.as_str()),
-        ("POST", "/v1/payment_intents")
-    );
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/payment_intents"));
     assert_eq!(
         request.fields,
         fields(&[
@@ -366,10 +344,7 @@ async fn a_receipt_tells_cost_and_availability() {
     };
     for (status, available) in [("pending", false), ("available", true)] {
         let booked = balance_transaction(json!({ "status": status }));
-        let paid = intent(
-            "succeeded",
-            json!({ "latest_charge": charge(json!({ "balance_transaction": booked })) }),
-        );
+        let paid = intent("succeeded", json!({ "latest_charge": charge(json!({ "balance_transaction": booked })) }));
         let server = Server::start([ok(paid)]).await;
         let order = ProviderOrder::ReadReceipt {
             funding_id: funding_id(),
@@ -379,14 +354,8 @@ async fn a_receipt_tells_cost_and_availability() {
         let report = server.provider().carry_out(&order, "read").await.unwrap();
         assert_eq!(report, succeeded(Some(receipt(available))));
         let [request] = server.seen().try_into().unwrap();
-        assert_eq!(
-            (request.method.as_str(), request.path.as_str()),
-            ("GET", "/v1/payment_intents/pi_1")
-        );
-        assert_eq!(
-            request.fields,
-            fields(&[("expand[0]", "latest_charge.balance_transaction")])
-        );
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/payment_intents/pi_1"));
+        assert_eq!(request.fields, fields(&[("expand[0]", "latest_charge.balance_transaction")]));
         assert_eq!(request.header("idempotency-key"), None, "reading needs none");
     }
 }
@@ -403,10 +372,7 @@ async fn money_moves_to_a_payee_by_a_transfer() {
     };
     assert_eq!(report, ProviderReport::Transfer(expected));
     let [request] = server.seen().try_into().unwrap();
-    assert_eq!(
-        (request.method.as_str(), request.path.as_str()),
-        ("POST", "/v1/transfers")
-    );
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/transfers"));
     assert_eq!(
         request.fields,
         fields(&[
@@ -449,40 +415,22 @@ async fn a_payout_leaves_the_account_of_the_payee() {
     assert_eq!((made.method.as_str(), made.path.as_str()), ("POST", "/v1/payouts"));
     assert_eq!(
         made.fields,
-        fields(&[
-            ("amount", "9000"),
-            ("currency", "usd"),
-            ("metadata[payout_id]", "pot_00000000000000000000000002"),
-        ])
+        fields(&[("amount", "9000"), ("currency", "usd"), ("metadata[payout_id]", "pot_00000000000000000000000002"),])
     );
-    assert_eq!(
-        (made.header("stripe-account"), made.header("idempotency-key")),
-        (Some("acct_1"), Some("key"))
-    );
+    assert_eq!((made.header("stripe-account"), made.header("idempotency-key")), (Some("acct_1"), Some("key")));
     assert_eq!((read.method.as_str(), read.path.as_str()), ("GET", "/v1/payouts/po_1"));
-    assert_eq!(
-        (read.header("stripe-account"), read.header("idempotency-key")),
-        (Some("acct_1"), None)
-    );
+    assert_eq!((read.header("stripe-account"), read.header("idempotency-key")), (Some("acct_1"), None));
 }
 
 #[tokio::test]
 async fn a_declined_card_is_a_report() {
-    assert_eq!(
-        carried_out(&collect(), error(402, card_declined())).await,
-        Ok(failed("insufficient_funds"))
-    );
+    assert_eq!(carried_out(&collect(), error(402, card_declined())).await, Ok(failed("insufficient_funds")));
     let without_reason = with(card_declined(), json!({ "decline_code": null }));
-    assert_eq!(
-        carried_out(&collect(), error(402, without_reason)).await,
-        Ok(failed("card_declined"))
-    );
+    assert_eq!(carried_out(&collect(), error(402, without_reason)).await, Ok(failed("card_declined")));
     let without_payment = with(card_declined(), json!({ "payment_intent": null }));
     assert_eq!(
         carried_out(&collect(), error(402, without_payment)).await,
-        Err(ProviderError::Refused {
-            code: "insufficient_funds".to_owned()
-        })
+        Err(ProviderError::Refused { code: "insufficient_funds".to_owned() })
     );
 }
 
@@ -494,20 +442,14 @@ async fn every_state_of_a_payment_has_its_meaning() {
         (
             "requires_payment_method",
             json!({ "last_payment_error": declined }),
-            PaymentStatus::Failed {
-                code: "lost_card".to_owned(),
-            },
+            PaymentStatus::Failed { code: "lost_card".to_owned() },
         ),
         ("requires_confirmation", json!({}), PaymentStatus::Created),
         ("requires_action", json!({}), PaymentStatus::ActionRequired),
         ("processing", json!({}), PaymentStatus::Processing),
         ("canceled", json!({}), PaymentStatus::Cancelled),
     ] {
-        assert_eq!(
-            looked_up(ok(intent(status, fields))).await,
-            Ok(reported(expected)),
-            "{status}"
-        );
+        assert_eq!(looked_up(ok(intent(status, fields))).await, Ok(reported(expected)), "{status}");
     }
 }
 
@@ -519,19 +461,12 @@ async fn every_state_of_a_bank_payout_has_its_meaning() {
         ("pending", json!({}), BankPayoutStatus::Pending { arrival_at }),
         ("in_transit", json!({}), BankPayoutStatus::InTransit { arrival_at }),
         ("paid", json!({}), BankPayoutStatus::Paid),
-        (
-            "failed",
-            json!({ "failure_code": "account_closed" }),
-            failed("account_closed"),
-        ),
+        ("failed", json!({ "failure_code": "account_closed" }), failed("account_closed")),
         ("failed", json!({}), failed("unknown")),
         ("canceled", json!({ "metadata": null }), BankPayoutStatus::Cancelled),
     ] {
         let server = Server::start([ok(payout(status, fields))]).await;
-        let object = ProviderObject::BankPayout {
-            bank_payout_ref: "po_1".to_owned(),
-            account: "acct_1".to_owned(),
-        };
+        let object = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
         match server.provider().look_up(&object).await {
             Ok(ProviderReport::BankPayout(report)) => assert_eq!(report.status, expected, "{status}"),
             other => panic!("{status}: {other:?}"),
@@ -543,9 +478,7 @@ async fn every_state_of_a_bank_payout_has_its_meaning() {
 async fn a_charge_leads_to_its_payment() {
     let paid = intent("succeeded", json!({ "latest_charge": charge(json!({})) }));
     let server = Server::start([ok(charge(json!({}))), ok(paid)]).await;
-    let object = ProviderObject::Charge {
-        charge_ref: "ch_1".to_owned(),
-    };
+    let object = ProviderObject::Charge { charge_ref: "ch_1".to_owned() };
     assert_eq!(server.provider().look_up(&object).await, Ok(succeeded(None)));
     let paths: Vec<String> = server.seen().into_iter().map(|seen| seen.path).collect();
     assert_eq!(paths, ["/v1/charges/ch_1", "/v1/payment_intents/pi_1"]);
@@ -558,9 +491,7 @@ async fn a_charge_leads_to_its_payment() {
 async fn a_transfer_of_somebody_else_belongs_to_no_payout() {
     for metadata in [json!({}), json!({ "payout_id": "not one of ours" })] {
         let server = Server::start([ok(transfer(json!({ "metadata": metadata })))]).await;
-        let object = ProviderObject::Transfer {
-            transfer_ref: "tr_1".to_owned(),
-        };
+        let object = ProviderObject::Transfer { transfer_ref: "tr_1".to_owned() };
         match server.provider().look_up(&object).await {
             Ok(ProviderReport::Transfer(report)) => assert_eq!(report.payout_id, None),
             other => panic!("{other:?}"),
@@ -572,10 +503,7 @@ async fn a_transfer_of_somebody_else_belongs_to_no_payout() {
 async fn what_makes_no_sense_is_unusable() {
     let booked_as = |fields| {
         let booked = balance_transaction(fields);
-        intent(
-            "succeeded",
-            json!({ "latest_charge": charge(json!({ "balance_transaction": booked })) }),
-        )
+        intent("succeeded", json!({ "latest_charge": charge(json!({ "balance_transaction": booked })) }))
     };
     let charged_as = |fields| intent("succeeded", json!({ "latest_charge": charge(fields) }));
     let received = |fields| with(charged_as(json!({})), fields);
@@ -592,38 +520,19 @@ async fn what_makes_no_sense_is_unusable() {
     ] {
         let described = odd.to_string();
         let outcome = looked_up(ok(odd)).await;
-        assert!(
-            matches!(outcome, Err(ProviderError::Unusable(_))),
-            "{outcome:?} for {described}"
-        );
+        assert!(matches!(outcome, Err(ProviderError::Unusable(_))), "{outcome:?} for {described}");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_proves_that_nothing_moved() {
     for (status, body, code) in [
-        (
-            400,
-            json!({ "type": "invalid_request_error", "code": "balance_insufficient" }),
-            "balance_insufficient",
-        ),
-        (
-            400,
-            json!({ "type": "invalid_request_error", "code": "a_code_of_next_year" }),
-            "a_code_of_next_year",
-        ),
-        (
-            400,
-            json!({ "type": "invalid_request_error", "message": "You cannot." }),
-            "invalid_request_error",
-        ),
+        (400, json!({ "type": "invalid_request_error", "code": "balance_insufficient" }), "balance_insufficient"),
+        (400, json!({ "type": "invalid_request_error", "code": "a_code_of_next_year" }), "a_code_of_next_year"),
+        (400, json!({ "type": "invalid_request_error", "message": "You cannot." }), "invalid_request_error"),
         (401, json!({ "type": "invalid_request_error" }), "unauthorized"),
         (403, json!({ "type": "invalid_request_error" }), "forbidden"),
-        (
-            404,
-            json!({ "type": "invalid_request_error", "code": "resource_missing" }),
-            "resource_missing",
-        ),
+        (404, json!({ "type": "invalid_request_error", "code": "resource_missing" }), "resource_missing"),
     ] {
         assert_eq!(
             carried_out(&move_to_payee(), error(status, body)).await,
@@ -672,10 +581,7 @@ async fn no_answer_leaves_the_outcome_unknown() {
     assert_unknown(&carried_out(&collect(), Answer::HangUp).await);
 
     // A port that was free a moment ago, and that nobody listens on.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nobody = provider_at(&format!("http://{port}"));
     assert_unknown(&nobody.carry_out(&collect(), IDEMPOTENCY_KEY).await);
 }
@@ -694,15 +600,8 @@ async fn what_cannot_be_sent_is_not_sent() {
 
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
-    for (url, key) in [
-        ("http://", KEY),
-        ("http://a b", KEY),
-        ("http://localhost:1", "sk_test_\n1"),
-    ] {
-        let config = StripeConfig {
-            base_url: Some(url.to_owned()),
-            secret_key: Secret::new(key),
-        };
+    for (url, key) in [("http://", KEY), ("http://a b", KEY), ("http://localhost:1", "sk_test_\n1")] {
+        let config = StripeConfig { base_url: Some(url.to_owned()), secret_key: Secret::new(key) };
         let error = StripeProvider::new(&config).unwrap_err();
         assert!(matches!(error, ProviderError::Unusable(_)), "{error}");
         assert!(!error.to_string().contains("sk_test"), "{error}");
@@ -711,10 +610,7 @@ fn a_configuration_that_cannot_work_is_refused() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let config = StripeConfig {
-        base_url: Some("http://localhost:1".to_owned()),
-        secret_key: Secret::new(KEY),
-    };
+    let config = StripeConfig { base_url: Some("http://localhost:1".to_owned()), secret_key: Secret::new(KEY) };
     let provider = StripeProvider::new(&config).unwrap();
     for printed in [format!("{config:?}"), format!("{provider:?}")] {
         assert!(!printed.contains(KEY), "{printed}");
@@ -740,13 +636,7 @@ fn event(notice_type: &str, object: Value, fields: Value) -> String {
 /// Signs as Stripe does (with async-stripe-webhook, which is not used for verifying) and verifies a second later.
 fn notice_of(body: &str) -> Result<ProviderNotice, WebhookError> {
     let header = Webhook::generate_test_header(body, NEW, Some(SIGNED_AT));
-    webhook::verify(
-        body.as_bytes(),
-        &header,
-        &[Secret::new(NEW)],
-        SIGNED_AT + 1,
-        TOLERANCE_SECONDS,
-    )
+    webhook::verify(body.as_bytes(), &header, &[Secret::new(NEW)], SIGNED_AT + 1, TOLERANCE_SECONDS)
 }
 
 fn verified(header: &str, secrets: &[&str], now_unix: i64) -> Result<ProviderNotice, WebhookError> {
@@ -780,32 +670,20 @@ fn a_signed_notice_tells_what_to_look_up() {
 fn the_signature_is_the_documented_one() {
     // Computed with `printf '1700000000.{}' | openssl dgst -sha256 -hmac whsec_test`.
     let header = "t=1700000000,v1=35495024f4ef3f94e5a93e22221544c4b75e9a42300cd965ab81cb85cd994e91";
-    let outcome = webhook::verify(
-        b"{}",
-        header,
-        &[Secret::new("whsec_test")],
-        SIGNED_AT,
-        TOLERANCE_SECONDS,
-    );
+    let outcome = webhook::verify(b"{}", header, &[Secret::new("whsec_test")], SIGNED_AT, TOLERANCE_SECONDS);
     assert_eq!(outcome, Err(WebhookError::MalformedNotice), "signed, but empty");
 }
 
 #[test]
 fn while_a_secret_is_replaced_both_are_good() {
     for signer in [OLD, NEW] {
-        assert!(
-            verified(&signature(signer, SIGNED_AT), &[OLD, NEW], SIGNED_AT).is_ok(),
-            "{signer}"
-        );
+        assert!(verified(&signature(signer, SIGNED_AT), &[OLD, NEW], SIGNED_AT).is_ok(), "{signer}");
     }
     // Stripe signs with each of its active secrets.
     let new = signature(NEW, SIGNED_AT);
     let both = format!("{},{}", signature(OLD, SIGNED_AT), new.split_once(',').unwrap().1);
     assert!(verified(&both, &[NEW], SIGNED_AT).is_ok());
-    assert_eq!(
-        verified(&signature(OLD, SIGNED_AT), &[NEW], SIGNED_AT),
-        Err(WebhookError::BadSignature)
-    );
+    assert_eq!(verified(&signature(OLD, SIGNED_AT), &[NEW], SIGNED_AT), Err(WebhookError::BadSignature));
 }
 
 #[test]
@@ -820,21 +698,11 @@ fn a_notice_that_is_not_signed_by_a_secret_of_ours_is_refused() {
         format!("t={SIGNED_AT},v1="),
         format!("t={SIGNED_AT}"),
     ] {
-        assert_eq!(
-            verified(&header, &[NEW], SIGNED_AT),
-            Err(WebhookError::BadSignature),
-            "{header}"
-        );
+        assert_eq!(verified(&header, &[NEW], SIGNED_AT), Err(WebhookError::BadSignature), "{header}");
     }
     let body = event("payment_intent.succeeded", intent("succeeded", json!({})), json!({})) + " ";
     assert_eq!(
-        webhook::verify(
-            body.as_bytes(),
-            &good,
-            &[Secret::new(NEW)],
-            SIGNED_AT,
-            TOLERANCE_SECONDS
-        ),
+        webhook::verify(body.as_bytes(), &good, &[Secret::new(NEW)], SIGNED_AT, TOLERANCE_SECONDS),
         Err(WebhookError::BadSignature),
         "one byte more"
     );
@@ -842,17 +710,9 @@ fn a_notice_that_is_not_signed_by_a_secret_of_ours_is_refused() {
 
 #[test]
 fn a_header_that_is_missing_or_not_a_signature_is_told_apart() {
-    for header in [""] {
-        assert_eq!(verified(header, &[NEW], SIGNED_AT), Err(WebhookError::MissingSignature));
-    }
+    assert_eq!(verified("", &[NEW], SIGNED_AT), Err(WebhookError::MissingSignature));
     for header in ["nonsense", "v1=00", "t=soon,v1=00", "t=1,v1=0g", "t=1,,v1=00"] {
-        assert!(
-            matches!(
-                verified(header, &[NEW], SIGNED_AT),
-                Err(WebhookError::MalformedSignature)
-            ),
-            "{header}"
-        );
+        assert!(matches!(verified(header, &[NEW], SIGNED_AT), Err(WebhookError::MalformedSignature)), "{header}");
     }
 }
 
@@ -877,30 +737,13 @@ fn each_type_leads_to_its_object() {
     let account = json!({ "account": "acct_1" });
     let platform = json!({});
     let dispute = json!({ "id": "du_1", "object": "dispute", "charge": "ch_1" });
-    let charge_object = ProviderObject::Charge {
-        charge_ref: "ch_1".to_owned(),
-    };
-    let transfer_object = ProviderObject::Transfer {
-        transfer_ref: "tr_1".to_owned(),
-    };
-    let payout_object = ProviderObject::BankPayout {
-        bank_payout_ref: "po_1".to_owned(),
-        account: "acct_1".to_owned(),
-    };
+    let charge_object = ProviderObject::Charge { charge_ref: "ch_1".to_owned() };
+    let transfer_object = ProviderObject::Transfer { transfer_ref: "tr_1".to_owned() };
+    let payout_object = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
     for (notice_type, object, fields, expected) in [
-        (
-            "payment_intent.created",
-            intent("x", json!({})),
-            &platform,
-            Some(payment("pi_1")),
-        ),
+        ("payment_intent.created", intent("x", json!({})), &platform, Some(payment("pi_1"))),
         ("charge.updated", charge(json!({})), &platform, Some(charge_object)),
-        (
-            "transfer.created",
-            transfer(json!({})),
-            &platform,
-            Some(transfer_object),
-        ),
+        ("transfer.created", transfer(json!({})), &platform, Some(transfer_object)),
         ("payout.paid", payout("paid", json!({})), &account, Some(payout_object)),
         // A payout of the platform's own money is none of ours, nor are charges on payees' accounts.
         ("payout.paid", payout("paid", json!({})), &platform, None),
@@ -908,12 +751,7 @@ fn each_type_leads_to_its_object() {
         ("payment_intent.succeeded", intent("x", json!({})), &account, None),
         ("charge.dispute.created", dispute, &platform, None),
         ("payout", payout("paid", json!({})), &account, None),
-        (
-            "something.new",
-            json!({ "id": "new_1", "object": "new" }),
-            &platform,
-            None,
-        ),
+        ("something.new", json!({ "id": "new_1", "object": "new" }), &platform, None),
         ("balance.available", json!({ "object": "balance" }), &platform, None),
     ] {
         let object_ref = object["id"].as_str().map(str::to_owned);

@@ -83,8 +83,11 @@ pub struct Inner {
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
     /// Grants that were looked up lately.
-    pub tokens: Mutex<HashMap<[u8; 32], (Instant, Option<Caller>)>>,
+    pub tokens: Mutex<KnownTokens>,
 }
+
+/// Grants by the hash of the token, and when each was looked up.
+pub type KnownTokens = HashMap<[u8; 32], (Instant, Option<Caller>)>;
 
 impl std::ops::Deref for App {
     type Target = Inner;
@@ -300,9 +303,10 @@ impl FromRequestParts<App> for ReadAt {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         if let Some(value) = parts.headers.get(MIN_LOG_POSITION) {
-            let position = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
-                Problem::field(ErrorCode::ValidationFailed, "Min-Log-Position", "must be a position")
-            })?;
+            let position =
+                value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                    Problem::field(ErrorCode::ValidationFailed, "Min-Log-Position", "must be a position")
+                })?;
             app.wait_for(position).await?;
         }
         Ok(Self(*app.reached.borrow()))

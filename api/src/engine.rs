@@ -181,7 +181,7 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
                         Verdict::Accepted(receipt) => self.learn(&decision, &receipt, Some(&mut view)),
                         // Another server fired it, or the stream moved on: look again.
                         Verdict::Replayed(_) | Verdict::Conflict => {
-                            self.start_again(&mut view);
+                            Self::start_again(&mut view);
                             fresh = true;
                             conflicts += 1;
                         }
@@ -196,14 +196,14 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
                         }
                         Verdict::Replayed(command) => return Ok(Performed::Replayed(command)),
                         Verdict::Conflict => {
-                            self.start_again(&mut view);
+                            Self::start_again(&mut view);
                             fresh = true;
                             conflicts += 1;
                         }
                     }
                 }
                 Step::Unchanged | Step::Refused(_) if !view.from_cache.is_empty() => {
-                    self.start_again(&mut view);
+                    Self::start_again(&mut view);
                     fresh = true;
                 }
                 Step::Unchanged => {
@@ -293,7 +293,7 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
         }
     }
 
-    fn start_again(&self, view: &mut View) {
+    fn start_again(view: &mut View) {
         // What is in the cache stays: its versions tell from where on to read.
         *view = View { loaded: Loaded::new(), from_cache: BTreeSet::new() };
     }

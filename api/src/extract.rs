@@ -110,9 +110,10 @@ fn check_strings(json: &serde_json::Value, at: &mut String, depth: usize) -> Res
         serde_json::Value::String(text) if text.contains('\0') => {
             Err(Problem::field(ErrorCode::ValidationFailed, at.clone(), nul()))
         }
-        serde_json::Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-            inside(at, &index.to_string(), |at| check_strings(item, at, depth + 1))
-        }),
+        serde_json::Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| inside(at, &index.to_string(), |at| check_strings(item, at, depth + 1))),
         serde_json::Value::Object(members) => members.iter().try_for_each(|(key, value)| {
             if key.contains('\0') {
                 return Err(Problem::field(ErrorCode::ValidationFailed, at.clone(), nul()));
@@ -135,11 +136,13 @@ fn inside<R>(at: &mut String, step: &str, check: impl FnOnce(&mut String) -> R) 
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |mut pointer, segment| {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
+        let step = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { .. } | Segment::Unknown => return pointer,
+        };
+        pointer.push('/');
+        pointer.push_str(&step);
         pointer
     })
 }

@@ -49,7 +49,8 @@ pub fn base() -> OpenApi {
 /// Adds to every operation what all of their kind have.
 pub fn complete(description: &mut OpenApi) {
     let components = description.components.get_or_insert_default();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
+    let bearer =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     for (path, item) in &mut description.paths.paths {

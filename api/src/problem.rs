@@ -102,7 +102,8 @@ impl IntoResponse for Problem {
             tracing::error!(code = self.code.code(), detail = %self.detail, "answered with {}", self.code.code());
         }
         // What went wrong inside is for the log, not for the caller.
-        let detail = if status == StatusCode::INTERNAL_SERVER_ERROR { self.code.title().to_owned() } else { self.detail };
+        let detail =
+            if status == StatusCode::INTERNAL_SERVER_ERROR { self.code.title().to_owned() } else { self.detail };
         let body = ProblemBody {
             r#type: format!("/problems/{}", self.code.code().replace('_', "-")),
             title: self.code.title().to_owned(),
@@ -178,8 +179,9 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
-            EngineError::InProgress => Self::new(ErrorCode::IdempotencyInProgress, error.to_string())
-                .with_header(header::RETRY_AFTER, "1"),
+            EngineError::InProgress => {
+                Self::new(ErrorCode::IdempotencyInProgress, error.to_string()).with_header(header::RETRY_AFTER, "1")
+            }
             EngineError::Contended => {
                 Self::new(ErrorCode::ConflictRetry, error.to_string()).with_header(header::RETRY_AFTER, "1")
             }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -59,11 +59,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(test_clocks::show))
         .routes(routes!(test_clocks::advance))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(webhooks::receive))
-                .layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)),
-        )
+        .merge(OpenApiRouter::new().routes(routes!(webhooks::receive)).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -44,7 +44,7 @@ pub enum ProviderConfig {
         /// Where it listens; port 0 takes a free one.
         listen: SocketAddr,
         /// A login that may create its schema.
-        database: PgConnectOptions,
+        database: Box<PgConnectOptions>,
     },
     /// Stripe, or a sandbox that runs elsewhere.
     Remote {
@@ -161,11 +161,7 @@ impl Server {
             notified: Notify::new(),
             clock_moved: Notify::new(),
             reached: projector.reached(),
-            tenant: TenantLabel {
-                name: config.tenant.as_str().to_owned(),
-                livemode: provider.livemode,
-                test_clock,
-            },
+            tenant: TenantLabel { name: config.tenant.as_str().to_owned(), livemode: provider.livemode, test_clock },
             webhook_secrets: provider.webhook_secrets,
             sandbox: provider.control,
             metrics,
@@ -278,7 +274,7 @@ async fn connect_provider(
                 secret: secret.to_owned(),
                 connect,
             };
-            let mut sandbox_config = SandboxConfig::new(*listen, database.clone(), key.clone());
+            let mut sandbox_config = SandboxConfig::new(*listen, (**database).clone(), key.clone());
             sandbox_config.schema = format!("{}_sandbox", config.tenant);
             sandbox_config.webhooks =
                 vec![target("stripe", &platform, false), target("stripe_connect", &connect, true)];
@@ -287,10 +283,8 @@ async fn connect_provider(
             }
             let sandbox = sandbox::start(sandbox_config).await?;
             let base_url = sandbox.base_url().trim_end_matches('/').to_owned();
-            let client = StripeProvider::new(&StripeConfig {
-                base_url: Some(base_url.clone()),
-                secret_key: Secret::new(&key),
-            })?;
+            let client =
+                StripeProvider::new(&StripeConfig { base_url: Some(base_url.clone()), secret_key: Secret::new(&key) })?;
             Ok(Connected {
                 client,
                 webhook_secrets: endpoints(vec![Secret::new(&platform)], vec![Secret::new(&connect)]),
@@ -304,11 +298,7 @@ async fn connect_provider(
 
 /// An address that a neighbour can post to: a server that listens everywhere is reached over loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::from(([127, 0, 0, 1], address.port()))
-    } else {
-        address
-    }
+    if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address }
 }
 
 /// The process's metrics recorder: one for all servers in it.

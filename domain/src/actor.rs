@@ -86,13 +86,7 @@ impl StaffRole {
     }
 
     /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Support,
-        Self::Moderator,
-        Self::Finance,
-        Self::Auditor,
-        Self::Admin,
-    ];
+    pub const ALL: [Self; 5] = [Self::Support, Self::Moderator, Self::Finance, Self::Auditor, Self::Admin];
 }
 
 impl SystemPart {
@@ -131,11 +125,7 @@ impl FromStr for Actor {
         let (kind, id) = text.split_once(':').ok_or_else(error)?;
         if kind == "system" {
             let parts = [SystemPart::Timer, SystemPart::Psp, SystemPart::Operator];
-            return parts
-                .into_iter()
-                .find(|part| part.word() == id)
-                .map(Self::System)
-                .ok_or_else(error);
+            return parts.into_iter().find(|part| part.word() == id).map(Self::System).ok_or_else(error);
         }
         let party: PartyId = id.parse().map_err(|_| error())?;
         match kind {
@@ -143,10 +133,7 @@ impl FromStr for Actor {
             "payee" => Ok(Self::Payee(party)),
             staff => {
                 let word = staff.strip_prefix("staff.").ok_or_else(error)?;
-                let role = StaffRole::ALL
-                    .into_iter()
-                    .find(|role| role.word() == word)
-                    .ok_or_else(error)?;
+                let role = StaffRole::ALL.into_iter().find(|role| role.word() == word).ok_or_else(error)?;
                 Ok(Self::Staff(role, party))
             }
         }

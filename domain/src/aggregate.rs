@@ -60,27 +60,27 @@ impl AggregateState {
             events.into_iter().map(wrap).collect()
         }
         match (self, command) {
-            (Self::Party(state), Command::Party(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Party)),
-            (Self::Contract(state), Command::Contract(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Contract)),
-            (Self::Milestone(state), Command::Milestone(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Milestone)),
-            (Self::Escrow(state), Command::Escrow(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Escrow)),
-            (Self::Funding(state), Command::Funding(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Funding)),
-            (Self::Payee(state), Command::Payee(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Payee)),
-            (Self::Payout(state), Command::Payout(_, command)) => state
-                .decide(command, context)
-                .map(|events| wrap(events, DomainEvent::Payout)),
+            (Self::Party(state), Command::Party(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Party))
+            }
+            (Self::Contract(state), Command::Contract(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Contract))
+            }
+            (Self::Milestone(state), Command::Milestone(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Milestone))
+            }
+            (Self::Escrow(state), Command::Escrow(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Escrow))
+            }
+            (Self::Funding(state), Command::Funding(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Funding))
+            }
+            (Self::Payee(state), Command::Payee(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Payee))
+            }
+            (Self::Payout(state), Command::Payout(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Payout))
+            }
             _ => Err(Refusal::Defect("a command met an aggregate of another kind".to_owned())),
         }
     }

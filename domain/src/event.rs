@@ -50,19 +50,11 @@ pub struct EventType {
 }
 
 const fn plain(name: &'static str) -> EventType {
-    EventType {
-        name,
-        version: 1,
-        financial: false,
-    }
+    EventType { name, version: 1, financial: false }
 }
 
 const fn financial(name: &'static str) -> EventType {
-    EventType {
-        name,
-        version: 1,
-        financial: true,
-    }
+    EventType { name, version: 1, financial: true }
 }
 
 /// Every kind of event that this version writes.
@@ -329,9 +321,6 @@ pub fn upcast<'a>(event_type: &str, version: u16, payload: &'a str) -> Result<Co
     match version {
         // Every type is at its first version so far.
         1 => Ok(Cow::Borrowed(payload)),
-        version => Err(EventError::UnknownVersion {
-            event_type: event_type.to_owned(),
-            version,
-        }),
+        version => Err(EventError::UnknownVersion { event_type: event_type.to_owned(), version }),
     }
 }

@@ -23,15 +23,11 @@ macro_rules! aggregate {
     ($state:ty, $event:ty, $variant:ident) => {
         impl FrameworkEvent for $event {
             fn event_type(&self) -> String {
-                crate::event::DomainEvent::$variant(self.clone())
-                    .event_type()
-                    .to_owned()
+                crate::event::DomainEvent::$variant(self.clone()).event_type().to_owned()
             }
 
             fn event_version(&self) -> String {
-                crate::event::DomainEvent::$variant(self.clone())
-                    .version()
-                    .to_string()
+                crate::event::DomainEvent::$variant(self.clone()).version().to_string()
             }
         }
 

@@ -177,18 +177,9 @@ mod tests {
 
     #[test]
     fn an_id_has_one_spelling() {
-        assert!(
-            "ctr_0000000000000000000000000A".parse::<ContractId>().is_err(),
-            "upper case"
-        );
-        assert!(
-            "ctr_8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<ContractId>().is_err(),
-            "more than 128 bits"
-        );
-        assert!(
-            "ctr_000000000000000000000000il".parse::<ContractId>().is_err(),
-            "letters left out of the alphabet"
-        );
+        assert!("ctr_0000000000000000000000000A".parse::<ContractId>().is_err(), "upper case");
+        assert!("ctr_8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<ContractId>().is_err(), "more than 128 bits");
+        assert!("ctr_000000000000000000000000il".parse::<ContractId>().is_err(), "letters left out of the alphabet");
         assert!("ctr_0".parse::<ContractId>().is_err());
     }
 

@@ -137,10 +137,9 @@ impl Intent {
             | Self::FundMilestones { contract_id, .. } => Some(Scope::Contract(*contract_id)),
             Self::SubmitWork { .. } | Self::ApproveMilestone { .. } => None,
             Self::RegisterParty { .. } | Self::LinkPayoutAccount { .. } => Some(Scope::Stream(self.subject())),
-            Self::RequestPayout { payee_id, currency, .. } => Some(Scope::Stream(payee::stream(PayeeAccountId {
-                party_id: *payee_id,
-                currency: *currency,
-            }))),
+            Self::RequestPayout { payee_id, currency, .. } => {
+                Some(Scope::Stream(payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })))
+            }
             Self::Fact(Command::Milestone(..) | Command::Funding(..)) => None,
             Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
             Self::Fact(command) => Some(Scope::Stream(command.stream())),
@@ -162,26 +161,13 @@ impl Intent {
     ) -> Result<Vec<Command>, Stop> {
         Ok(match self {
             Self::RegisterParty { party_id } => {
-                vec![Command::Party(
-                    *party_id,
-                    PartyCommand::Register { party_id: *party_id },
-                )]
+                vec![Command::Party(*party_id, PartyCommand::Register { party_id: *party_id })]
             }
             Self::LinkPayoutAccount { party_id, account } => {
-                let command = PartyCommand::LinkPayoutAccount {
-                    party_id: *party_id,
-                    account: account.clone(),
-                };
+                let command = PartyCommand::LinkPayoutAccount { party_id: *party_id, account: account.clone() };
                 vec![Command::Party(*party_id, command)]
             }
-            Self::DraftContract {
-                contract_id,
-                client_id,
-                payee_id,
-                currency,
-                milestones,
-                reference,
-            } => {
+            Self::DraftContract { contract_id, client_id, payee_id, currency, milestones, reference } => {
                 if matches!(look(&party::stream(*payee_id))?, AggregateState::Party(Party::Unknown)) {
                     return Err(Stop::Refused(Refusal::invalid("/payee_id", "no such party")));
                 }
@@ -195,25 +181,12 @@ impl Intent {
                 };
                 vec![Command::Contract(*contract_id, draft)]
             }
-            Self::OfferContract {
-                contract_id,
-                fee_schedule,
-                policy,
-            } => {
-                let offer = ContractCommand::Offer {
-                    fee_schedule: fee_schedule.clone(),
-                    policy: policy.clone(),
-                };
+            Self::OfferContract { contract_id, fee_schedule, policy } => {
+                let offer = ContractCommand::Offer { fee_schedule: fee_schedule.clone(), policy: policy.clone() };
                 vec![Command::Contract(*contract_id, offer)]
             }
             Self::AcceptContract { contract_id } => vec![Command::Contract(*contract_id, ContractCommand::Accept)],
-            Self::FundMilestones {
-                contract_id,
-                funding_id,
-                allocations,
-                currency,
-                payment_method,
-            } => {
+            Self::FundMilestones { contract_id, funding_id, allocations, currency, payment_method } => {
                 // The escrow exists from acceptance on; before it, the contract says who may know of it and in which
                 // state it is.
                 if let AggregateState::Contract(contract) = look(&contract::stream(*contract_id))?
@@ -232,27 +205,13 @@ impl Intent {
             Self::SubmitWork { milestone_id } => {
                 vec![Command::Milestone(*milestone_id, MilestoneCommand::SubmitWork)]
             }
-            Self::ApproveMilestone {
-                milestone_id,
-                amount,
-                currency,
-            } => {
-                let approve = MilestoneCommand::Approve {
-                    amount: *amount,
-                    currency: *currency,
-                };
+            Self::ApproveMilestone { milestone_id, amount, currency } => {
+                let approve = MilestoneCommand::Approve { amount: *amount, currency: *currency };
                 vec![Command::Milestone(*milestone_id, approve)]
             }
-            Self::RequestPayout {
-                payout_id,
-                payee_id,
-                currency,
-                amount,
-            } => {
-                let AggregateState::Party(Party::Registered {
-                    payout_account: Some(account),
-                    ..
-                }) = look(&party::stream(*payee_id))?
+            Self::RequestPayout { payout_id, payee_id, currency, amount } => {
+                let AggregateState::Party(Party::Registered { payout_account: Some(account), .. }) =
+                    look(&party::stream(*payee_id))?
                 else {
                     return Err(Stop::Refused(Refusal::PayoutAccountRequired));
                 };
@@ -263,13 +222,7 @@ impl Intent {
                     amount: *amount,
                     account,
                 };
-                vec![Command::Payee(
-                    PayeeAccountId {
-                        party_id: *payee_id,
-                        currency: *currency,
-                    },
-                    reserve,
-                )]
+                vec![Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, reserve)]
             }
             Self::Fact(command) => vec![command.clone()],
             Self::Wake(_) => Vec::new(),

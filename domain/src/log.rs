@@ -37,10 +37,7 @@ pub struct StreamId {
 impl StreamId {
     /// The stream of the aggregate `aggregate_id` of this type.
     pub fn new(aggregate_type: impl Into<Cow<'static, str>>, aggregate_id: impl Into<String>) -> Self {
-        Self {
-            aggregate_type: aggregate_type.into(),
-            aggregate_id: aggregate_id.into(),
-        }
+        Self { aggregate_type: aggregate_type.into(), aggregate_id: aggregate_id.into() }
     }
 }
 

@@ -26,9 +26,7 @@ impl Fee {
     /// A percentage given in whole percent.
     fn whole_percent(percent: u8) -> Self {
         // Every value of `u8` up to 100 is a percentage; the presets below stay far under it.
-        Self::Percent {
-            percent: Percent::new(Decimal::from(percent)).unwrap_or_default(),
-        }
+        Self::Percent { percent: Percent::new(Decimal::from(percent)).unwrap_or_default() }
     }
 
     /// The fee on `basis`.
@@ -85,19 +83,11 @@ pub struct Policy {
 impl Default for Policy {
     /// The periods of `domain.md` B.12 for fixed-price contracts.
     fn default() -> Self {
-        Self {
-            id: "fixed".to_owned(),
-            version: 1,
-            offer_expiry_days: 7,
-            review_days: 14,
-            clearance_days: 5,
-        }
+        Self { id: "fixed".to_owned(), version: 1, offer_expiry_days: 7, review_days: 14, clearance_days: 5 }
     }
 }
 
 /// `start` plus that many days of 24 hours; the end of time where it would lie beyond it.
 pub fn days_after(start: Timestamp, days: u16) -> Timestamp {
-    start
-        .checked_add_signed(TimeDelta::days(i64::from(days)))
-        .unwrap_or(Timestamp::MAX_UTC)
+    start.checked_add_signed(TimeDelta::days(i64::from(days))).unwrap_or(Timestamp::MAX_UTC)
 }

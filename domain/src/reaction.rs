@@ -80,9 +80,7 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
                 fee_schedule: fee_schedule.clone(),
                 policy: policy.clone(),
             };
-            plans
-                .chain([Reaction::Ask(Command::Escrow(*contract_id, open))])
-                .collect()
+            plans.chain([Reaction::Ask(Command::Escrow(*contract_id, open))]).collect()
         }
         ContractEvent::Completed { contract_id, .. } => {
             vec![Reaction::Ask(Command::Escrow(*contract_id, EscrowCommand::Close))]
@@ -98,42 +96,17 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
 
 fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
     let release = |contract_id, milestone_id, release_id, gross, reason| {
-        let command = EscrowCommand::Release {
-            release_id,
-            milestone_id,
-            gross,
-            reason,
-        };
+        let command = EscrowCommand::Release { release_id, milestone_id, gross, reason };
         vec![Reaction::Ask(Command::Escrow(contract_id, command))]
     };
     match event {
-        MilestoneEvent::Approved {
-            contract_id,
-            milestone_id,
-            release_id,
-            gross,
-            ..
-        } => release(
-            *contract_id,
-            *milestone_id,
-            *release_id,
-            *gross,
-            ReleaseReason::Approved,
-        ),
-        MilestoneEvent::AutoApproved {
-            contract_id,
-            milestone_id,
-            release_id,
-            gross,
-            ..
-        } => release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto),
-        MilestoneEvent::Released {
-            contract_id,
-            milestone_id,
-            gross,
-            remaining,
-            ..
-        } if remaining.is_zero() => {
+        MilestoneEvent::Approved { contract_id, milestone_id, release_id, gross, .. } => {
+            release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Approved)
+        }
+        MilestoneEvent::AutoApproved { contract_id, milestone_id, release_id, gross, .. } => {
+            release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto)
+        }
+        MilestoneEvent::Released { contract_id, milestone_id, gross, remaining, .. } if remaining.is_zero() => {
             let close = ContractCommand::CloseMilestone {
                 milestone_id: *milestone_id,
                 outcome: MilestoneOutcome::Released,
@@ -180,42 +153,20 @@ fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
                 allocations: allocations.clone(),
                 charge: *charge,
                 payment_method: payment_method.clone(),
-                place: PspPlace {
-                    psp: PSP.to_owned(),
-                    psp_account: PLATFORM_ACCOUNT.to_owned(),
-                },
+                place: PspPlace { psp: PSP.to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() },
             };
-            milestones
-                .chain([Reaction::Ask(Command::Funding(
-                    *funding_id,
-                    FundingCommand::Create { order },
-                ))])
-                .collect()
+            milestones.chain([Reaction::Ask(Command::Funding(*funding_id, FundingCommand::Create { order }))]).collect()
         }
-        EscrowEvent::Funded {
-            contract_id,
-            funding_id,
-            allocations,
-            ..
-        } => {
+        EscrowEvent::Funded { contract_id, funding_id, allocations, .. } => {
             let milestones = allocations.iter().map(|allocation| {
-                let funded = MilestoneCommand::RecordFunded {
-                    funding_id: *funding_id,
-                    amount: allocation.amount,
-                };
+                let funded = MilestoneCommand::RecordFunded { funding_id: *funding_id, amount: allocation.amount };
                 Reaction::Ask(Command::Milestone(allocation.milestone_id, funded))
             });
-            let activate = ContractCommand::RecordFunding {
-                funding_id: *funding_id,
-            };
-            milestones
-                .chain([Reaction::Ask(Command::Contract(*contract_id, activate))])
-                .collect()
+            let activate = ContractCommand::RecordFunding { funding_id: *funding_id };
+            milestones.chain([Reaction::Ask(Command::Contract(*contract_id, activate))]).collect()
         }
         EscrowEvent::FundingRejected { funding_id, .. } => {
-            let suspend = FundingCommand::SuspendReceipt {
-                reason: SuspenseReason::NotHoldable,
-            };
+            let suspend = FundingCommand::SuspendReceipt { reason: SuspenseReason::NotHoldable };
             vec![Reaction::Ask(Command::Funding(*funding_id, suspend))]
         }
         EscrowEvent::Released {
@@ -229,10 +180,7 @@ fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
             clears_at,
             ..
         } => {
-            let account = PayeeAccountId {
-                party_id: *payee_id,
-                currency: *currency,
-            };
+            let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
             let credit = PayeeEvent::EarningsCredited {
                 payee_id: *payee_id,
                 release_id: *release_id,
@@ -242,11 +190,7 @@ fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
                 currency: *currency,
                 clears_at: *clears_at,
             };
-            let released = MilestoneCommand::RecordRelease {
-                release_id: *release_id,
-                gross: *gross,
-                net: *net,
-            };
+            let released = MilestoneCommand::RecordRelease { release_id: *release_id, gross: *gross, net: *net };
             vec![
                 Reaction::Note(payee::stream(account), DomainEvent::Payee(credit)),
                 Reaction::Ask(Command::Milestone(*milestone_id, released)),
@@ -259,31 +203,14 @@ fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
 fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
     match event {
         // Money of another amount than asked for funds nothing: the funding's own event books it.
-        FundingEvent::Succeeded {
-            contract_id,
-            funding_id,
-            place,
-            as_requested: true,
-            ..
-        } => {
-            let record = EscrowCommand::RecordFunding {
-                funding_id: *funding_id,
-                place: place.clone(),
-            };
+        FundingEvent::Succeeded { contract_id, funding_id, place, as_requested: true, .. } => {
+            let record = EscrowCommand::RecordFunding { funding_id: *funding_id, place: place.clone() };
             vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
         }
-        FundingEvent::Failed {
-            funding_id,
-            allocations,
-            code,
-            ..
-        } => allocations
+        FundingEvent::Failed { funding_id, allocations, code, .. } => allocations
             .iter()
             .map(|allocation| {
-                let failure = MilestoneCommand::RecordFundingFailure {
-                    funding_id: *funding_id,
-                    reason: code.clone(),
-                };
+                let failure = MilestoneCommand::RecordFundingFailure { funding_id: *funding_id, reason: code.clone() };
                 Reaction::Ask(Command::Milestone(allocation.milestone_id, failure))
             })
             .collect(),
@@ -300,14 +227,7 @@ fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
 
 fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
     match event {
-        PayeeEvent::PayoutReserved {
-            payee_id,
-            payout_id,
-            amount,
-            transfer_amount,
-            currency,
-            place,
-        } => {
+        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, transfer_amount, currency, place } => {
             let withdrawal = Withdrawal {
                 payout_id: *payout_id,
                 payee_id: *payee_id,
@@ -316,10 +236,7 @@ fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
                 currency: *currency,
                 place: place.clone(),
             };
-            vec![Reaction::Ask(Command::Payout(
-                *payout_id,
-                PayoutCommand::Request { withdrawal },
-            ))]
+            vec![Reaction::Ask(Command::Payout(*payout_id, PayoutCommand::Request { withdrawal }))]
         }
         PayeeEvent::EarningsCredited { .. }
         | PayeeEvent::EarningsCleared { .. }
@@ -331,13 +248,7 @@ fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
 
 fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
     let (payee_id, currency, note) = match event {
-        PayoutEvent::Paid {
-            payout_id,
-            payee_id,
-            amount,
-            currency,
-            ..
-        } => {
+        PayoutEvent::Paid { payout_id, payee_id, amount, currency, .. } => {
             let note = PayeeEvent::PayoutPaidNoted {
                 payee_id: *payee_id,
                 payout_id: *payout_id,
@@ -346,14 +257,7 @@ fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
             };
             (*payee_id, *currency, note)
         }
-        PayoutEvent::Failed {
-            payout_id,
-            payee_id,
-            amount,
-            left_at_provider,
-            currency,
-            ..
-        } => {
+        PayoutEvent::Failed { payout_id, payee_id, amount, left_at_provider, currency, .. } => {
             let note = PayeeEvent::PayoutFailedNoted {
                 payee_id: *payee_id,
                 payout_id: *payout_id,
@@ -364,13 +268,7 @@ fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
             };
             (*payee_id, *currency, note)
         }
-        PayoutEvent::Returned {
-            payout_id,
-            payee_id,
-            amount,
-            currency,
-            ..
-        } => {
+        PayoutEvent::Returned { payout_id, payee_id, amount, currency, .. } => {
             let note = PayeeEvent::PayoutFailedNoted {
                 payee_id: *payee_id,
                 payout_id: *payout_id,
@@ -385,9 +283,6 @@ fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
             return Vec::new();
         }
     };
-    let account = PayeeAccountId {
-        party_id: payee_id,
-        currency,
-    };
+    let account = PayeeAccountId { party_id: payee_id, currency };
     vec![Reaction::Note(payee::stream(account), DomainEvent::Payee(note))]
 }

@@ -130,10 +130,7 @@ impl Refusal {
 
     /// A refusal of the field at `pointer`.
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid {
-            pointer: pointer.into(),
-            message: message.into(),
-        }
+        Self::Invalid { pointer: pointer.into(), message: message.into() }
     }
 }
 

@@ -90,16 +90,12 @@ pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestam
     use crate::milestone::MilestoneEvent;
     use crate::payee::PayeeEvent;
     match event {
-        DomainEvent::Contract(ContractEvent::Offered {
-            contract_id,
-            offer_expires_at,
-            ..
-        }) => Some((Scope::Contract(*contract_id), *offer_expires_at)),
-        DomainEvent::Milestone(MilestoneEvent::WorkSubmitted {
-            contract_id,
-            review_due_at,
-            ..
-        }) => Some((Scope::Contract(*contract_id), *review_due_at)),
+        DomainEvent::Contract(ContractEvent::Offered { contract_id, offer_expires_at, .. }) => {
+            Some((Scope::Contract(*contract_id), *offer_expires_at))
+        }
+        DomainEvent::Milestone(MilestoneEvent::WorkSubmitted { contract_id, review_due_at, .. }) => {
+            Some((Scope::Contract(*contract_id), *review_due_at))
+        }
         DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
             Some((Scope::Stream(stream.clone()), *clears_at))
         }

@@ -219,21 +219,16 @@ impl UnitOfWork {
 
     fn try_step(&self, loaded: &Loaded) -> Result<Step, Stop> {
         let scope = self.scope_streams(loaded)?;
-        if let Some(timer) = self.due_timer(loaded, &scope)? {
-            return self
-                .fire(&timer, loaded, &scope)
-                .map(|decision| Step::Timer(Box::new(decision)));
+        if let Some(timer) = self.due_timer(loaded, &scope) {
+            return self.fire(&timer, loaded, &scope).map(|decision| Step::Timer(Box::new(decision)));
         }
         self.check_version(loaded)?;
         let mut attempt = Attempt::new(loaded, self.now(loaded, &scope), self.actor, self.command_id, self);
         for stream in &scope {
             attempt.look(stream)?;
         }
-        for command in self
-            .intent
-            .commands(self.actor, &mut |stream| attempt.look(stream).cloned())?
-        {
-            attempt.perform(command)?;
+        for command in self.intent.commands(self.actor, &mut |stream| attempt.look(stream).cloned())? {
+            attempt.perform(&command)?;
         }
         attempt.run_reactions()?;
         Ok(match attempt.finish()? {
@@ -244,19 +239,18 @@ impl UnitOfWork {
 
     /// The streams whose timers are judged with this request, all loaded.
     fn scope_streams(&self, loaded: &Loaded) -> Result<Vec<StreamId>, Stop> {
-        let scope = match self.intent.scope() {
-            Some(scope) => scope,
-            None => {
-                // The request names a part of a contract: the part tells which contract.
-                let stream = self.intent.subject();
-                let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
-                let contract_id = match &part.state {
-                    AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
-                    AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
-                    _ => None,
-                };
-                contract_id.map_or(Scope::Stream(stream), Scope::Contract)
-            }
+        let scope = if let Some(scope) = self.intent.scope() {
+            scope
+        } else {
+            // The request names a part of a contract: the part tells which contract.
+            let stream = self.intent.subject();
+            let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
+            let contract_id = match &part.state {
+                AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
+                AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
+                _ => None,
+            };
+            contract_id.map_or(Scope::Stream(stream), Scope::Contract)
         };
         let Scope::Contract(contract_id) = scope else {
             let stream = scope.stream();
@@ -271,23 +265,10 @@ impl UnitOfWork {
             && state.has_parts()
             && let Some(agreement) = state.agreement()
         {
-            streams.extend(
-                agreement
-                    .milestones
-                    .iter()
-                    .map(|plan| milestone::stream(plan.milestone_id)),
-            );
+            streams.extend(agreement.milestones.iter().map(|plan| milestone::stream(plan.milestone_id)));
         }
-        let missing: Vec<_> = streams
-            .iter()
-            .filter(|stream| loaded.get(stream).is_none())
-            .cloned()
-            .collect();
-        if missing.is_empty() {
-            Ok(streams)
-        } else {
-            Err(Stop::Needs(missing))
-        }
+        let missing: Vec<_> = streams.iter().filter(|stream| loaded.get(stream).is_none()).cloned().collect();
+        if missing.is_empty() { Ok(streams) } else { Err(Stop::Needs(missing)) }
     }
 
     /// Business time: the clock, but never before what has happened in the scope.
@@ -296,19 +277,17 @@ impl UnitOfWork {
         newest.map_or(self.clock, |newest| newest.max(self.clock))
     }
 
-    fn due_timer(&self, loaded: &Loaded, scope: &[StreamId]) -> Result<Option<Timer>, Stop> {
+    fn due_timer(&self, loaded: &Loaded, scope: &[StreamId]) -> Option<Timer> {
         let now = self.now(loaded, scope);
         let running = scope.iter().filter_map(|stream| Some((stream, loaded.get(stream)?)));
-        let due = running
-            .flat_map(|(stream, part)| part.state.timers(stream))
-            .filter(|timer| timer.due_at <= now);
-        Ok(due.min_by(|a, b| a.order().cmp(&b.order())))
+        let due = running.flat_map(|(stream, part)| part.state.timers(stream)).filter(|timer| timer.due_at <= now);
+        due.min_by(|a, b| a.order().cmp(&b.order()))
     }
 
     /// The decision of a timer that is due. A timer that is refused is disarmed by an event of its own stream.
     fn fire(&self, timer: &Timer, loaded: &Loaded, scope: &[StreamId]) -> Result<Decision, Stop> {
         let actor = Actor::System(SystemPart::Timer);
-        let attempt = |command: Command| -> Result<Option<Decision>, Stop> {
+        let attempt = |command: &Command| -> Result<Option<Decision>, Stop> {
             // Not before anything that has happened: a timer whose turn comes late fires with the instant it was due at,
             // unless its stream has moved past that.
             let mut attempt = Attempt::new(loaded, timer.due_at, actor, timer.command_id(), self);
@@ -319,7 +298,7 @@ impl UnitOfWork {
             attempt.run_reactions()?;
             attempt.finish()
         };
-        let reason = match attempt(timer.command.clone()) {
+        let reason = match attempt(&timer.command) {
             Ok(Some(decision)) => return Ok(decision),
             Ok(None) => "no_effect".to_owned(),
             Err(Stop::Needs(streams)) => return Err(Stop::Needs(streams)),
@@ -334,7 +313,7 @@ impl UnitOfWork {
                 return Err(defect("a timer of an aggregate that has none"));
             }
         };
-        attempt(block)?.ok_or_else(|| defect("a timer could not be blocked"))
+        attempt(&block)?.ok_or_else(|| defect("a timer could not be blocked"))
     }
 
     fn check_version(&self, loaded: &Loaded) -> Result<(), Stop> {
@@ -344,10 +323,7 @@ impl UnitOfWork {
         // Somebody who is no party must not learn the version either: the rules say so before the version is judged.
         if given > part.version || given < part.version_by_somebody {
             self.check_standing(loaded)?;
-            return Err(Stop::Refused(Refusal::VersionMismatch {
-                current: part.version,
-                given,
-            }));
+            return Err(Stop::Refused(Refusal::VersionMismatch { current: part.version, given }));
         }
         Ok(())
     }
@@ -358,7 +334,7 @@ impl UnitOfWork {
         let judged = self
             .intent
             .commands(self.actor, &mut |stream| attempt.look(stream).cloned())
-            .and_then(|commands| commands.into_iter().try_for_each(|command| attempt.perform(command)));
+            .and_then(|commands| commands.into_iter().try_for_each(|command| attempt.perform(&command)));
         match judged {
             Err(Stop::Refused(
                 refusal @ (Refusal::NotAParty | Refusal::NotFound { .. } | Refusal::Forbidden { .. }),
@@ -426,21 +402,15 @@ impl<'a> Attempt<'a> {
     /// The state of a stream; from here on the decision depends on it.
     fn look(&mut self, stream: &StreamId) -> Result<&AggregateState, Stop> {
         if !self.touched.contains_key(stream) {
-            let part = self
-                .loaded
-                .get(stream)
-                .ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
+            let part = self.loaded.get(stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
             self.touched.insert(stream.clone(), LoadedStream::clone(part));
         }
-        self.touched
-            .get(stream)
-            .map(|part| &part.state)
-            .ok_or_else(|| defect("a stream was lost"))
+        self.touched.get(stream).map(|part| &part.state).ok_or_else(|| defect("a stream was lost"))
     }
 
     /// Judges a command and takes its events in.
-    fn perform(&mut self, command: Command) -> Result<(), Stop> {
-        self.ask(&command, None, 0)
+    fn perform(&mut self, command: &Command) -> Result<(), Stop> {
+        self.ask(command, None, 0)
     }
 
     fn ask(&mut self, command: &Command, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {
@@ -463,13 +433,7 @@ impl<'a> Attempt<'a> {
             part.remember(&event, self.context.now, self.context.actor.is_somebody());
         }
         self.queue.push_back(self.events.len());
-        self.events.push(Pending {
-            id,
-            cause,
-            stream,
-            event,
-            depth,
-        });
+        self.events.push(Pending { id, cause, stream, event, depth });
         Ok(())
     }
 
@@ -501,32 +465,20 @@ impl<'a> Attempt<'a> {
         let correlation_id = self.work.intent.subject().aggregate_id;
         let value_date = self.context.now.date_naive();
         for pending in self.events {
-            let Pending {
-                id,
-                cause,
-                stream,
-                event,
-                ..
-            } = pending;
+            let Pending { id, cause, stream, event, .. } = pending;
             let index = *index_of.entry(stream.clone()).or_insert_with(|| {
                 let expected = match (self.touched.contains_key(&stream), self.loaded.get(&stream)) {
                     (true, Some(part)) => Expected::At(part.version),
                     _ => Expected::Any,
                 };
                 let scope = scope_of(&stream, &event);
-                streams.push(StreamWrite {
-                    stream: stream.clone(),
-                    expected,
-                    scope,
-                });
+                streams.push(StreamWrite { stream: stream.clone(), expected, scope });
                 streams.len().saturating_sub(1)
             });
             let journal = event
                 .journal_entry(value_date)
                 .map_err(|error| Stop::Refused(Refusal::Defect(format!("{}: {error}", event.event_type()))))?;
-            let payload = event
-                .to_json()
-                .map_err(|error| Stop::Refused(Refusal::Defect(error.to_string())))?;
+            let payload = event.to_json().map_err(|error| Stop::Refused(Refusal::Defect(error.to_string())))?;
             events.push(NewEvent {
                 stream: index,
                 event_type: event.event_type().into(),
@@ -559,18 +511,8 @@ impl<'a> Attempt<'a> {
         for (stream, part) in self.touched {
             after.insert(stream, Arc::new(part));
         }
-        let append = Append {
-            command_id: self.command_id,
-            streams,
-            reads,
-            events,
-            answer: None,
-        };
-        Ok(Some(Decision {
-            append,
-            events: told,
-            after,
-        }))
+        let append = Append { command_id: self.command_id, streams, reads, events, answer: None };
+        Ok(Some(Decision { append, events: told, after }))
     }
 }
 

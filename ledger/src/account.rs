@@ -210,17 +210,8 @@ mod tests {
                     Floor::AlertBelowZero => "alert<0",
                     Floor::None => "-",
                 };
-                let kind = serde_json::to_value(account.kind())
-                    .unwrap()
-                    .as_str()
-                    .unwrap()
-                    .to_owned();
-                (
-                    account.code().to_owned(),
-                    account.name().to_owned(),
-                    kind,
-                    floor.to_owned(),
-                )
+                let kind = serde_json::to_value(account.kind()).unwrap().as_str().unwrap().to_owned();
+                (account.code().to_owned(), account.name().to_owned(), kind, floor.to_owned())
             })
             .collect();
         assert_eq!(ours.len(), wanted.len());

@@ -63,9 +63,7 @@ pub fn percentage(basis: Minor, percent: Percent) -> Result<Minor, MoneyError> {
         .and_then(|product| product.checked_div(Decimal::ONE_HUNDRED))
         .ok_or(MoneyError::OutOfRange)?;
     let rounded = exact.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
-    i64::try_from(rounded)
-        .map_err(|_| MoneyError::OutOfRange)
-        .and_then(Minor::new)
+    i64::try_from(rounded).map_err(|_| MoneyError::OutOfRange).and_then(Minor::new)
 }
 
 /// R2: `percent` of `whole`, and exactly what that leaves.
@@ -92,9 +90,7 @@ pub fn allocate(total: Minor, weights: &[u64]) -> Result<Vec<Minor>, AllocationE
     let mut left = whole;
     for (index, weight) in weights.iter().enumerate() {
         // Below 2^63 times 2^64: fits 128 bits.
-        let product = whole
-            .checked_mul(u128::from(*weight))
-            .ok_or(AllocationError::OutOfRange)?;
+        let product = whole.checked_mul(u128::from(*weight)).ok_or(AllocationError::OutOfRange)?;
         let part = product.checked_div(sum).ok_or(AllocationError::NoWeights)?;
         remainders.push((product.checked_rem(sum).unwrap_or(0), index));
         left = left.saturating_sub(part);
@@ -108,12 +104,7 @@ pub fn allocate(total: Minor, weights: &[u64]) -> Result<Vec<Minor>, AllocationE
     }
     parts
         .into_iter()
-        .map(|part| {
-            i64::try_from(part)
-                .ok()
-                .and_then(|part| Minor::new(part).ok())
-                .ok_or(AllocationError::OutOfRange)
-        })
+        .map(|part| i64::try_from(part).ok().and_then(|part| Minor::new(part).ok()).ok_or(AllocationError::OutOfRange))
         .collect()
 }
 
@@ -148,24 +139,15 @@ pub fn earned_share(
     if total_funded.is_zero() {
         return Ok(Minor::ZERO);
     }
-    let (fee, released, funded) = (
-        i128::from(total_fee.get()),
-        i128::from(cumulative_released.get()),
-        i128::from(total_funded.get()),
-    );
+    let (fee, released, funded) =
+        (i128::from(total_fee.get()), i128::from(cumulative_released.get()), i128::from(total_funded.get()));
     // Half away from zero in integers: floor((2·fee·released + funded) / (2·funded)).
-    let doubled = fee
-        .checked_mul(released)
-        .and_then(|product| product.checked_mul(2))
-        .ok_or(MoneyError::OutOfRange)?;
+    let doubled = fee.checked_mul(released).and_then(|product| product.checked_mul(2)).ok_or(MoneyError::OutOfRange)?;
     let earned = doubled
         .checked_add(funded)
         .and_then(|sum| sum.checked_div(funded.checked_mul(2)?))
         .ok_or(MoneyError::OutOfRange)?;
-    i64::try_from(earned)
-        .map_err(|_| MoneyError::OutOfRange)
-        .and_then(Minor::new)?
-        .checked_sub(already_earned)
+    i64::try_from(earned).map_err(|_| MoneyError::OutOfRange).and_then(Minor::new)?.checked_sub(already_earned)
 }
 
 #[cfg(test)]
@@ -183,10 +165,7 @@ mod tests {
 
     #[test]
     fn the_other_side_gets_the_exact_remainder() {
-        assert_eq!(
-            split_percentage(minor(645), percent("30")),
-            Ok((minor(194), minor(451)))
-        );
+        assert_eq!(split_percentage(minor(645), percent("30")), Ok((minor(194), minor(451))));
     }
 
     #[test]
@@ -205,21 +184,11 @@ mod tests {
     /// D-51 to D-54: three releases of one third.
     #[test]
     fn thirds_close_exactly() {
-        let table: [(i64, [i64; 3], [i64; 3], [i64; 3]); 4] = [
-            (
-                100_000,
-                [33_334, 33_333, 33_333],
-                [3333, 3334, 3333],
-                [1667, 1666, 1667],
-            ),
+        let table = [
+            (100_000_i64, [33_334_i64, 33_333, 33_333], [3333, 3334, 3333], [1667, 1666, 1667]),
             (10_000, [3334, 3333, 3333], [333, 334, 333], [167, 166, 167]),
             (10_000, [3334, 3333, 3333], [333, 334, 333], [167, 166, 167]),
-            (
-                100_000,
-                [33_334, 33_333, 33_333],
-                [3333, 3334, 3333],
-                [1667, 1666, 1667],
-            ),
+            (100_000, [33_334, 33_333, 33_333], [3333, 3334, 3333], [1667, 1666, 1667]),
         ];
         for (total, parts, fees, client_fees) in table {
             assert_eq!(allocate(minor(total), &[1, 1, 1]), Ok(parts.map(minor).to_vec()));
@@ -229,17 +198,11 @@ mod tests {
                 let this = cumulative_part(|basis| percentage(basis, percent("10")), before, minor(part), taken);
                 assert_eq!(this, Ok(minor(fee)));
                 before = before.checked_add(minor(part)).unwrap();
-                assert_eq!(
-                    earned_share(client_fee, before, minor(total), earned),
-                    Ok(minor(client))
-                );
+                assert_eq!(earned_share(client_fee, before, minor(total), earned), Ok(minor(client)));
                 taken = taken.checked_add(minor(fee)).unwrap();
                 earned = earned.checked_add(minor(client)).unwrap();
             }
-            assert_eq!(
-                (taken, earned),
-                (percentage(minor(total), percent("10")).unwrap(), client_fee)
-            );
+            assert_eq!((taken, earned), (percentage(minor(total), percent("10")).unwrap(), client_fee));
         }
     }
 

@@ -31,13 +31,7 @@ struct Row {
 }
 
 const fn row(code: &'static str, exponent: u8, psp_factor: i64, charge_quantum: i64, payout_quantum: i64) -> Row {
-    Row {
-        code,
-        exponent,
-        psp_factor,
-        charge_quantum,
-        payout_quantum,
-    }
+    Row { code, exponent, psp_factor, charge_quantum, payout_quantum }
 }
 
 const fn two(code: &'static str) -> Row {
@@ -306,10 +300,7 @@ impl Currency {
     /// # Errors
     /// [`MoneyError::OutOfRange`] when it does not fit.
     pub fn psp_units(self, amount: Minor) -> Result<i64, MoneyError> {
-        amount
-            .get()
-            .checked_mul(self.row().psp_factor)
-            .ok_or(MoneyError::OutOfRange)
+        amount.get().checked_mul(self.row().psp_factor).ok_or(MoneyError::OutOfRange)
     }
 
     /// The amount that the provider's API calls `units`.
@@ -319,14 +310,9 @@ impl Currency {
     pub fn from_psp_units(self, units: i64) -> Result<Minor, MoneyError> {
         let factor = self.row().psp_factor;
         if units.checked_rem(factor) != Some(0) {
-            return Err(MoneyError::NotWhole {
-                exponent: self.exponent(),
-            });
+            return Err(MoneyError::NotWhole { exponent: self.exponent() });
         }
-        units
-            .checked_div(factor)
-            .ok_or(MoneyError::OutOfRange)
-            .and_then(Minor::new)
+        units.checked_div(factor).ok_or(MoneyError::OutOfRange).and_then(Minor::new)
     }
 }
 
@@ -347,9 +333,7 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unknown = || CurrencyError::Unknown(text.chars().take(8).collect());
-        let index = TABLE
-            .binary_search_by(|row| row.code.cmp(text))
-            .map_err(|_| unknown())?;
+        let index = TABLE.binary_search_by(|row| row.code.cmp(text)).map_err(|_| unknown())?;
         u8::try_from(index).map(Self).map_err(|_| unknown())
     }
 }
@@ -389,47 +373,21 @@ mod tests {
     #[test]
     fn special_cases_are_those_of_the_specification() {
         let of = |code: &str| code.parse::<Currency>().unwrap();
-        for code in [
-            "JPY", "KRW", "VND", "CLP", "XAF", "XOF", "XPF", "BIF", "DJF", "GNF", "KMF", "PYG", "RWF", "VUV",
-        ] {
-            assert_eq!(
-                (of(code).exponent(), of(code).psp_units(Minor::new(7).unwrap())),
-                (0, Ok(7)),
-                "{code}"
-            );
+        for code in ["JPY", "KRW", "VND", "CLP", "XAF", "XOF", "XPF", "BIF", "DJF", "GNF", "KMF", "PYG", "RWF", "VUV"] {
+            assert_eq!((of(code).exponent(), of(code).psp_units(Minor::new(7).unwrap())), (0, Ok(7)), "{code}");
         }
         for code in ["KWD", "BHD", "JOD", "OMR", "TND"] {
-            assert_eq!(
-                (
-                    of(code).exponent(),
-                    of(code).charge_quantum(),
-                    of(code).payout_quantum()
-                ),
-                (3, 10, 10)
-            );
+            assert_eq!((of(code).exponent(), of(code).charge_quantum(), of(code).payout_quantum()), (3, 10, 10));
         }
         for code in ["ISK", "UGX"] {
-            assert_eq!(
-                (of(code).exponent(), of(code).psp_units(Minor::new(5000).unwrap())),
-                (0, Ok(500_000))
-            );
+            assert_eq!((of(code).exponent(), of(code).psp_units(Minor::new(5000).unwrap())), (0, Ok(500_000)));
             assert_eq!(of(code).from_psp_units(500_000), Ok(Minor::new(5000).unwrap()));
             assert_eq!(of(code).from_psp_units(50), Err(MoneyError::NotWhole { exponent: 0 }));
         }
         for code in ["HUF", "TWD"] {
-            assert_eq!(
-                (
-                    of(code).exponent(),
-                    of(code).charge_quantum(),
-                    of(code).payout_quantum()
-                ),
-                (2, 1, 100)
-            );
+            assert_eq!((of(code).exponent(), of(code).charge_quantum(), of(code).payout_quantum()), (2, 1, 100));
         }
-        assert_eq!(
-            (Currency::MGA.charge_quantum(), Currency::MGA.payout_quantum()),
-            (100, 100)
-        );
+        assert_eq!((Currency::MGA.charge_quantum(), Currency::MGA.payout_quantum()), (100, 100));
     }
 
     #[test]

@@ -98,11 +98,7 @@ impl Posting {
     /// # Errors
     /// [`PostingError`] when the dimensions are not those of the account.
     pub fn new(side: Side, account: Account, amount: Amount, dimensions: Dimensions) -> Result<Self, PostingError> {
-        if let Some(key) = account
-            .required_dimensions()
-            .iter()
-            .find(|key| dimensions.get(**key).is_none())
-        {
+        if let Some(key) = account.required_dimensions().iter().find(|key| dimensions.get(**key).is_none()) {
             return Err(PostingError::MissingDimension { account, key: *key });
         }
         for (key, value) in dimensions.iter() {
@@ -114,12 +110,7 @@ impl Posting {
                 return Err(PostingError::BadValue { key });
             }
         }
-        Ok(Self {
-            side,
-            account,
-            amount,
-            dimensions,
-        })
+        Ok(Self { side, account, amount, dimensions })
     }
 
     /// Debit or credit.
@@ -232,12 +223,7 @@ impl JournalEntry {
                 return Err(EntryError::MixedCurrencies { currency });
             }
         }
-        Ok(Self {
-            rule,
-            rule_version,
-            value_date,
-            postings,
-        })
+        Ok(Self { rule, rule_version, value_date, postings })
     }
 
     /// The posting rule that made it.
@@ -271,12 +257,7 @@ impl TryFrom<RawEntry> for JournalEntry {
 
 impl From<JournalEntry> for RawEntry {
     fn from(entry: JournalEntry) -> Self {
-        Self {
-            rule: entry.rule,
-            rule_version: entry.rule_version,
-            value_date: entry.value_date,
-            lines: entry.postings,
-        }
+        Self { rule: entry.rule, rule_version: entry.rule_version, value_date: entry.value_date, lines: entry.postings }
     }
 }
 
@@ -292,12 +273,7 @@ pub struct EntryBuilder {
 impl EntryBuilder {
     /// An entry without lines.
     pub fn new(rule: &'static str, value_date: NaiveDate, currency: Currency) -> Self {
-        Self {
-            rule,
-            value_date,
-            currency,
-            postings: Ok(Vec::new()),
-        }
+        Self { rule, value_date, currency, postings: Ok(Vec::new()) }
     }
 
     /// Adds a debit.

@@ -57,11 +57,7 @@ impl Minor {
     /// # Errors
     /// [`MoneyError::OutOfRange`] below zero.
     pub const fn new(minor: i64) -> Result<Self, MoneyError> {
-        if minor < 0 {
-            Err(MoneyError::OutOfRange)
-        } else {
-            Ok(Self(minor))
-        }
+        if minor < 0 { Err(MoneyError::OutOfRange) } else { Ok(Self(minor)) }
     }
 
     /// How many.
@@ -87,11 +83,7 @@ impl Minor {
     /// # Errors
     /// [`MoneyError::OutOfRange`] when `other` is more.
     pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
-        if other > self {
-            Err(MoneyError::OutOfRange)
-        } else {
-            Ok(self.saturating_sub(other))
-        }
+        if other > self { Err(MoneyError::OutOfRange) } else { Ok(self.saturating_sub(other)) }
     }
 
     /// Both together, or the most that fits.
@@ -164,16 +156,10 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`]; [`MoneyError::OutOfRange`] when it does not fit.
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
-            return Err(MoneyError::CurrencyMismatch {
-                expected: self.currency,
-                received: other.currency,
-            });
+            return Err(MoneyError::CurrencyMismatch { expected: self.currency, received: other.currency });
         }
         let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::OutOfRange)?;
-        Ok(Self {
-            minor,
-            currency: self.currency,
-        })
+        Ok(Self { minor, currency: self.currency })
     }
 
     /// Reads an amount in major units, such as `1050.00`, exactly.
@@ -186,14 +172,9 @@ impl Money {
         let scale = Decimal::from_i128_with_scale(10_i128.pow(currency.exponent()), 0);
         let minor = decimal.checked_mul(scale).ok_or(MoneyError::OutOfRange)?.normalize();
         if minor.scale() != 0 {
-            return Err(MoneyError::NotWhole {
-                exponent: currency.exponent(),
-            });
+            return Err(MoneyError::NotWhole { exponent: currency.exponent() });
         }
-        Ok(Self {
-            minor: minor.mantissa(),
-            currency,
-        })
+        Ok(Self { minor: minor.mantissa(), currency })
     }
 }
 
@@ -208,11 +189,7 @@ impl fmt::Display for Money {
 /// The number alone, as [`Money`] prints it: `-1,050.00`.
 pub(crate) fn digits(minor: i128, currency: Currency) -> String {
     let exponent = usize::try_from(currency.exponent()).unwrap_or(0);
-    let plain = format!(
-        "{:0>width$}",
-        minor.unsigned_abs().to_string(),
-        width = exponent.saturating_add(1)
-    );
+    let plain = format!("{:0>width$}", minor.unsigned_abs().to_string(), width = exponent.saturating_add(1));
     let (whole, fraction) = plain.split_at(plain.len().saturating_sub(exponent));
     let mut text = String::from(if minor < 0 { "-" } else { "" });
     for (index, digit) in whole.chars().enumerate() {
@@ -248,11 +225,7 @@ impl Amount {
     /// # Errors
     /// [`MoneyError::NotPositive`] for zero.
     pub fn new(minor: Minor, currency: Currency) -> Result<Self, MoneyError> {
-        if minor.is_zero() {
-            Err(MoneyError::NotPositive)
-        } else {
-            Ok(Self { minor, currency })
-        }
+        if minor.is_zero() { Err(MoneyError::NotPositive) } else { Ok(Self { minor, currency }) }
     }
 
     /// How many minor units; at least 1.
@@ -276,10 +249,7 @@ impl TryFrom<RawAmount> for Amount {
 
 impl From<Amount> for RawAmount {
     fn from(amount: Amount) -> Self {
-        Self {
-            minor: amount.minor,
-            currency: amount.currency,
-        }
+        Self { minor: amount.minor, currency: amount.currency }
     }
 }
 
@@ -305,15 +275,9 @@ mod tests {
 
     #[test]
     fn major_units_are_read_exactly_or_not_at_all() {
-        assert_eq!(
-            Money::parse("1050.00", Currency::USD),
-            Ok(Money::new(105_000, Currency::USD))
-        );
+        assert_eq!(Money::parse("1050.00", Currency::USD), Ok(Money::new(105_000, Currency::USD)));
         assert_eq!(Money::parse("1050", Currency::JPY), Ok(Money::new(1050, Currency::JPY)));
-        assert_eq!(
-            Money::parse("0.001", Currency::USD),
-            Err(MoneyError::NotWhole { exponent: 2 })
-        );
+        assert_eq!(Money::parse("0.001", Currency::USD), Err(MoneyError::NotWhole { exponent: 2 }));
         assert_eq!(Money::parse("1e3", Currency::USD), Err(MoneyError::NotANumber));
     }
 
@@ -323,10 +287,7 @@ mod tests {
         assert!(serde_json::from_str::<Minor>("1.5").is_err());
         assert!(serde_json::from_str::<Minor>("9223372036854775808").is_err());
         assert!(serde_json::from_str::<Amount>(r#"{"minor":0,"currency":"USD"}"#).is_err());
-        assert_eq!(
-            serde_json::from_str::<Minor>("999999999999999").ok(),
-            Some(Minor::MAX_INPUT)
-        );
+        assert_eq!(serde_json::from_str::<Minor>("999999999999999").ok(), Some(Minor::MAX_INPUT));
     }
 
     #[test]

@@ -29,13 +29,7 @@ pub fn render_trial_balance(balance: &TrialBalance) -> String {
     let currencies: BTreeSet<_> = balance.iter().map(|(_, currency, _)| currency).collect();
     let mut text = String::new();
     for currency in currencies {
-        let _ = writeln!(
-            text,
-            "{:<46} {:>14} {:>14}",
-            format!("Trial balance, {currency}"),
-            "debit",
-            "credit"
-        );
+        let _ = writeln!(text, "{:<46} {:>14} {:>14}", format!("Trial balance, {currency}"), "debit", "credit");
         let (mut debits, mut credits) = (0_i128, 0_i128);
         for (account, _, totals) in balance.iter().filter(|(_, c, _)| *c == currency) {
             let net = totals.net();
@@ -48,13 +42,7 @@ pub fn render_trial_balance(balance: &TrialBalance) -> String {
                 let _ = writeln!(text, "{:<46} {:>14} {number:>14}", account.to_string(), "");
             }
         }
-        let _ = writeln!(
-            text,
-            "{:<46} {:>14} {:>14}",
-            "",
-            digits(debits, currency),
-            digits(credits, currency)
-        );
+        let _ = writeln!(text, "{:<46} {:>14} {:>14}", "", digits(debits, currency), digits(credits, currency));
     }
     text
 }

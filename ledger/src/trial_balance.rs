@@ -37,10 +37,7 @@ impl TrialBalance {
     /// Posts an entry. Sums of amounts below 2^63 fit 128 bits for any number of entries there can be.
     pub fn add(&mut self, entry: &JournalEntry) {
         for posting in entry.postings() {
-            let totals = self
-                .totals
-                .entry((posting.account(), posting.amount().currency()))
-                .or_default();
+            let totals = self.totals.entry((posting.account(), posting.amount().currency())).or_default();
             let minor = i128::from(posting.amount().minor().get());
             match posting.side() {
                 Side::Debit => totals.debits = totals.debits.saturating_add(minor),
@@ -61,16 +58,12 @@ impl TrialBalance {
 
     /// Accounts by code, then currency, also those whose net is zero.
     pub fn iter(&self) -> impl Iterator<Item = (Account, Currency, Totals)> {
-        self.totals
-            .iter()
-            .map(|((account, currency), totals)| (*account, *currency, *totals))
+        self.totals.iter().map(|((account, currency), totals)| (*account, *currency, *totals))
     }
 
     /// Debits less credits over all accounts; zero, unless something was summed elsewhere and wrongly.
     pub fn difference(&self, currency: Currency) -> i128 {
-        self.iter()
-            .filter(|(_, c, _)| *c == currency)
-            .fold(0, |sum, (_, _, totals)| sum.saturating_add(totals.net()))
+        self.iter().filter(|(_, c, _)| *c == currency).fold(0, |sum, (_, _, totals)| sum.saturating_add(totals.net()))
     }
 
     /// Whether debits are credits in every currency.

@@ -14,10 +14,7 @@ fn date() -> NaiveDate {
 
 /// Every dimension that the account demands; the vectors' own column is a sketch.
 fn demanded(account: Account) -> Dimensions {
-    account
-        .required_dimensions()
-        .iter()
-        .fold(Dimensions::new(), |dims, key| dims.with(*key, format!("x_{key}")))
+    account.required_dimensions().iter().fold(Dimensions::new(), |dims, key| dims.with(*key, format!("x_{key}")))
 }
 
 fn posting(side: Side, account: Account, minor: i64, currency: Currency) -> Posting {
@@ -36,11 +33,7 @@ fn all_vectors_are_entries() {
             .unwrap()
             .iter()
             .map(|line| {
-                let side = if line["side"] == "Dr" {
-                    Side::Debit
-                } else {
-                    Side::Credit
-                };
+                let side = if line["side"] == "Dr" { Side::Debit } else { Side::Credit };
                 let account = Account::from_code(line["account"].as_str().unwrap()).unwrap();
                 let currency: Currency = line["currency"].as_str().unwrap().parse().unwrap();
                 posting(side, account, line["minor"].as_i64().unwrap(), currency)
@@ -75,10 +68,7 @@ fn entries(id: &str, postings: Vec<Posting>) -> Vec<JournalEntry> {
         ],
         // 300.00 from the wallet, 750.00 by card.
         "J95" => vec![
-            vec![
-                line(Side::Debit, Account::ClientWallet, 30_000),
-                line(Side::Credit, Account::EscrowHeld, 30_000),
-            ],
+            vec![line(Side::Debit, Account::ClientWallet, 30_000), line(Side::Credit, Account::EscrowHeld, 30_000)],
             vec![
                 line(Side::Debit, Account::PspPending, 75_000),
                 line(Side::Credit, Account::EscrowHeld, 70_000),
@@ -109,13 +99,7 @@ fn what_does_not_balance_is_refused() {
         posting(Side::Credit, Account::PspAvailable, 99, Currency::USD),
     ];
     let refused = JournalEntry::new("x", date(), lines);
-    assert_eq!(
-        refused,
-        Err(EntryError::Unbalanced {
-            currency: Currency::USD,
-            difference: 1
-        })
-    );
+    assert_eq!(refused, Err(EntryError::Unbalanced { currency: Currency::USD, difference: 1 }));
     let one = vec![posting(Side::Debit, Account::PspPending, 100, Currency::USD)];
     assert_eq!(JournalEntry::new("x", date(), one), Err(EntryError::TooFewPostings));
 }
@@ -129,12 +113,7 @@ fn two_currencies_meet_only_in_the_fx_position() {
         posting(Side::Credit, Account::EscrowHeld, 90, Currency::EUR),
     ];
     let refused = JournalEntry::new("x", date(), lines.clone());
-    assert_eq!(
-        refused,
-        Err(EntryError::MixedCurrencies {
-            currency: Currency::USD
-        })
-    );
+    assert_eq!(refused, Err(EntryError::MixedCurrencies { currency: Currency::USD }));
     lines[1] = posting(Side::Credit, Account::FxPosition, 100, Currency::USD);
     assert!(JournalEntry::new("x", date(), lines).is_ok());
 }
@@ -143,29 +122,14 @@ fn two_currencies_meet_only_in_the_fx_position() {
 fn dimensions_are_those_of_the_account() {
     let amount = Amount::new(Minor::new(1).unwrap(), Currency::USD).unwrap();
     let make = |dims| Posting::new(Side::Debit, Account::PayeeAvailable, amount, dims);
-    let missing = PostingError::MissingDimension {
-        account: Account::PayeeAvailable,
-        key: DimensionKey::Payee,
-    };
+    let missing = PostingError::MissingDimension { account: Account::PayeeAvailable, key: DimensionKey::Payee };
     assert_eq!(make(Dimensions::new()), Err(missing));
-    let unexpected = PostingError::UnexpectedDimension {
-        account: Account::PayeeAvailable,
-        key: DimensionKey::Refund,
-    };
+    let unexpected = PostingError::UnexpectedDimension { account: Account::PayeeAvailable, key: DimensionKey::Refund };
     let with_payee = Dimensions::new().with(DimensionKey::Payee, "pty_1");
-    assert_eq!(
-        make(with_payee.clone().with(DimensionKey::Refund, "r")),
-        Err(unexpected)
-    );
+    assert_eq!(make(with_payee.clone().with(DimensionKey::Refund, "r")), Err(unexpected));
     for bad in ["", "a;b", "a=b", "a\u{0}b", &"x".repeat(200)] {
         let refused = make(Dimensions::new().with(DimensionKey::Payee, bad));
-        assert_eq!(
-            refused,
-            Err(PostingError::BadValue {
-                key: DimensionKey::Payee
-            }),
-            "{bad:?}"
-        );
+        assert_eq!(refused, Err(PostingError::BadValue { key: DimensionKey::Payee }), "{bad:?}");
     }
     assert!(make(with_payee).is_ok());
 }
@@ -178,32 +142,15 @@ fn json_cannot_bring_in_what_the_constructor_refuses() {
         )
     };
     let entry = |lines: [String; 2]| {
-        let text = format!(
-            r#"{{"rule":"x","rule_version":1,"value_date":"2026-12-01","lines":[{}]}}"#,
-            lines.join(",")
-        );
+        let text =
+            format!(r#"{{"rule":"x","rule_version":1,"value_date":"2026-12-01","lines":[{}]}}"#, lines.join(","));
         serde_json::from_str::<JournalEntry>(&text)
     };
     assert!(entry([line("D", "1110", "5"), line("C", "1120", "5")]).is_ok());
-    assert!(
-        entry([line("D", "1110", "5"), line("C", "1120", "6")]).is_err(),
-        "unbalanced"
-    );
+    assert!(entry([line("D", "1110", "5"), line("C", "1120", "6")]).is_err(), "unbalanced");
     assert!(entry([line("D", "1110", "0"), line("C", "1120", "0")]).is_err(), "zero");
-    assert!(
-        entry([line("D", "1110", "5.5"), line("C", "1120", "5.5")]).is_err(),
-        "fraction"
-    );
-    assert!(
-        entry([line("D", "9999", "5"), line("C", "1120", "5")]).is_err(),
-        "unknown account"
-    );
-    assert!(
-        entry([line("D", "2100", "5"), line("C", "1120", "5")]).is_err(),
-        "missing dimension"
-    );
-    assert!(
-        entry([line("Dr", "1110", "5"), line("C", "1120", "5")]).is_err(),
-        "unknown side"
-    );
+    assert!(entry([line("D", "1110", "5.5"), line("C", "1120", "5.5")]).is_err(), "fraction");
+    assert!(entry([line("D", "9999", "5"), line("C", "1120", "5")]).is_err(), "unknown account");
+    assert!(entry([line("D", "2100", "5"), line("C", "1120", "5")]).is_err(), "missing dimension");
+    assert!(entry([line("Dr", "1110", "5"), line("C", "1120", "5")]).is_err(), "unknown side");
 }

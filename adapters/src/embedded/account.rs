@@ -32,24 +32,16 @@ impl Account {
     /// The account for this process.
     pub(super) fn current() -> Result<Self, EmbeddedError> {
         if !is_root() {
-            return Ok(Self {
-                drop_to: None,
-                names: own_name().into_iter().collect(),
-            });
+            return Ok(Self { drop_to: None, names: own_name().into_iter().collect() });
         }
         let path = Path::new("/etc/passwd");
         let passwd = fs::read_to_string(path).map_err(EmbeddedError::io("read", path))?;
         let user = UNPRIVILEGED
             .iter()
             .find_map(|name| find_user(&passwd, name))
-            .ok_or_else(|| EmbeddedError::NoUnprivilegedUser {
-                tried: UNPRIVILEGED.to_vec(),
-            })?;
+            .ok_or_else(|| EmbeddedError::NoUnprivilegedUser { tried: UNPRIVILEGED.to_vec() })?;
         let names = vec![user.name.clone(), "root".to_owned()];
-        Ok(Self {
-            drop_to: Some(user),
-            names,
-        })
+        Ok(Self { drop_to: Some(user), names })
     }
 
     /// Whether the server runs as somebody else than we do.
@@ -155,20 +147,13 @@ fn find_user(passwd: &str, name: &str) -> Option<User> {
         (fields.next()? == name).then_some(())?;
         let uid = id(fields.nth(1)?)?;
         let gid = id(fields.next()?)?;
-        (uid != 0).then(|| User {
-            name: name.to_owned(),
-            uid,
-            gid,
-        })
+        (uid != 0).then(|| User { name: name.to_owned(), uid, gid })
     })
 }
 
 /// macOS writes `nobody` as -2.
 fn id(field: &str) -> Option<u32> {
-    field
-        .parse::<u32>()
-        .ok()
-        .or_else(|| field.parse::<i32>().ok().map(i32::cast_unsigned))
+    field.parse::<u32>().ok().or_else(|| field.parse::<i32>().ok().map(i32::cast_unsigned))
 }
 
 #[cfg(test)]
@@ -178,21 +163,10 @@ mod tests {
     #[test]
     fn users_are_read_as_linux_and_macos_write_them() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\n# remark\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\nnobody:*:-2:-2:x:/:/x\n";
-        assert_eq!(
-            find_user(passwd, "postgres"),
-            Some(User {
-                name: "postgres".into(),
-                uid: 101,
-                gid: 104
-            })
-        );
+        assert_eq!(find_user(passwd, "postgres"), Some(User { name: "postgres".into(), uid: 101, gid: 104 }));
         assert_eq!(
             find_user(passwd, "nobody"),
-            Some(User {
-                name: "nobody".into(),
-                uid: 4_294_967_294,
-                gid: 4_294_967_294
-            })
+            Some(User { name: "nobody".into(), uid: 4_294_967_294, gid: 4_294_967_294 })
         );
         assert_eq!(find_user(passwd, "postgre"), None);
         assert_eq!(find_user(passwd, "root"), None, "root is not unprivileged");

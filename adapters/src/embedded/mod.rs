@@ -66,10 +66,7 @@ const PORT_ATTEMPTS: u32 = 5;
 
 /// How to run the server.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own that a caller reads by its name"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own that a caller reads by its name")]
 pub struct EmbeddedOptions {
     /// Where the data are; created if missing. Each major version of PostgreSQL has a directory of its own in it.
     pub data_dir: PathBuf,
@@ -105,9 +102,7 @@ impl EmbeddedOptions {
             shared_buffers_mib: 128,
             max_connections: 100,
             settings: Vec::new(),
-            bin_dir: std::env::var_os(BINARIES_VARIABLE)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from),
+            bin_dir: std::env::var_os(BINARIES_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from),
             search_installed: true,
             allow_fetch: true,
             cache_dir: default_cache_dir(),
@@ -124,10 +119,7 @@ impl EmbeddedOptions {
         if account::is_root() && Account::current().is_ok_and(|account| account.check_reachable(&parent).is_err()) {
             parent = PathBuf::from("/tmp");
         }
-        Self {
-            throwaway: true,
-            ..Self::new(parent.join(name))
-        }
+        Self { throwaway: true, ..Self::new(parent.join(name)) }
     }
 
     fn search(&self) -> binaries::Search {
@@ -151,12 +143,7 @@ pub fn default_data_dir() -> PathBuf {
 /// `$XDG_CACHE_HOME/earnest/postgres` or `~/.cache/earnest/postgres`.
 #[must_use]
 pub fn default_cache_dir() -> PathBuf {
-    user_directory(
-        "/var/cache/earnest/postgres",
-        "XDG_CACHE_HOME",
-        ".cache",
-        "earnest/postgres",
-    )
+    user_directory("/var/cache/earnest/postgres", "XDG_CACHE_HOME", ".cache", "earnest/postgres")
 }
 
 fn user_directory(of_root: &str, variable: &str, below_home: &str, name: &str) -> PathBuf {
@@ -164,11 +151,7 @@ fn user_directory(of_root: &str, variable: &str, below_home: &str, name: &str) -
         return PathBuf::from(of_root);
     }
     // The XDG specification wants relative values ignored.
-    let absolute = |variable: &str| {
-        std::env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(variable)
         .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
         .map_or_else(|| PathBuf::from(".earnest"), |base| base.join(name))
@@ -241,14 +224,7 @@ impl EmbeddedPostgres {
             .await?
         };
         let secrets = cluster.secrets()?;
-        let mut server = Self {
-            supervisor: None,
-            throwaway,
-            data_dir,
-            cluster,
-            port: 0,
-            secrets,
-        };
+        let mut server = Self { supervisor: None, throwaway, data_dir, cluster, port: 0, secrets };
         let mut attempt = 1;
         loop {
             match server.launch(&options, &binaries, &account, attempt, deadline).await? {
@@ -297,10 +273,7 @@ impl EmbeddedPostgres {
 
         let mut refusal = None;
         loop {
-            if let Some(status) = supervisor
-                .exited()
-                .map_err(EmbeddedError::io("watch", &binaries.postgres()))?
-            {
+            if let Some(status) = supervisor.exited().map_err(EmbeddedError::io("watch", &binaries.postgres()))? {
                 self.supervisor = None;
                 let lines = self.cluster.log_tail(log_start);
                 if lines.contains("postmaster.pid\" already exists") || lines.contains("is still in use") {
@@ -310,11 +283,7 @@ impl EmbeddedPostgres {
                 if taken && attempt < PORT_ATTEMPTS {
                     return Ok(Launch::PortTaken);
                 }
-                return Err(EmbeddedError::ServerExited {
-                    status: status.to_string(),
-                    log: self.cluster.log(),
-                    lines,
-                });
+                return Err(EmbeddedError::ServerExited { status: status.to_string(), log: self.cluster.log(), lines });
             }
             // A file left by a crash may say "ready", too; hence the process id, and hence the connection.
             let postmaster = self.cluster.postmaster();
@@ -330,10 +299,7 @@ impl EmbeddedPostgres {
             if Instant::now() >= deadline
                 && let Some(source) = refusal
             {
-                return Err(EmbeddedError::Database {
-                    action: "accept our connection",
-                    source,
-                });
+                return Err(EmbeddedError::Database { action: "accept our connection", source });
             }
             check_deadline(&self.cluster, options, deadline, log_start)?;
             tokio::time::sleep(POLL).await;
@@ -352,9 +318,7 @@ impl EmbeddedPostgres {
     /// Creates what is missing of the two logins and the database. Harmless when repeated, so a crash in between is mended next time.
     async fn ensure_roles(&self) -> Result<(), EmbeddedError> {
         let failed = EmbeddedError::database;
-        let mut connection = connect(&self.admin_options().database("postgres"))
-            .await
-            .map_err(failed("be entered"))?;
+        let mut connection = connect(&self.admin_options().database("postgres")).await.map_err(failed("be entered"))?;
         for (role, password) in [(OWNER_ROLE, &self.secrets.owner), (APP_ROLE, &self.secrets.app)] {
             let known = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
                 .bind(role)
@@ -364,10 +328,7 @@ impl EmbeddedPostgres {
             if !known {
                 // Our own names and hexadecimal digits: nothing to quote.
                 let statement = format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'");
-                sqlx::raw_sql(&statement)
-                    .execute(&mut connection)
-                    .await
-                    .map_err(failed("create its roles"))?;
+                sqlx::raw_sql(&statement).execute(&mut connection).await.map_err(failed("create its roles"))?;
             }
         }
         let known = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
@@ -377,19 +338,11 @@ impl EmbeddedPostgres {
             .map_err(failed("list its databases"))?;
         if !known {
             let statement = format!("CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}");
-            sqlx::raw_sql(&statement)
-                .execute(&mut connection)
-                .await
-                .map_err(failed("create its database"))?;
+            sqlx::raw_sql(&statement).execute(&mut connection).await.map_err(failed("create its database"))?;
         }
-        grant(&mut connection, DATABASE)
-            .await
-            .map_err(failed("grant rights on its database"))?;
+        grant(&mut connection, DATABASE).await.map_err(failed("grant rights on its database"))?;
         let statement = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
-        sqlx::raw_sql(statement)
-            .execute(&mut connection)
-            .await
-            .map_err(failed("revoke rights on its databases"))?;
+        sqlx::raw_sql(statement).execute(&mut connection).await.map_err(failed("revoke rights on its databases"))?;
         connection.close().await.map_err(failed("be left"))
     }
 
@@ -407,10 +360,7 @@ impl EmbeddedPostgres {
         let log = self.cluster.log();
         while supervisor.exited().map_err(EmbeddedError::io("watch", &log))?.is_none() {
             if Instant::now() >= deadline {
-                return Err(EmbeddedError::StopTimeout {
-                    seconds: STOP_PATIENCE.as_secs(),
-                    log,
-                });
+                return Err(EmbeddedError::StopTimeout { seconds: STOP_PATIENCE.as_secs(), log });
             }
             tokio::time::sleep(POLL).await;
         }
@@ -503,19 +453,13 @@ fn prepare(options: &EmbeddedOptions, account: &Account) -> Result<PathBuf, Embe
 /// Lets one process at a time look, create and start. The lock goes when the file is closed, also by a crash.
 async fn lock(data_dir: &Path, deadline: Instant) -> Result<File, EmbeddedError> {
     let path = data_dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(EmbeddedError::io("create", &path))?;
+    let file = File::options().create(true).append(true).open(&path).map_err(EmbeddedError::io("create", &path))?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(fs::TryLockError::Error(error)) => return Err(EmbeddedError::io("lock", &path)(error)),
             Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                return Err(EmbeddedError::Busy {
-                    data_dir: data_dir.to_owned(),
-                });
+                return Err(EmbeddedError::Busy { data_dir: data_dir.to_owned() });
             }
             Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(POLL * 4).await,
         }
@@ -543,11 +487,7 @@ fn check_deadline(
         return Ok(());
     }
     let seconds = options.ready_timeout.as_secs();
-    Err(EmbeddedError::NotReady {
-        seconds,
-        log: cluster.log(),
-        lines: cluster.log_tail(log_start),
-    })
+    Err(EmbeddedError::NotReady { seconds, log: cluster.log(), lines: cluster.log_tail(log_start) })
 }
 
 /// Nobody but the owner and the serving login enters `database`.
@@ -595,9 +535,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, EmbeddedError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(EmbeddedError::io(
-            "prepare the database in",
-            Path::new("the background"),
-        )(std::io::Error::other(error))),
+        Err(error) => {
+            Err(EmbeddedError::io("prepare the database in", Path::new("the background"))(std::io::Error::other(error)))
+        }
     }
 }

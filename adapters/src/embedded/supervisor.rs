@@ -70,31 +70,16 @@ impl Supervisor {
     ) -> io::Result<Self> {
         let mut command = account.command("/bin/sh");
         command.arg("-c").arg(SCRIPT).arg("earnest-postgres-supervisor");
-        command
-            .arg(remove.unwrap_or(Path::new("")))
-            .arg(binaries.postgres())
-            .arg("-D")
-            .arg(pgdata);
-        command
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log);
+        command.arg(remove.unwrap_or(Path::new(""))).arg(binaries.postgres()).arg("-D").arg(pgdata);
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut shell = command.spawn()?;
         let lifeline = shell.stdin.take();
         let mut line = String::new();
         if let Some(stdout) = shell.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let server_pid = line
-            .trim()
-            .parse()
-            .map_err(|_| io::Error::other("the supervising shell named no process"))?;
-        Ok(Self {
-            shell,
-            lifeline,
-            server_pid,
-        })
+        let server_pid = line.trim().parse().map_err(|_| io::Error::other("the supervising shell named no process"))?;
+        Ok(Self { shell, lifeline, server_pid })
     }
 
     /// The process id of the server.

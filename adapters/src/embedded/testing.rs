@@ -94,10 +94,7 @@ impl TestCluster {
     /// [`TestClusterError::Server`] if it cannot be started.
     pub fn shared() -> Result<&'static Self, TestClusterError> {
         static SHARED: OnceLock<Result<TestCluster, TestClusterError>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Self::start_detached(test_options()))
-            .as_ref()
-            .map_err(Clone::clone)
+        SHARED.get_or_init(|| Self::start_detached(test_options())).as_ref().map_err(Clone::clone)
     }
 
     /// A server of the caller's own, stopped when dropped; for tests that want other options than [`shared`](Self::shared) has.
@@ -106,11 +103,7 @@ impl TestCluster {
     /// [`TestClusterError::Server`] if it cannot be started.
     pub async fn start(options: EmbeddedOptions) -> Result<Self, TestClusterError> {
         let server = EmbeddedPostgres::start(options).await.map_err(Arc::new)?;
-        Ok(Self {
-            server,
-            templates: Mutex::default(),
-            created: AtomicU64::new(0),
-        })
+        Ok(Self { server, templates: Mutex::default(), created: AtomicU64::new(0) })
     }
 
     /// Starts it in a runtime that is gone afterwards.
@@ -121,10 +114,7 @@ impl TestCluster {
             runtime.map_err(|error| failed(&error))?.block_on(Self::start(options))
         };
         let thread = thread::Builder::new().name("test-postgres".to_owned()).spawn(start);
-        thread
-            .map_err(|error| failed(&error))?
-            .join()
-            .map_err(|_| failed(&"its thread panicked"))?
+        thread.map_err(|error| failed(&error))?.join().map_err(|_| failed(&"its thread panicked"))?
     }
 
     /// The server, for its port, log and data directory.
@@ -198,12 +188,7 @@ impl TestCluster {
         let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
         sqlx::raw_sql(&statement).execute(&mut connection).await?;
         let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
-        while sqlx::query_scalar::<_, i64>(cut)
-            .bind(name)
-            .fetch_one(&mut connection)
-            .await?
-            > 0
-        {
+        while sqlx::query_scalar::<_, i64>(cut).bind(name).fetch_one(&mut connection).await? > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         connection.close().await?;

@@ -66,16 +66,9 @@ impl Committer {
     /// Starts it. It connects when the first append comes.
     pub fn start(options: PgConnectOptions, committed: Arc<Notify>) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let worker = Worker {
-            options,
-            connection: None,
-            committed,
-        };
+        let worker = Worker { options, connection: None, committed };
         let task = tokio::spawn(worker.run(receiver));
-        Self {
-            queue: Mutex::new(Some(sender)),
-            task: tokio::sync::Mutex::new(Some(task)),
-        }
+        Self { queue: Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
     }
 
     /// Appends; see [`domain::log::EventStore::append`].
@@ -85,20 +78,11 @@ impl Committer {
     pub async fn append(&self, append: Append) -> Result<Told, StoreError> {
         let bytes = check(&append)?;
         let closed = || StoreError::Unavailable("the store is shutting down".to_owned());
-        let queue = self
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or_else(closed)?;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (reply, told) = oneshot::channel();
-        queue
-            .send(Waiting { append, bytes, reply })
-            .await
-            .map_err(|_| closed())?;
+        queue.send(Waiting { append, bytes, reply }).await.map_err(|_| closed())?;
         drop(queue);
-        told.await
-            .map_err(|_| StoreError::Unavailable("the committer stopped; the outcome is unknown".to_owned()))?
+        told.await.map_err(|_| StoreError::Unavailable("the committer stopped; the outcome is unknown".to_owned()))?
     }
 
     /// Takes nothing new and commits what waits.
@@ -162,10 +146,7 @@ impl Worker {
     }
 
     async fn commit(&mut self, batch: Vec<Waiting>) {
-        match self
-            .send(&batch.iter().map(|waiting| &waiting.append).collect::<Vec<_>>())
-            .await
-        {
+        match self.send(&batch.iter().map(|waiting| &waiting.append).collect::<Vec<_>>()).await {
             Ok(verdicts) => {
                 for (waiting, verdict) in batch.into_iter().zip(verdicts) {
                     // A caller that went away does not need the answer: the commit stands.
@@ -218,7 +199,7 @@ impl Worker {
             match arrays.call(&mut connection).await {
                 Ok(row) => {
                     self.connection = Some(connection);
-                    return arrays.verdicts(appends, &row).map_err(Failure::Away);
+                    return Arrays::verdicts(appends, &row).map_err(Failure::Away);
                 }
                 Err(sqlx::Error::Database(error)) => {
                     let code = error.code().unwrap_or_default().into_owned();
@@ -275,19 +256,12 @@ fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
                 written.get(&write.stream).is_some_and(|noted| !(*noted && only_notes))
                     || (!only_notes && read.contains(&write.stream))
             })
-            || next
-                .append
-                .reads
-                .iter()
-                .any(|(stream, _)| written.get(stream) == Some(&false));
+            || next.append.reads.iter().any(|(stream, _)| written.get(stream) == Some(&false));
         // Also what is put aside counts: nothing later may overtake it on its streams.
         commands.insert(next.append.command_id);
         for write in &next.append.streams {
             let only_notes = write.expected == Expected::Any;
-            written
-                .entry(write.stream.clone())
-                .and_modify(|noted| *noted = *noted && only_notes)
-                .or_insert(only_notes);
+            written.entry(write.stream.clone()).and_modify(|noted| *noted = *noted && only_notes).or_insert(only_notes);
         }
         read.extend(next.append.reads.iter().map(|(stream, _)| stream.clone()));
         if full || clashes {
@@ -358,21 +332,12 @@ impl Arrays {
         let mut arrays = Self::default();
         for (number, append) in (1..).zip(appends) {
             arrays.commands.push(append.command_id);
-            arrays.answers.push(
-                append
-                    .answer
-                    .as_ref()
-                    .map(serde_json::to_string)
-                    .transpose()
-                    .map_err(json)?,
-            );
+            arrays.answers.push(append.answer.as_ref().map(serde_json::to_string).transpose().map_err(json)?);
             arrays.event_counts.push(index(append.events.len()));
             let first_stream = arrays.stream_append.len();
             for write in &append.streams {
                 arrays.stream_append.push(number);
-                arrays
-                    .stream_type
-                    .push(write.stream.aggregate_type.clone().into_owned());
+                arrays.stream_type.push(write.stream.aggregate_type.clone().into_owned());
                 arrays.stream_id.push(write.stream.aggregate_id.clone());
                 arrays.stream_expected.push(match write.expected {
                     Expected::At(version) => to_i64(version),
@@ -393,33 +358,18 @@ impl Arrays {
                     continue;
                 };
                 arrays.event_append.push(number);
-                arrays
-                    .event_stream
-                    .push(index(first_stream.saturating_add(event.stream).saturating_add(1)));
-                arrays
-                    .event_aggregate_type
-                    .push(write.stream.aggregate_type.clone().into_owned());
+                arrays.event_stream.push(index(first_stream.saturating_add(event.stream).saturating_add(1)));
+                arrays.event_aggregate_type.push(write.stream.aggregate_type.clone().into_owned());
                 arrays.event_aggregate_id.push(write.stream.aggregate_id.clone());
                 arrays.event_commuting.push(write.expected == Expected::Any);
                 arrays.event_type.push(event.event_type.clone().into_owned());
                 arrays.event_version.push(event.event_version.to_string());
                 arrays.event_payload.push(event.payload.clone());
-                arrays
-                    .event_metadata
-                    .push(serde_json::to_string(&event.metadata).map_err(json)?);
-                arrays.event_journal.push(
-                    event
-                        .journal
-                        .as_ref()
-                        .map(serde_json::to_string)
-                        .transpose()
-                        .map_err(json)?,
-                );
-                for posting in event.journal.iter().flat_map(|entry| entry.postings()) {
+                arrays.event_metadata.push(serde_json::to_string(&event.metadata).map_err(json)?);
+                arrays.event_journal.push(event.journal.as_ref().map(serde_json::to_string).transpose().map_err(json)?);
+                for posting in event.journal.iter().flat_map(ledger::JournalEntry::postings) {
                     let minor = posting.amount().minor().get();
-                    let sums = deltas
-                        .entry((posting.account(), posting.amount().currency().code()))
-                        .or_default();
+                    let sums = deltas.entry((posting.account(), posting.amount().currency().code())).or_default();
                     match posting.side() {
                         ledger::Side::Debit => sums.0 = sums.0.saturating_add(minor),
                         ledger::Side::Credit => sums.1 = sums.1.saturating_add(minor),
@@ -477,7 +427,7 @@ impl Arrays {
     }
 
     /// Positions and versions, which follow from the head, the bases and the verdicts.
-    fn verdicts(&self, appends: &[&Append], row: &sqlx::postgres::PgRow) -> Result<Vec<Told>, StoreError> {
+    fn verdicts(appends: &[&Append], row: &sqlx::postgres::PgRow) -> Result<Vec<Told>, StoreError> {
         let head: i64 = row.try_get("head").map_err(unavailable)?;
         let verdicts: Vec<i32> = row.try_get("verdicts").map_err(unavailable)?;
         let bases: Vec<i64> = row.try_get("bases").map_err(unavailable)?;
@@ -493,10 +443,8 @@ impl Arrays {
                         versions.entry(&write.stream).or_insert(to_u64(base));
                     }
                     for event in &append.events {
-                        if let Some(version) = append
-                            .streams
-                            .get(event.stream)
-                            .and_then(|write| versions.get_mut(&write.stream))
+                        if let Some(version) =
+                            append.streams.get(event.stream).and_then(|write| versions.get_mut(&write.stream))
                         {
                             *version = version.saturating_add(1);
                         }

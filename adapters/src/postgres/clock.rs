@@ -63,11 +63,7 @@ impl TenantClock {
         .execute(pool)
         .await
         .map_err(unavailable)?;
-        if done.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ClockError::NotInTestMode)
-        }
+        if done.rows_affected() == 1 { Ok(()) } else { Err(ClockError::NotInTestMode) }
     }
 
     /// Moves a test clock to `to`.
@@ -104,10 +100,7 @@ impl Clock for TenantClock {
 }
 
 async fn read(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {
-    let row = sqlx::query("select now from tenant_clock")
-        .fetch_one(pool)
-        .await
-        .map_err(unavailable)?;
+    let row = sqlx::query("select now from tenant_clock").fetch_one(pool).await.map_err(unavailable)?;
     row.try_get("now").map_err(unavailable)
 }
 
@@ -142,10 +135,7 @@ pub async fn due_wakeups(
 /// # Errors
 /// [`StoreError`].
 pub async fn next_wakeup(pool: &PgPool) -> Result<Option<Timestamp>, StoreError> {
-    let row = sqlx::query("select min(due_at) as next from wakeups")
-        .fetch_one(pool)
-        .await
-        .map_err(unavailable)?;
+    let row = sqlx::query("select min(due_at) as next from wakeups").fetch_one(pool).await.map_err(unavailable)?;
     row.try_get("next").map_err(unavailable)
 }
 

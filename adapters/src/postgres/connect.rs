@@ -31,9 +31,7 @@ impl std::str::FromStr for SchemaName {
     type Err = SchemaNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         let reserved = text.starts_with("pg_") || text == "public" || text == "information_schema";
         let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
         if !plain || !starts || text.len() > 41 || reserved {
@@ -45,9 +43,7 @@ impl std::str::FromStr for SchemaName {
 
 /// `options` with everything relative to the tenant's schema.
 pub fn in_schema(options: PgConnectOptions, schema: &SchemaName) -> PgConnectOptions {
-    options
-        .options([("search_path", schema.as_str())])
-        .application_name("earnest")
+    options.options([("search_path", schema.as_str())]).application_name("earnest")
 }
 
 /// A lazy pool of at most `size` connections into the tenant's schema.

@@ -14,12 +14,8 @@ use sqlx::{PgPool, Row};
 use super::{corrupt, to_i64, to_u64, unavailable};
 
 /// When a notice about something unknown is looked at again (`process-managers.md` C.2.6).
-const RETRIES: [Duration; 4] = [
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(300),
-    Duration::from_secs(1800),
-];
+const RETRIES: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300), Duration::from_secs(1800)];
 
 /// A notice to work on.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,12 +47,7 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`]; the notice must then not be acknowledged.
     pub async fn receive(&self, psp: &str, notice: &ProviderNotice, raw: &[u8]) -> Result<bool, StoreError> {
-        let object = notice
-            .object
-            .as_ref()
-            .map(serde_json::to_string)
-            .transpose()
-            .map_err(corrupt)?;
+        let object = notice.object.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
         let row = sqlx::query(
             "insert into psp_inbox as i (psp, psp_account, event_id, event_type, object_id, object, livemode,
                                          api_version, raw, received_at)
@@ -112,10 +103,7 @@ impl Inbox {
                 Ok(StoredNotice {
                     inbox_id: row.try_get("inbox_id").map_err(unavailable)?,
                     event_id: row.try_get("event_id").map_err(unavailable)?,
-                    object: object
-                        .map(|text| serde_json::from_str(&text))
-                        .transpose()
-                        .map_err(corrupt)?,
+                    object: object.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
                     attempts: u32::try_from(attempts).unwrap_or(0),
                 })
             })

@@ -17,10 +17,7 @@ struct Envelope {
 
 /// The events of these streams after the given versions, with the rest of their scope where one is asked for from 0.
 pub(crate) async fn load(pool: &PgPool, streams: &[(StreamId, u64)]) -> Result<Vec<StreamEvent>, StoreError> {
-    let types: Vec<&str> = streams
-        .iter()
-        .map(|(stream, _)| stream.aggregate_type.as_ref())
-        .collect();
+    let types: Vec<&str> = streams.iter().map(|(stream, _)| stream.aggregate_type.as_ref()).collect();
     let ids: Vec<&str> = streams.iter().map(|(stream, _)| stream.aggregate_id.as_str()).collect();
     let versions: Vec<i64> = streams.iter().map(|(_, version)| to_i64(*version)).collect();
     let rows = sqlx::query(

@@ -100,10 +100,7 @@ pub async fn of_stream(
 
 /// The newest position.
 pub(crate) async fn head(pool: &PgPool) -> Result<Position, StoreError> {
-    let row = sqlx::query("select position from log_head")
-        .fetch_one(pool)
-        .await
-        .map_err(unavailable)?;
+    let row = sqlx::query("select position from log_head").fetch_one(pool).await.map_err(unavailable)?;
     Ok(to_u64(row.try_get("position").map_err(unavailable)?))
 }
 
@@ -116,14 +113,8 @@ pub(crate) async fn command(pool: &PgPool, command_id: Uuid) -> Result<Option<St
         .map_err(unavailable)?;
     let Some(row) = row else { return Ok(None) };
     let answer: Option<String> = row.try_get("answer").map_err(unavailable)?;
-    let answer: Option<Answer> = answer
-        .map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(corrupt)?;
-    Ok(Some(StoredCommand {
-        position: to_u64(row.try_get("position").map_err(unavailable)?),
-        answer,
-    }))
+    let answer: Option<Answer> = answer.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?;
+    Ok(Some(StoredCommand { position: to_u64(row.try_get("position").map_err(unavailable)?), answer }))
 }
 
 /// The trial balance by the control totals that are kept with the log, and the position that it is true for.
@@ -148,21 +139,11 @@ pub async fn trial_balance(pool: &PgPool) -> Result<(Position, TrialBalance), St
             continue;
         };
         let account = Account::from_number(number).ok_or_else(|| corrupt("an account that is not in the chart"))?;
-        let currency: Currency = row
-            .try_get::<String, _>("currency")
-            .map_err(unavailable)?
-            .parse()
-            .map_err(corrupt)?;
+        let currency: Currency = row.try_get::<String, _>("currency").map_err(unavailable)?.parse().map_err(corrupt)?;
         let sum = |column: &str| -> Result<i128, StoreError> {
-            row.try_get::<String, _>(column)
-                .map_err(unavailable)?
-                .parse()
-                .map_err(corrupt)
+            row.try_get::<String, _>(column).map_err(unavailable)?.parse().map_err(corrupt)
         };
-        let totals = ledger::trial_balance::Totals {
-            debits: sum("debits")?,
-            credits: sum("credits")?,
-        };
+        let totals = ledger::trial_balance::Totals { debits: sum("debits")?, credits: sum("credits")? };
         balance.set(account, currency, totals);
     }
     Ok((position, balance))
@@ -181,10 +162,7 @@ pub(crate) fn recorded(row: &PgRow) -> Result<RecordedEvent, StoreError> {
         event_version: text("event_version")?.parse().map_err(corrupt)?,
         payload: text("payload")?,
         metadata: serde_json::from_str(&text("metadata")?).map_err(corrupt)?,
-        journal: journal
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(corrupt)?,
+        journal: journal.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?,
         recorded_at: row.try_get("recorded_at").map_err(unavailable)?,
     })
 }

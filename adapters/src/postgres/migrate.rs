@@ -32,22 +32,16 @@ pub enum MigrateError {
 pub async fn migrate(owner: &PgConnectOptions, schema: &SchemaName, app_role: &str) -> Result<(), MigrateError> {
     let role_ok = !app_role.is_empty()
         && app_role.len() < 64
-        && app_role
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        && app_role.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !role_ok {
         return Err(MigrateError::BadRole(app_role.to_owned()));
     }
     let mut connection = PgConnection::connect_with(&in_schema(owner.clone(), schema)).await?;
     // Two servers that create one schema, or grant on one table, at the same time fail each other. Released with the
     // connection.
-    connection
-        .execute("select pg_advisory_lock(hashtextextended('earnest migrate', 0))")
-        .await?;
+    connection.execute("select pg_advisory_lock(hashtextextended('earnest migrate', 0))").await?;
     // Names are validated: schema by its type, role above.
-    connection
-        .execute(format!("create schema if not exists {schema}").as_str())
-        .await?;
+    connection.execute(format!("create schema if not exists {schema}").as_str()).await?;
     // `run` over a borrowed connection makes a future that cannot be spawned (sqlx 0.8); this is what it calls.
     TENANT.run_direct(&mut connection).await?;
     connection.execute(grants(schema, app_role).as_str()).await?;

@@ -32,6 +32,7 @@ pub use store::PgStore;
 use domain::log::StoreError;
 
 /// A database error as the port has it.
+#[expect(clippy::needless_pass_by_value, reason = "made to be handed to `map_err`")]
 pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }

@@ -109,11 +109,7 @@ pub struct OrderStatus {
 impl Outbox {
     /// The outbox of the tenant of this pool; `schema` is its name, which idempotency keys begin with.
     pub fn new(pool: PgPool, schema: impl Into<String>) -> Self {
-        Self {
-            pool,
-            schema: schema.into(),
-            worker: Uuid::new_v4(),
-        }
+        Self { pool, schema: schema.into(), worker: Uuid::new_v4() }
     }
 
     /// Up to `limit` orders that are due, for the caller alone during `lease`. Oldest first.
@@ -168,9 +164,7 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn before_sending(&self, order: &DueOrder) -> Result<bool, StoreError> {
         let body = serde_json::to_vec(&order.what).map_err(corrupt)?;
-        let digest = Sha256::digest(&body)
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let digest = Sha256::digest(&body).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let mut tx = self.pool.begin().await.map_err(unavailable)?;
         let expired: Option<PgRow> = sqlx::query(
             "update outbox set
@@ -305,10 +299,7 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("select paused from outbox_control")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(unavailable)?;
+        let row = sqlx::query("select paused from outbox_control").fetch_one(&self.pool).await.map_err(unavailable)?;
         row.try_get("paused").map_err(unavailable)
     }
 

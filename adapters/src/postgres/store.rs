@@ -27,13 +27,9 @@ impl PgStore {
     /// tokio runtime.
     pub fn connect(options: PgConnectOptions, schema: &SchemaName, readers: u32) -> Self {
         let pool = tenant_pool(options.clone(), schema, readers);
-        let committed = Arc::new(Notify::new());
-        let committer = Committer::start(in_schema(options, schema), Arc::clone(&committed));
-        Self {
-            pool,
-            committer,
-            committed,
-        }
+        let told = Arc::new(Notify::new());
+        let committer = Committer::start(in_schema(options, schema), Arc::clone(&told));
+        Self { pool, committer, committed: told }
     }
 
     /// The pool for reading and for records.

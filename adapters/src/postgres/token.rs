@@ -56,10 +56,7 @@ pub async fn find(pool: &PgPool, hash: &[u8; 32]) -> Result<Option<Grant>, Store
     .map_err(unavailable)?;
     row.map(|row| {
         let party_id: String = row.try_get("party_id").map_err(unavailable)?;
-        Ok(Grant {
-            party_id: party_id.parse().map_err(corrupt)?,
-            role: row.try_get("role").map_err(unavailable)?,
-        })
+        Ok(Grant { party_id: party_id.parse().map_err(corrupt)?, role: row.try_get("role").map_err(unavailable)? })
     })
     .transpose()
 }

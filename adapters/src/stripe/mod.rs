@@ -16,4 +16,3 @@ pub mod webhook;
 
 pub use provider::{StripeConfig, StripeProvider};
 pub use secret::Secret;
-

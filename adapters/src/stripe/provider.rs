@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use ::stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
 use chrono::{DateTime, Utc};
 use domain::ports::PaymentProvider;
 use domain::ports::provider::{
@@ -10,7 +11,6 @@ use domain::ports::provider::{
     ProviderReport, Receipt, TransferReport,
 };
 use ledger::{Currency, Minor};
-use ::stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
 use stripe_connect::transfer::{CreateTransfer, RetrieveTransfer};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::payment_intent::{
@@ -18,7 +18,9 @@ use stripe_core::payment_intent::{
     CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
 };
 use stripe_core::payout::{CreatePayout, RetrievePayout};
-use stripe_shared::{AccountId, ApiErrors, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout, Transfer};
+use stripe_shared::{
+    AccountId, ApiErrors, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout, Transfer,
+};
 use stripe_types::Expandable;
 
 use super::{Secret, failure};
@@ -161,11 +163,9 @@ impl PaymentProvider for StripeProvider {
                 payout_report(&payout, account)
             }
             ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
-                let object = ProviderObject::BankPayout {
-                    bank_payout_ref: bank_payout_ref.clone(),
-                    account: account.clone(),
-                };
-                self.look_up(&object).await
+                let object =
+                    ProviderObject::BankPayout { bank_payout_ref: bank_payout_ref.clone(), account: account.clone() };
+                Box::pin(self.look_up(&object)).await
             }
         }
     }
@@ -185,9 +185,9 @@ impl PaymentProvider for StripeProvider {
                     None => Err(ProviderError::Unusable("a charge without a payment".to_owned())),
                 }
             }
-            ProviderObject::Transfer { transfer_ref } => transfer_report(
-                &RetrieveTransfer::new(transfer_ref.as_str()).send(&self.client).await.map_err(failed)?,
-            ),
+            ProviderObject::Transfer { transfer_ref } => {
+                transfer_report(&RetrieveTransfer::new(transfer_ref.as_str()).send(&self.client).await.map_err(failed)?)
+            }
             ProviderObject::BankPayout { bank_payout_ref, account } => {
                 let payout = RetrievePayout::new(bank_payout_ref.as_str())
                     .customize()
@@ -201,6 +201,7 @@ impl PaymentProvider for StripeProvider {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
 fn failed(error: StripeError) -> ProviderError {
     failure::of(&error)
 }
@@ -291,9 +292,9 @@ fn payout_report(payout: &Payout, account: &str) -> Result<ProviderReport, Provi
         "pending" => BankPayoutStatus::Pending { arrival_at },
         "in_transit" => BankPayoutStatus::InTransit { arrival_at },
         "paid" => BankPayoutStatus::Paid,
-        "failed" => BankPayoutStatus::Failed {
-            code: payout.failure_code.clone().unwrap_or_else(|| "unknown".to_owned()),
-        },
+        "failed" => {
+            BankPayoutStatus::Failed { code: payout.failure_code.clone().unwrap_or_else(|| "unknown".to_owned()) }
+        }
         "canceled" => BankPayoutStatus::Cancelled,
         other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
     };

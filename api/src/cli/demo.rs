@@ -55,7 +55,7 @@ pub async fn run(options: DemoOptions) -> Result<(), Failure> {
         database: database.app.clone(),
         tenant,
         test_clock: Some(BEGIN.parse()?),
-        provider: ProviderConfig::Sandbox { listen: SocketAddr::from(([127, 0, 0, 1], 0)), database: owner },
+        provider: ProviderConfig::Sandbox { listen: SocketAddr::from(([127, 0, 0, 1], 0)), database: Box::new(owner) },
         allow_owner: false,
     })
     .await?;
@@ -143,8 +143,13 @@ async fn play(server: &Server) -> Result<(), Failure> {
 
     tell.say("The payee links an account at the payment provider")?;
     let account = server.sandbox_account("US").await?;
-    tell.post(&payee, &format!("/v1/parties/{}/payout-account", payee.party_id), None, json!({ "psp_account": account }))
-        .await?;
+    tell.post(
+        &payee,
+        &format!("/v1/parties/{}/payout-account", payee.party_id),
+        None,
+        json!({ "psp_account": account }),
+    )
+    .await?;
     tell.advance(begin).await?;
     tell.events().await?;
 
@@ -156,9 +161,8 @@ async fn play(server: &Server) -> Result<(), Failure> {
     let contract = tell.post(&client, "/v1/contracts", None, body).await?;
     let contract_id = contract.text("/id")?;
     let milestone_id = contract.text("/milestones/0/id")?;
-    let offered = tell
-        .post(&client, &format!("/v1/contracts/{contract_id}/offer"), contract.header("etag"), json!({}))
-        .await?;
+    let offered =
+        tell.post(&client, &format!("/v1/contracts/{contract_id}/offer"), contract.header("etag"), json!({})).await?;
     tell.events().await?;
 
     tell.say("The payee accepts: milestone and escrow exist")?;

@@ -64,7 +64,12 @@ pub struct SandboxOptions {
     #[arg(long)]
     connect_webhook_url: Option<String>,
     /// What to sign them with.
-    #[arg(long, env = "STRIPE_CONNECT_WEBHOOK_SECRET", hide_env_values = true, default_value = "whsec_earnest_connect")]
+    #[arg(
+        long,
+        env = "STRIPE_CONNECT_WEBHOOK_SECRET",
+        hide_env_values = true,
+        default_value = "whsec_earnest_connect"
+    )]
     connect_webhook_secret: String,
     /// A test clock at this instant (RFC 3339) when the sandbox is new; the system's otherwise.
     #[arg(long)]
@@ -87,9 +92,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
         None if options.psp_url.is_some() => return Err("say --psp-key, too: the provider asks for it".into()),
         None => ProviderConfig::Sandbox {
             listen: options.sandbox_listen,
-            database: database.owner.clone().ok_or(
+            database: Box::new(database.owner.clone().ok_or(
                 "the built-in provider needs a schema of its own: say --owner-database-url, or --psp-key for a real one",
-            )?,
+            )?),
         },
     };
     let server = Server::start(ServerConfig {

@@ -154,5 +154,7 @@ pub fn nets_shown(view: &TrialBalanceView) -> BTreeMap<(String, String), i128> {
 
 /// An entry as an accountant writes it, indented.
 pub fn entry_text(entry: &JournalEntry) -> String {
-    ledger::render_entry(entry).lines().map(|line| format!("        {line}\n")).collect()
+    let text = ledger::render_entry(entry);
+    let lines: Vec<_> = text.lines().flat_map(|line| ["        ", line, "\n"]).collect();
+    lines.concat()
 }

@@ -128,11 +128,8 @@ pub async fn offer(
     headers: CommandHeaders,
     body: Body<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::OfferContract {
-        contract_id,
-        fee_schedule: FeeSchedule::two_sided(),
-        policy: Policy::default(),
-    };
+    let intent =
+        Intent::OfferContract { contract_id, fee_schedule: FeeSchedule::two_sided(), policy: Policy::default() };
     change(&app, caller, headers, "POST /v1/contracts/{id}/offer", body.fingerprint, contract_id, intent).await
 }
 
@@ -189,10 +186,15 @@ pub async fn list(
         document::list(app.pool(), contract::TYPE, visible(&caller), status, before, limit.saturating_add(1)).await?;
     let ids: Vec<ContractId> = contracts.iter().filter_map(|stored| stored.stream.aggregate_id.parse().ok()).collect();
     let parts = parts(&app, &ids).await?;
-    let page = Page::of(contracts, limit, |stored| stored.created_position, |stored| {
-        let contract_id = stored.stream.aggregate_id.parse().ok()?;
-        view_of(contract_id, &|stream| parts.get(stream))
-    });
+    let page = Page::of(
+        contracts,
+        limit,
+        |stored| stored.created_position,
+        |stored| {
+            let contract_id = stored.stream.aggregate_id.parse().ok()?;
+            view_of(contract_id, &|stream| parts.get(stream))
+        },
+    );
     Ok(at.respond(&page, None))
 }
 
@@ -289,7 +291,10 @@ async fn parts(app: &App, ids: &[ContractId]) -> Result<HashMap<StreamId, Aggreg
 }
 
 /// The view of a contract from the states of its parts.
-fn view_of<'a>(contract_id: ContractId, look: &dyn Fn(&StreamId) -> Option<&'a AggregateState>) -> Option<ContractView> {
+fn view_of<'a>(
+    contract_id: ContractId,
+    look: &dyn Fn(&StreamId) -> Option<&'a AggregateState>,
+) -> Option<ContractView> {
     let AggregateState::Contract(state) = look(&contract::stream(contract_id))? else { return None };
     let escrow = match look(&escrow::stream(contract_id)) {
         Some(AggregateState::Escrow(state)) => Some(state.as_ref()),
@@ -300,4 +305,3 @@ fn view_of<'a>(contract_id: ContractId, look: &dyn Fn(&StreamId) -> Option<&'a A
         _ => None,
     })
 }
-

@@ -52,8 +52,7 @@ pub async fn list(
     let head = app.engine.store().head().await?;
     let events = log_reader::page(app.pool(), query.after.unwrap_or(0), limit.saturating_add(1), &filter).await?;
     let more = events.len() > limit;
-    let data: Vec<EventView> =
-        events.into_iter().take(limit).map(|event| EventView::of(event, &app.tenant)).collect();
+    let data: Vec<EventView> = events.into_iter().take(limit).map(|event| EventView::of(event, &app.tenant)).collect();
     let next_cursor = if more { data.last().map(|event| event.position.to_string()) } else { None };
     Ok(ReadAt(head).respond(&Page { object: "list".to_owned(), data, next_cursor }, None))
 }

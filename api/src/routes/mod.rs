@@ -1,5 +1,10 @@
 //! The routes of the API: one file per thing that they are about.
 
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every handler answers with a problem document; the description of the API tells which"
+)]
+
 pub mod contracts;
 pub mod events;
 pub mod fundings;
@@ -68,7 +73,12 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A page of items that were asked for with one more than `limit`, to see whether there are more. `position` tells
     /// what an item is ordered by.
-    pub(crate) fn of<S>(mut items: Vec<S>, limit: usize, position: fn(&S) -> u64, view: impl Fn(S) -> Option<T>) -> Self {
+    pub(crate) fn of<S>(
+        mut items: Vec<S>,
+        limit: usize,
+        position: fn(&S) -> u64,
+        view: impl Fn(S) -> Option<T>,
+    ) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next_cursor = if more { items.last().map(|item| write_cursor(position(item))) } else { None };
@@ -90,9 +100,9 @@ fn write_cursor(position: u64) -> String {
 }
 
 fn read_cursor(text: &str) -> Result<u64, Problem> {
-    text.strip_prefix('p').and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(|| {
-        Problem::field(ErrorCode::ValidationFailed, "cursor", "must be a next_cursor as given")
-    })
+    text.strip_prefix('p')
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| Problem::field(ErrorCode::ValidationFailed, "cursor", "must be a next_cursor as given"))
 }
 
 /// An amount in a request: a positive whole number of minor units.
@@ -114,14 +124,15 @@ pub(crate) fn amount(value: i64, pointer: impl Into<String>) -> Result<ledger::M
 
 /// A currency in a request.
 pub(crate) fn currency(text: &str, pointer: &str) -> Result<ledger::Currency, Problem> {
-    text.parse().map_err(|error: ledger::CurrencyError| {
-        Problem::field(ErrorCode::ValidationFailed, pointer, error.to_string())
-    })
+    text.parse()
+        .map_err(|error: ledger::CurrencyError| Problem::field(ErrorCode::ValidationFailed, pointer, error.to_string()))
 }
 
 /// An id in a request's body.
-pub(crate) fn id<T: std::str::FromStr<Err = domain::id::IdError>>(text: &str, pointer: impl Into<String>) -> Result<T, Problem> {
-    text.parse().map_err(|error: domain::id::IdError| {
-        Problem::field(ErrorCode::ValidationFailed, pointer, error.to_string())
-    })
+pub(crate) fn id<T: std::str::FromStr<Err = domain::id::IdError>>(
+    text: &str,
+    pointer: impl Into<String>,
+) -> Result<T, Problem> {
+    text.parse()
+        .map_err(|error: domain::id::IdError| Problem::field(ErrorCode::ValidationFailed, pointer, error.to_string()))
 }

@@ -62,8 +62,7 @@ pub async fn link_payout_account(
     headers: CommandHeaders,
     body: Body<LinkPayoutAccount>,
 ) -> Result<Response, Problem> {
-    let account =
-        PayoutAccount { psp: domain::reaction::PSP.to_owned(), psp_account: body.value.psp_account.clone() };
+    let account = PayoutAccount { psp: domain::reaction::PSP.to_owned(), psp_account: body.value.psp_account.clone() };
     app.perform(ApiCommand {
         caller,
         headers,
@@ -85,11 +84,16 @@ pub async fn link_payout_account(
 pub async fn my_balances(State(app): State<App>, caller: Caller, at: ReadAt) -> Result<Response, Problem> {
     // One account per currency; there are fewer currencies than this.
     let stored = document::list(app.pool(), payee::TYPE, Visible::To(caller.party_id), None, None, 200).await?;
-    let page = Page::of(stored, 200, |stored| stored.created_position, |stored| match stored.document {
-        Document::Payee(balance) => {
-            balance.currency.map(|currency| BalanceView::of(caller.party_id, currency, &balance))
-        }
-        Document::Aggregate(_) => None,
-    });
+    let page = Page::of(
+        stored,
+        200,
+        |stored| stored.created_position,
+        |stored| match stored.document {
+            Document::Payee(balance) => {
+                balance.currency.map(|currency| BalanceView::of(caller.party_id, currency, &balance))
+            }
+            Document::Aggregate(_) => None,
+        },
+    );
     Ok(at.respond(&page, None))
 }

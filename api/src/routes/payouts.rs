@@ -78,10 +78,15 @@ pub async fn list(
     let status = paging.status.as_deref();
     let payouts =
         document::list(app.pool(), payout::TYPE, visible(&caller), status, before, limit.saturating_add(1)).await?;
-    let page = Page::of(payouts, limit, |stored| stored.created_position, |stored| match stored.document {
-        Document::Aggregate(AggregateState::Payout(state)) => PayoutView::of(&state),
-        _ => None,
-    });
+    let page = Page::of(
+        payouts,
+        limit,
+        |stored| stored.created_position,
+        |stored| match stored.document {
+            Document::Aggregate(AggregateState::Payout(state)) => PayoutView::of(&state),
+            _ => None,
+        },
+    );
     Ok(at.respond(&page, None))
 }
 

@@ -78,11 +78,7 @@ pub async fn trial_balance(State(app): State<App>, caller: Caller, _at: ReadAt) 
             }
         })
         .collect();
-    let view = TrialBalanceView {
-        object: "trial_balance".to_owned(),
-        position,
-        balanced: balance.is_balanced(),
-        accounts,
-    };
+    let view =
+        TrialBalanceView { object: "trial_balance".to_owned(), position, balanced: balance.is_balanced(), accounts };
     Ok(ReadAt(position).respond(&view, None))
 }

@@ -34,10 +34,7 @@ impl CreateAccount {
             // With `controller` the type says nothing any more (https://docs.stripe.com/connect/accounts).
             (None | Some("none"), _) => "none",
             (Some(_), true) => {
-                return Err(Refusal::invalid(
-                    "type",
-                    "You may not provide the `type` parameter with `controller`.",
-                ));
+                return Err(Refusal::invalid("type", "You may not provide the `type` parameter with `controller`."));
             }
             (Some(other), false) => return Err(Refusal::invalid("type", format!("Invalid type: {other}"))),
         };
@@ -56,28 +53,15 @@ impl CreateAccount {
         if let Some(other) = &business_type
             && !["company", "government_entity", "individual", "non_profit"].contains(&other.as_str())
         {
-            return Err(Refusal::invalid(
-                "business_type",
-                format!("Invalid business_type: {other}"),
-            ));
+            return Err(Refusal::invalid("business_type", format!("Invalid business_type: {other}")));
         }
         let email = form.text("email");
-        Ok(Self {
-            account_type,
-            country,
-            default_currency,
-            email,
-            business_type,
-            metadata: form.metadata()?,
-        })
+        Ok(Self { account_type, country, default_currency, email, business_type, metadata: form.metadata()? })
     }
 
     pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
         if work.account != work.platform_account {
-            return Err(Refusal::NoAccess {
-                account: work.account.clone(),
-            }
-            .into());
+            return Err(Refusal::NoAccess { account: work.account.clone() }.into());
         }
         let account = Account {
             id: identifier::new("acct"),
@@ -166,9 +150,6 @@ fn currency_of(country: &str) -> &'static str {
         country if EURO.contains(&country) => "eur",
         _ => "usd",
     };
-    debug_assert!(
-        Currency::get(code).is_some(),
-        "the table names currencies that the sandbox takes"
-    );
+    debug_assert!(Currency::get(code).is_some(), "the table names currencies that the sandbox takes");
     code
 }

@@ -61,9 +61,7 @@ pub(super) enum ClockError {
 
 /// Reads platform account and clock.
 pub(super) async fn state(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
-    sqlx::query_as("SELECT platform_account, clock_now FROM sandbox_state")
-        .fetch_one(connection)
-        .await
+    sqlx::query_as("SELECT platform_account, clock_now FROM sandbox_state").fetch_one(connection).await
 }
 
 /// The earliest instant at which something is due; it may have passed.
@@ -110,10 +108,7 @@ pub(super) async fn move_to(
     if asked < now {
         return Err(ClockError::Backwards { now, asked });
     }
-    sqlx::query("UPDATE sandbox_state SET clock_mode = 'test', clock_now = $1")
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("UPDATE sandbox_state SET clock_mode = 'test', clock_now = $1").bind(now).execute(&mut *tx).await?;
     tx.commit().await?;
     while step(pool, endpoints, Some(asked)).await? {}
     Ok(())
@@ -153,11 +148,7 @@ async fn step(
     if let Some(due) = due {
         // A system clock may be late, after a stop for hours. Its events are dated when they happen, so that whoever reads
         // on from the newest event misses none.
-        let at = if target.is_some() || state.clock_now.is_some() {
-            due
-        } else {
-            state.now().trunc_subsecs(0)
-        };
+        let at = if target.is_some() || state.clock_now.is_some() { due } else { state.now().trunc_subsecs(0) };
         let mut happened = Vec::new();
         make_available(&mut tx, due, at, &mut happened).await?;
         send_payouts(&mut tx, due, at, &mut happened).await?;

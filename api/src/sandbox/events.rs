@@ -59,20 +59,13 @@ impl Endpoints {
         let all = targets
             .into_iter()
             .map(|target| {
-                let (kind, next) = if target.connect {
-                    ("connect", &mut connect)
-                } else {
-                    ("platform", &mut platform)
-                };
+                let (kind, next) = if target.connect { ("connect", &mut connect) } else { ("platform", &mut platform) };
                 let name = format!("{kind}/{next}");
                 *next += 1;
                 Endpoint { name, target }
             })
             .collect();
-        Self {
-            all,
-            bell: Arc::new(Notify::new()),
-        }
+        Self { all, bell: Arc::new(Notify::new()) }
     }
 
     /// Tells the worker that there is something to send.
@@ -108,30 +101,17 @@ pub(super) struct NewEvent {
 impl NewEvent {
     /// `object` is a snapshot: what the object looked like when it happened.
     pub(super) fn new(kind: &'static str, account: &str, at: DateTime<Utc>, object: Value) -> Self {
-        Self {
-            kind,
-            account: account.to_owned(),
-            at,
-            object,
-            previous: None,
-            spontaneous: false,
-        }
+        Self { kind, account: account.to_owned(), at, object, previous: None, spontaneous: false }
     }
 
     /// What the changed fields were before.
     pub(super) fn instead_of(self, previous: Value) -> Self {
-        Self {
-            previous: Some(previous),
-            ..self
-        }
+        Self { previous: Some(previous), ..self }
     }
 
     /// Not the doing of the request in which it is stored.
     pub(super) fn by_itself(self) -> Self {
-        Self {
-            spontaneous: true,
-            ..self
-        }
+        Self { spontaneous: true, ..self }
     }
 }
 
@@ -158,12 +138,7 @@ pub(super) async fn store(
     for event in happened {
         let id = identifier::new("evt");
         let of_connected = event.account != platform_account;
-        let receivers = || {
-            endpoints
-                .all
-                .iter()
-                .filter(|endpoint| endpoint.target.connect == of_connected)
-        };
+        let receivers = || endpoints.all.iter().filter(|endpoint| endpoint.target.connect == of_connected);
         let cause = cause.filter(|_| !event.spontaneous);
         let mut data = json!({ "object": event.object });
         if let Some(previous) = &event.previous {

@@ -107,10 +107,7 @@ pub(super) struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            rules: Mutex::default(),
-            cleared: watch::Sender::new(0),
-        }
+        Self { rules: Mutex::default(), cleared: watch::Sender::new(0) }
     }
 }
 
@@ -189,23 +186,14 @@ impl Faults {
 
 impl Rule {
     fn check(&self) -> Result<(), RuleError> {
-        let (left, right) = self
-            .on
-            .split_once(' ')
-            .ok_or_else(|| RuleError::Target(self.on.clone()))?;
+        let (left, right) = self.on.split_once(' ').ok_or_else(|| RuleError::Target(self.on.clone()))?;
         let webhook = left == "webhook";
         if right.is_empty() || (!webhook && !right.starts_with('/')) {
             return Err(RuleError::Target(self.on.clone()));
         }
-        let for_webhook = matches!(
-            self.action,
-            Action::Duplicate | Action::Delay | Action::Drop | Action::Reorder
-        );
+        let for_webhook = matches!(self.action, Action::Duplicate | Action::Delay | Action::Drop | Action::Reorder);
         if webhook != for_webhook {
-            return Err(RuleError::NotThere {
-                action: format!("{:?}", self.action),
-                on: self.on.clone(),
-            });
+            return Err(RuleError::NotThere { action: format!("{:?}", self.action), on: self.on.clone() });
         }
         if self.copies == 0 || self.copies > COPIES_MAX {
             return Err(RuleError::Copies(self.copies));
@@ -254,10 +242,7 @@ mod tests {
         assert_eq!(faults.take_request("POST", "/v1/payment_intents"), None);
         assert_eq!(faults.take_request("GET", "/v1/payment_intents/pi_1/confirm"), None);
         for _ in 0..2 {
-            assert_eq!(
-                faults.take_request("POST", "/v1/payment_intents/pi_1/confirm"),
-                Some(RequestFault::Error500)
-            );
+            assert_eq!(faults.take_request("POST", "/v1/payment_intents/pi_1/confirm"), Some(RequestFault::Error500));
         }
         assert_eq!(faults.take_request("POST", "/v1/payment_intents/pi_1/confirm"), None);
         assert_eq!(faults.take_delivery("payout.paid"), Some(DeliveryFault::Duplicate(5)));
@@ -267,18 +252,9 @@ mod tests {
 
     #[test]
     fn a_rule_that_makes_no_sense_is_refused() {
-        assert!(matches!(
-            faults(r#"[{"on":"/v1/payouts","action":"error_500"}]"#),
-            Err(RuleError::Target(_))
-        ));
-        assert!(matches!(
-            faults(r#"[{"on":"webhook *","action":"error_500"}]"#),
-            Err(RuleError::NotThere { .. })
-        ));
-        assert!(matches!(
-            faults(r#"[{"on":"POST /v1/payouts","action":"drop"}]"#),
-            Err(RuleError::NotThere { .. })
-        ));
+        assert!(matches!(faults(r#"[{"on":"/v1/payouts","action":"error_500"}]"#), Err(RuleError::Target(_))));
+        assert!(matches!(faults(r#"[{"on":"webhook *","action":"error_500"}]"#), Err(RuleError::NotThere { .. })));
+        assert!(matches!(faults(r#"[{"on":"POST /v1/payouts","action":"drop"}]"#), Err(RuleError::NotThere { .. })));
         assert!(matches!(
             faults(r#"[{"on":"webhook *","action":"duplicate","copies":65}]"#),
             Err(RuleError::Copies(65))

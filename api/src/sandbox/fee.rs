@@ -26,12 +26,7 @@ pub struct FeeRule {
 
 impl Default for FeeRule {
     fn default() -> Self {
-        Self {
-            rate_bps: 290,
-            fixed_zero_decimal: 30,
-            fixed_two_decimal: 30,
-            fixed_three_decimal: 300,
-        }
+        Self { rate_bps: 290, fixed_zero_decimal: 30, fixed_two_decimal: 30, fixed_three_decimal: 300 }
     }
 }
 
@@ -58,9 +53,8 @@ pub(super) struct Currency {
     pub(super) exponent: u8,
 }
 
-const ZERO_DECIMAL: &[&str] = &[
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
-];
+const ZERO_DECIMAL: &[&str] =
+    &["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
 const THREE_DECIMAL: &[&str] = &["bhd", "jod", "kwd", "omr", "tnd"];
 /// ISK and UGX have no minor unit any more; Stripe still writes them with two decimals.
 const TWO_DECIMAL: &[&str] = &[
@@ -77,14 +71,9 @@ const TWO_DECIMAL: &[&str] = &[
 impl Currency {
     /// The currency of a lower-case code; `None` for any other text.
     pub(super) fn get(code: &str) -> Option<Self> {
-        [(ZERO_DECIMAL, 0), (TWO_DECIMAL, 2), (THREE_DECIMAL, 3)]
-            .into_iter()
-            .find_map(|(codes, exponent)| {
-                codes
-                    .iter()
-                    .find(|known| **known == code)
-                    .map(|code| Self { code, exponent })
-            })
+        [(ZERO_DECIMAL, 0), (TWO_DECIMAL, 2), (THREE_DECIMAL, 3)].into_iter().find_map(|(codes, exponent)| {
+            codes.iter().find(|known| **known == code).map(|code| Self { code, exponent })
+        })
     }
 }
 
@@ -103,11 +92,7 @@ mod tests {
         assert_eq!(fee(499, "usd"), Some(44), "14.471 rounds to 14");
         assert_eq!(fee(10_500, "jpy"), Some(335), "304.5 rounds to 305");
         assert_eq!(fee(10_000, "kwd"), Some(590));
-        assert_eq!(
-            fee(i64::MAX, "usd"),
-            Some(267_477_789_068_788_528),
-            "2.9% of 2^63-1, in 128 bits"
-        );
+        assert_eq!(fee(i64::MAX, "usd"), Some(267_477_789_068_788_528), "2.9% of 2^63-1, in 128 bits");
     }
 
     #[test]

@@ -69,33 +69,20 @@ impl Form {
         for (name, value) in pairs {
             if name.contains('\0') || value.contains('\0') {
                 let name = name.replace('\0', "");
-                return Err(Refusal::invalid(
-                    name,
-                    "Invalid string: NUL characters are not allowed.",
-                ));
+                return Err(Refusal::invalid(name, "Invalid string: NUL characters are not allowed."));
             }
-            fields.push(Field {
-                path: split(&name),
-                name,
-                value,
-            });
+            fields.push(Field { path: split(&name), name, value });
         }
         Ok(Self { fields })
     }
 
     /// SHA-256 of method, path and all fields in a fixed order.
     pub(super) fn fingerprint(&self, method: &str, path: &str) -> Vec<u8> {
-        let mut pairs: Vec<(&str, &str)> = self
-            .fields
-            .iter()
-            .map(|field| (field.name.as_str(), field.value.as_str()))
-            .collect();
+        let mut pairs: Vec<(&str, &str)> =
+            self.fields.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
         pairs.sort_unstable();
         let mut digest = Sha256::new();
-        for part in [method, path]
-            .into_iter()
-            .chain(pairs.into_iter().flat_map(|(name, value)| [name, value]))
-        {
+        for part in [method, path].into_iter().chain(pairs.into_iter().flat_map(|(name, value)| [name, value])) {
             // Length first: no two lists of parts run together to the same bytes.
             digest.update(part.len().to_be_bytes());
             digest.update(part.as_bytes());
@@ -104,11 +91,7 @@ impl Form {
     }
 
     fn get(&self, path: &[&str]) -> Option<&str> {
-        self.fields
-            .iter()
-            .rev()
-            .find(|field| field.path == path)
-            .map(|field| field.value.as_str())
+        self.fields.iter().rev().find(|field| field.path == path).map(|field| field.value.as_str())
     }
 
     /// A text; `None` when it is missing or empty (Stripe takes the empty string for "unset").
@@ -118,9 +101,7 @@ impl Form {
 
     /// A text one level down: `automatic_payment_methods[enabled]`.
     pub(super) fn inner_text(&self, name: &str, inner: &str) -> Option<String> {
-        self.get(&[name, inner])
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
+        self.get(&[name, inner]).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
     /// A text that must be there.
@@ -135,42 +116,26 @@ impl Form {
 
     /// `true` or `false` one level down.
     pub(super) fn inner_boolean(&self, name: &str, inner: &str) -> Result<Option<bool>, Refusal> {
-        self.get(&[name, inner])
-            .map(|value| boolean(&format!("{name}[{inner}]"), value))
-            .transpose()
+        self.get(&[name, inner]).map(|value| boolean(&format!("{name}[{inner}]"), value)).transpose()
     }
 
     /// The `amount`: positive minor units.
     pub(super) fn amount(&self) -> Result<i64, Refusal> {
-        let invalid = |code, message: String| Refusal::Invalid {
-            param: "amount".to_owned(),
-            code: Some(code),
-            message,
-        };
+        let invalid =
+            |code, message: String| Refusal::Invalid { param: "amount".to_owned(), code: Some(code), message };
         let text = self.required("amount")?;
-        if !text
-            .strip_prefix('-')
-            .unwrap_or(&text)
-            .bytes()
-            .all(|digit| digit.is_ascii_digit())
-            || text == "-"
-        {
+        if !text.strip_prefix('-').unwrap_or(&text).bytes().all(|digit| digit.is_ascii_digit()) || text == "-" {
             return Err(invalid("parameter_invalid_integer", format!("Invalid integer: {text}")));
         }
         match text.parse::<i64>() {
-            Ok(amount) if amount < 1 => Err(invalid(
-                "parameter_invalid_integer",
-                "This value must be greater than or equal to 1.".to_owned(),
-            )),
+            Ok(amount) if amount < 1 => {
+                Err(invalid("parameter_invalid_integer", "This value must be greater than or equal to 1.".to_owned()))
+            }
             Ok(amount) if amount <= AMOUNT_MAX => Ok(amount),
-            Err(_) if text.starts_with('-') => Err(invalid(
-                "parameter_invalid_integer",
-                "This value must be greater than or equal to 1.".to_owned(),
-            )),
-            Ok(_) | Err(_) => Err(invalid(
-                "amount_too_large",
-                format!("Amount must be no more than {AMOUNT_MAX}."),
-            )),
+            Err(_) if text.starts_with('-') => {
+                Err(invalid("parameter_invalid_integer", "This value must be greater than or equal to 1.".to_owned()))
+            }
+            Ok(_) | Err(_) => Err(invalid("amount_too_large", format!("Amount must be no more than {AMOUNT_MAX}."))),
         }
     }
 
@@ -183,36 +148,24 @@ impl Form {
     pub(super) fn named_currency(&self, name: &'static str) -> Result<Currency, Refusal> {
         let code = self.required(name)?;
         Currency::get(&code).ok_or_else(|| {
-            Refusal::invalid(
-                name,
-                format!("Invalid currency: {code}. Currencies are lower-case ISO 4217 codes."),
-            )
+            Refusal::invalid(name, format!("Invalid currency: {code}. Currencies are lower-case ISO 4217 codes."))
         })
     }
 
     /// Whether anything was sent under a name, itself or nested.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.fields
-            .iter()
-            .any(|field| field.path.first().is_some_and(|first| first == name))
+        self.fields.iter().any(|field| field.path.first().is_some_and(|first| first == name))
     }
 
     /// The `metadata`.
     pub(super) fn metadata(&self) -> Result<Metadata, Refusal> {
         let mut metadata = Metadata::new();
-        for field in self
-            .fields
-            .iter()
-            .filter(|field| field.path.first().is_some_and(|first| first == "metadata"))
-        {
+        for field in self.fields.iter().filter(|field| field.path.first().is_some_and(|first| first == "metadata")) {
             let [_, key] = field.path.as_slice() else {
                 if field.path.len() == 1 && field.value.is_empty() {
                     continue;
                 }
-                return Err(Refusal::invalid(
-                    field.name.clone(),
-                    "Metadata is a map of texts: metadata[key]=value.",
-                ));
+                return Err(Refusal::invalid(field.name.clone(), "Metadata is a map of texts: metadata[key]=value."));
             };
             if key.is_empty() || key.chars().count() > METADATA_KEY_MAX {
                 let message = format!("Metadata keys have 1 to {METADATA_KEY_MAX} characters.");
@@ -227,10 +180,7 @@ impl Form {
             }
         }
         if metadata.len() > METADATA_KEYS_MAX {
-            return Err(Refusal::invalid(
-                "metadata",
-                format!("Metadata has at most {METADATA_KEYS_MAX} keys."),
-            ));
+            return Err(Refusal::invalid("metadata", format!("Metadata has at most {METADATA_KEYS_MAX} keys.")));
         }
         Ok(metadata)
     }
@@ -250,18 +200,12 @@ impl Form {
 
     /// The paths to expand.
     pub(super) fn expand(&self) -> Result<Vec<Vec<String>>, Refusal> {
-        let paths: Vec<Vec<String>> = self
-            .texts("expand")
-            .iter()
-            .map(|path| path.split('.').map(str::to_owned).collect())
-            .collect();
+        let paths: Vec<Vec<String>> =
+            self.texts("expand").iter().map(|path| path.split('.').map(str::to_owned).collect()).collect();
         match paths.iter().find(|path| path.len() > EXPAND_DEPTH_MAX) {
             Some(path) => Err(Refusal::invalid(
                 "expand",
-                format!(
-                    "You cannot expand more than {EXPAND_DEPTH_MAX} levels: {}.",
-                    path.join(".")
-                ),
+                format!("You cannot expand more than {EXPAND_DEPTH_MAX} levels: {}.", path.join(".")),
             )),
             None => Ok(paths),
         }
@@ -272,20 +216,15 @@ impl Form {
         self.refuse(&["ending_before"])?;
         let limit = match self.text("limit") {
             None => PAGE_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=PAGE_MAX).contains(limit))
-                .ok_or_else(|| Refusal::Invalid {
+            Some(text) => {
+                text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| Refusal::Invalid {
                     param: "limit".to_owned(),
                     code: Some("parameter_invalid_integer"),
                     message: format!("limit is an integer from 1 to {PAGE_MAX}."),
-                })?,
+                })?
+            }
         };
-        Ok(Page {
-            limit,
-            starting_after: self.text("starting_after"),
-        })
+        Ok(Page { limit, starting_after: self.text("starting_after") })
     }
 
     /// Seconds since the epoch: `created[gte]=…`.
@@ -293,16 +232,9 @@ impl Form {
         let Some(text) = self.inner_text(name, bound) else {
             return Ok(None);
         };
-        match text
-            .parse()
-            .ok()
-            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-        {
+        match text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)) {
             Some(instant) => Ok(Some(instant)),
-            None => Err(Refusal::invalid(
-                format!("{name}[{bound}]"),
-                format!("Invalid timestamp: {text}"),
-            )),
+            None => Err(Refusal::invalid(format!("{name}[{bound}]"), format!("Invalid timestamp: {text}"))),
         }
     }
 
@@ -359,21 +291,14 @@ mod tests {
         let metadata = form.metadata().unwrap();
         assert_eq!(metadata.get("funding_id").map(String::as_str), Some("fnd_1"));
         assert_eq!(metadata.get("a").map(String::as_str), Some("b"));
-        assert_eq!(
-            form.expand().unwrap(),
-            vec![vec!["x".to_owned(), "y".to_owned()], vec!["z".to_owned()]]
-        );
+        assert_eq!(form.expand().unwrap(), vec![vec!["x".to_owned(), "y".to_owned()], vec!["z".to_owned()]]);
         assert_eq!(form.instant("created", "gte").unwrap(), DateTime::from_timestamp(5, 0));
         assert_eq!(form.text("a[b"), Some("1".to_owned()));
     }
 
     #[test]
     fn an_amount_is_a_positive_integer_of_at_most_twelve_digits() {
-        let code = |text: &str| {
-            form(text)
-                .amount()
-                .map_err(|refusal| refusal.body()["error"]["code"].clone())
-        };
+        let code = |text: &str| form(text).amount().map_err(|refusal| refusal.body()["error"]["code"].clone());
         assert_eq!(code("amount=1"), Ok(1));
         assert_eq!(code("amount=999999999999"), Ok(AMOUNT_MAX));
         assert_eq!(code("").unwrap_err(), "parameter_missing");

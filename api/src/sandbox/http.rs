@@ -103,11 +103,7 @@ async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> R
         let path = request.uri().path();
         let provider = path.starts_with("/v1/");
         let method = request.method().as_str();
-        let fault = if provider {
-            app.faults.take_request(method, path)
-        } else {
-            None
-        };
+        let fault = if provider { app.faults.take_request(method, path) } else { None };
         match fault {
             Some(RequestFault::Error500) => refused(&Refusal::PlannedFailure),
             Some(RequestFault::RateLimited) => refused(&Refusal::RateLimited),
@@ -138,11 +134,7 @@ async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> R
 
 /// `Bearer sk_test_…`, or Basic with the key as user name.
 fn authenticate(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .ok_or(Refusal::NoKey)?
-        .to_str()
-        .map_err(|_| Refusal::WrongKey)?;
+    let value = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoKey)?.to_str().map_err(|_| Refusal::WrongKey)?;
     let (scheme, rest) = value.split_once(' ').ok_or(Refusal::NoKey)?;
     let key = if scheme.eq_ignore_ascii_case("bearer") {
         rest.trim().as_bytes().to_vec()
@@ -156,11 +148,7 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::NoKey);
     };
     let digest: [u8; 32] = Sha256::digest(&key).into();
-    if bool::from(digest.ct_eq(&app.secret_digest)) {
-        Ok(())
-    } else {
-        Err(Refusal::WrongKey)
-    }
+    if bool::from(digest.ct_eq(&app.secret_digest)) { Ok(()) } else { Err(Refusal::WrongKey) }
 }
 
 /// Standard base64 (RFC 4648 §4), with or without padding.
@@ -199,62 +187,32 @@ impl<S: Send + Sync> FromRequest<S> for Call {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let method = request.method().clone();
         let uri = request.uri().clone();
-        let request_id = request
-            .extensions()
-            .get::<RequestId>()
-            .map(|id| id.0.clone())
-            .unwrap_or_default();
+        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let hold = match request.extensions().get::<RequestFault>() {
             Some(RequestFault::HoldExecution(time)) => Some(*time),
             _ => None,
         };
         let headers = request.headers();
-        let text = |name: &HeaderName| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let account = text(&STRIPE_ACCOUNT);
         // A key on a GET has no effect.
         let idempotency_key = text(&IDEMPOTENCY_KEY).filter(|_| method == axum::http::Method::POST);
         let content_type = text(&header::CONTENT_TYPE);
-        if idempotency_key
-            .as_ref()
-            .is_some_and(|key| key.is_empty() || key.len() > KEY_MAX)
-        {
+        if idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_MAX) {
             let message = format!("Idempotency keys have 1 to {KEY_MAX} characters.");
-            return Err(refused(&Refusal::BadRequest {
-                status: StatusCode::BAD_REQUEST,
-                message,
-            }));
+            return Err(refused(&Refusal::BadRequest { status: StatusCode::BAD_REQUEST, message }));
         }
         let body = Bytes::from_request(request, state).await.map_err(|rejection| {
             let message = format!("The request body cannot be read: {}.", rejection.body_text());
-            refused(&Refusal::BadRequest {
-                status: rejection.status(),
-                message,
-            })
+            refused(&Refusal::BadRequest { status: rejection.status(), message })
         })?;
         if !body.is_empty() && !content_type.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
             let message = "Invalid request content type: send application/x-www-form-urlencoded.".to_owned();
-            return Err(refused(&Refusal::BadRequest {
-                status: StatusCode::BAD_REQUEST,
-                message,
-            }));
+            return Err(refused(&Refusal::BadRequest { status: StatusCode::BAD_REQUEST, message }));
         }
         let form = Form::parse(uri.query().unwrap_or_default(), &body).map_err(|refusal| refused(&refusal))?;
         let fingerprint = form.fingerprint(method.as_str(), uri.path());
-        Ok(Self {
-            form,
-            asker: Asker {
-                account,
-                request_id,
-                idempotency_key,
-                fingerprint,
-            },
-            hold,
-        })
+        Ok(Self { form, asker: Asker { account, request_id, idempotency_key, fingerprint }, hold })
     }
 }
 
@@ -265,9 +223,7 @@ fn refused(refusal: &Refusal) -> Response {
 fn answer(answer: Answer) -> Response {
     let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], answer.body).into_response();
     if let Some(original) = answer.replay_of {
-        response
-            .headers_mut()
-            .insert("idempotent-replayed", HeaderValue::from_static("true"));
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
         if let Ok(original) = HeaderValue::from_str(&original) {
             response.headers_mut().insert("original-request", original);
         }
@@ -276,11 +232,7 @@ fn answer(answer: Answer) -> Response {
 }
 
 fn json_answer(status: StatusCode, value: &Value) -> Response {
-    answer(Answer {
-        status,
-        body: value.to_string(),
-        replay_of: None,
-    })
+    answer(Answer { status, body: value.to_string(), replay_of: None })
 }
 
 fn failed(failure: Failure) -> Response {
@@ -335,10 +287,7 @@ async fn create_intent(State(app): State<Shared>, call: Call) -> Response {
 }
 
 async fn confirm_intent(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
-    order(app, call, |form| {
-        ConfirmIntent::parse(id, form).map(Order::ConfirmIntent)
-    })
-    .await
+    order(app, call, |form| ConfirmIntent::parse(id, form).map(Order::ConfirmIntent)).await
 }
 
 async fn cancel_intent(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
@@ -448,10 +397,7 @@ struct ClockOrder {
 }
 
 fn unprocessable(message: String) -> Response {
-    refused(&Refusal::BadRequest {
-        status: StatusCode::UNPROCESSABLE_ENTITY,
-        message,
-    })
+    refused(&Refusal::BadRequest { status: StatusCode::UNPROCESSABLE_ENTITY, message })
 }
 
 async fn current_status(app: &App) -> Response {
@@ -543,15 +489,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: watch
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let router = router.clone();
             async move {
-                let response = router
-                    .oneshot(request.map(Body::new))
-                    .await
-                    .unwrap_or_else(|never: Infallible| match never {});
-                if response.extensions().get::<HangUp>().is_some() {
-                    Err(HungUp)
-                } else {
-                    Ok(response)
-                }
+                let response =
+                    router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {});
+                if response.extensions().get::<HangUp>().is_some() { Err(HungUp) } else { Ok(response) }
             }
         });
         let connection = hyper::server::conn::http1::Builder::new()

@@ -84,11 +84,7 @@ enum TestCard {
 /// What the card's bank says.
 enum Verdict {
     Approved,
-    Declined {
-        code: &'static str,
-        decline_code: &'static str,
-        message: &'static str,
-    },
+    Declined { code: &'static str, decline_code: &'static str, message: &'static str },
     Challenge,
 }
 
@@ -134,10 +130,7 @@ impl Confirmation {
             Some("one_off" | "recurring") => true, // Texts that older versions took.
             _ => form.boolean("off_session")?.unwrap_or(false),
         };
-        Ok(Self {
-            return_url: form.text("return_url"),
-            off_session,
-        })
+        Ok(Self { return_url: form.text("return_url"), off_session })
     }
 }
 
@@ -147,11 +140,7 @@ fn card(form: &Form) -> Result<Option<TestCard>, Refusal> {
     };
     match TestCard::get(&token) {
         Some(card) => Ok(Some(card)),
-        None => Err(Refusal::NoSuch {
-            noun: "PaymentMethod",
-            id: token,
-            param: "payment_method",
-        }),
+        None => Err(Refusal::NoSuch { noun: "PaymentMethod", id: token, param: "payment_method" }),
     }
 }
 
@@ -258,29 +247,18 @@ impl ConfirmIntent {
     pub(super) fn parse(id: String, form: &Form) -> Result<Self, Refusal> {
         form.refuse(NOT_IMPLEMENTED)?;
         form.refuse(&["capture_method"])?;
-        Ok(Self {
-            id,
-            card: card(form)?,
-            confirmation: Confirmation::parse(form)?,
-        })
+        Ok(Self { id, card: card(form)?, confirmation: Confirmation::parse(form)? })
     }
 
     pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
         let mut intent = lock(work, self.id).await?;
-        if !matches!(
-            intent.status.as_str(),
-            "requires_payment_method" | "requires_confirmation" | "requires_action"
-        ) {
+        if !matches!(intent.status.as_str(), "requires_payment_method" | "requires_confirmation" | "requires_action") {
             let message = format!(
                 "You cannot confirm this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
                  following statuses may be confirmed: requires_confirmation, requires_action, requires_payment_method.",
                 intent.status
             );
-            return Err(Refusal::UnexpectedState {
-                message,
-                intent: intent.show(),
-            }
-            .into());
+            return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
         }
         let kept = intent.payment_method_token.as_deref().and_then(TestCard::get);
         let card = match self.card {
@@ -303,10 +281,7 @@ impl CancelIntent {
         if let Some(other) = &reason
             && !["duplicate", "fraudulent", "requested_by_customer", "abandoned"].contains(&other.as_str())
         {
-            return Err(Refusal::invalid(
-                "cancellation_reason",
-                format!("Invalid cancellation_reason: {other}"),
-            ));
+            return Err(Refusal::invalid("cancellation_reason", format!("Invalid cancellation_reason: {other}")));
         }
         Ok(Self { id, reason })
     }
@@ -319,11 +294,7 @@ impl CancelIntent {
                  following statuses may be canceled: requires_payment_method, requires_confirmation, requires_action.",
                 intent.status
             );
-            return Err(Refusal::UnexpectedState {
-                message,
-                intent: intent.show(),
-            }
-            .into());
+            return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
         }
         "canceled".clone_into(&mut intent.status);
         intent.cancellation_reason = self.reason;
@@ -367,16 +338,9 @@ async fn confirm(
             work.happened("payment_intent.requires_action", intent.show());
             Ok(Outcome::ok(intent.show()))
         }
-        Verdict::Declined {
-            code,
-            decline_code,
-            message,
-        } => {
+        Verdict::Declined { code, decline_code, message } => {
             let error = decline(work, &mut intent, code, decline_code, message).await?;
-            Ok(Outcome {
-                status: StatusCode::PAYMENT_REQUIRED,
-                value: json!({ "error": error }),
-            })
+            Ok(Outcome { status: StatusCode::PAYMENT_REQUIRED, value: json!({ "error": error }) })
         }
     }
 }
@@ -472,15 +436,11 @@ async fn decline(
 
 fn fee(work: &Work<'_>, amount: i64, currency: Currency) -> Result<i64, Refusal> {
     // Stripe has a minimum per currency for the same reason; ours follows from the fee.
-    work.rules
-        .fee
-        .on(amount, currency)
-        .filter(|fee| *fee <= amount)
-        .ok_or_else(|| Refusal::Invalid {
-            param: "amount".to_owned(),
-            code: Some("amount_too_small"),
-            message: "Amount is too small: the fee would exceed it.".to_owned(),
-        })
+    work.rules.fee.on(amount, currency).filter(|fee| *fee <= amount).ok_or_else(|| Refusal::Invalid {
+        param: "amount".to_owned(),
+        code: Some("amount_too_small"),
+        message: "Amount is too small: the fee would exceed it.".to_owned(),
+    })
 }
 
 fn charge(work: &Work<'_>, intent: &PaymentIntent) -> Charge {
@@ -515,13 +475,7 @@ async fn lock(work: &mut Work<'_>, id: String) -> Result<PaymentIntent, Failure>
         .bind(&work.account)
         .fetch_optional(&mut *work.connection)
         .await?;
-    intent.ok_or_else(|| {
-        Refusal::NotFound {
-            noun: "payment_intent",
-            id,
-        }
-        .into()
-    })
+    intent.ok_or_else(|| Refusal::NotFound { noun: "payment_intent", id }.into())
 }
 
 async fn insert(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx::Error> {

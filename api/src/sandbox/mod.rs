@@ -208,10 +208,7 @@ impl Drop for Sandbox {
 /// [`SandboxError`] for a configuration that makes no sense, an address in use, or a database that cannot be used.
 pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
     config.check()?;
-    let options = config
-        .database
-        .clone()
-        .options([("search_path", config.schema.as_str())]);
+    let options = config.database.clone().options([("search_path", config.schema.as_str())]);
     create_schema(&config).await?;
     let connect = |connections| {
         PgPoolOptions::new()
@@ -226,14 +223,8 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
 
     let listener = TcpListener::bind(config.listen)
         .await
-        .map_err(|source| SandboxError::Listen {
-            address: config.listen,
-            source,
-        })?;
-    let local_addr = listener.local_addr().map_err(|source| SandboxError::Listen {
-        address: config.listen,
-        source,
-    })?;
+        .map_err(|source| SandboxError::Listen { address: config.listen, source })?;
+    let local_addr = listener.local_addr().map_err(|source| SandboxError::Listen { address: config.listen, source })?;
     let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App {
         pool,
@@ -259,30 +250,19 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
         tokio::spawn(watch_clock(worker_pool.clone(), app.endpoints.clone(), stopping)),
     ];
     tracing::info!(address = %local_addr, schema = config.schema, "sandbox listens");
-    Ok(Sandbox {
-        local_addr,
-        stop,
-        tasks,
-        worker_pool,
-        app,
-    })
+    Ok(Sandbox { local_addr, stop, tasks, worker_pool, app })
 }
 
 impl SandboxConfig {
     fn check(&self) -> Result<(), SandboxError> {
         let mut letters = self.schema.bytes();
-        let first_fits = letters
-            .next()
-            .is_some_and(|first| first.is_ascii_lowercase() || first == b'_');
+        let first_fits = letters.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_');
         let rest_fits = letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
         // 63 is the length of names in Postgres.
         if !first_fits || !rest_fits || self.schema.len() > 63 {
             return Err(SandboxError::Schema(self.schema.clone()));
         }
-        let key = self
-            .secret_key
-            .strip_prefix("sk_test_")
-            .ok_or(SandboxError::SecretKey)?;
+        let key = self.secret_key.strip_prefix("sk_test_").ok_or(SandboxError::SecretKey)?;
         if key.is_empty() || !key.bytes().all(|letter| letter.is_ascii_graphic() && letter != b':') {
             return Err(SandboxError::SecretKey);
         }
@@ -310,9 +290,8 @@ async fn create_schema(config: &SandboxConfig) -> Result<(), sqlx::Error> {
         .await?;
     if !exists {
         // The name was checked: it needs no quoting.
-        let created = sqlx::query(&format!("CREATE SCHEMA IF NOT EXISTS {}", config.schema))
-            .execute(&mut connection)
-            .await;
+        let created =
+            sqlx::query(&format!("CREATE SCHEMA IF NOT EXISTS {}", config.schema)).execute(&mut connection).await;
         match created {
             // Another sandbox that starts at the same moment was faster.
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
@@ -327,9 +306,7 @@ async fn create_schema(config: &SandboxConfig) -> Result<(), sqlx::Error> {
 /// Makes the platform's account and the clock when the schema is new.
 async fn remember_platform_and_clock(pool: &PgPool, clock: SandboxClock) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin_with(clock::BEGIN_ALONE).await?;
-    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM sandbox_state)")
-        .fetch_one(&mut *tx)
-        .await?;
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM sandbox_state)").fetch_one(&mut *tx).await?;
     if !known {
         let (mode, stands_at): (_, Option<DateTime<Utc>>) = match clock {
             SandboxClock::System => ("system", None),

@@ -73,11 +73,7 @@ impl Entry<'_> {
         .bind(self.kind)
         .bind(self.source)
         .bind(self.description)
-        .bind(if self.available_on > work.now {
-            "pending"
-        } else {
-            "available"
-        })
+        .bind(if self.available_on > work.now { "pending" } else { "available" })
         .bind(self.available_on)
         .bind(work.now)
         .execute(&mut *work.connection)
@@ -121,11 +117,7 @@ async fn debit(work: &mut Work<'_>, amount: i64, currency: Currency, noun: &'sta
     .await?
     .rows_affected();
     if debited == 0 {
-        return Err(Refusal::BalanceInsufficient {
-            currency: currency.code.to_owned(),
-            noun,
-        }
-        .into());
+        return Err(Refusal::BalanceInsufficient { currency: currency.code.to_owned(), noun }.into());
     }
     Ok(())
 }
@@ -149,12 +141,7 @@ impl CreateTransfer {
         }
         let destination = object::account(work.connection, &self.destination).await?;
         let Some(destination) = destination.filter(|account| !account.platform) else {
-            return Err(Refusal::NoSuch {
-                noun: "destination",
-                id: self.destination,
-                param: "destination",
-            }
-            .into());
+            return Err(Refusal::NoSuch { noun: "destination", id: self.destination, param: "destination" }.into());
         };
         debit(work, self.amount, self.currency, "transfer").await?;
         credit(work, &destination.id, self.currency.code, 0, self.amount).await?;
@@ -171,13 +158,8 @@ impl CreateTransfer {
             available_on: work.now,
         };
         let balance_transaction = leaving.insert(work).await?;
-        let arriving = Entry {
-            account: &destination.id,
-            amount: self.amount,
-            kind: "payment",
-            source: &payment_id,
-            ..leaving
-        };
+        let arriving =
+            Entry { account: &destination.id, amount: self.amount, kind: "payment", source: &payment_id, ..leaving };
         let destination_transaction = arriving.insert(work).await?;
         let payment = Charge {
             id: payment_id.clone(),
@@ -241,10 +223,7 @@ impl CreatePayout {
     pub(super) fn parse(form: &Form) -> Result<Self, Refusal> {
         form.refuse(&["source_type", "payout_method"])?;
         if let Some(method) = form.text("method").filter(|method| method != "standard") {
-            return Err(Refusal::invalid(
-                "method",
-                format!("The sandbox has no {method} payouts."),
-            ));
+            return Err(Refusal::invalid("method", format!("The sandbox has no {method} payouts.")));
         }
         Ok(Self {
             amount: form.amount()?,
@@ -260,12 +239,7 @@ impl CreatePayout {
         let account = object::account(work.connection, &work.account).await?;
         let bank_account = account.map(|account| account.bank_account).unwrap_or_default();
         if let Some(id) = self.destination.filter(|id| *id != bank_account) {
-            return Err(Refusal::NoSuch {
-                noun: "external account",
-                id,
-                param: "destination",
-            }
-            .into());
+            return Err(Refusal::NoSuch { noun: "external account", id, param: "destination" }.into());
         }
         debit(work, self.amount, self.currency, "payout").await?;
         let id = identifier::new("po");

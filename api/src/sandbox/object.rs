@@ -530,11 +530,7 @@ impl StoredEvent {
 
 /// The balance object of an account that holds `balances`, or nothing yet in `default_currency`.
 pub(super) fn show_balance(balances: &[CurrencyBalance], default_currency: &str) -> Value {
-    let nothing = [CurrencyBalance {
-        currency: default_currency.to_owned(),
-        pending: 0,
-        available: 0,
-    }];
+    let nothing = [CurrencyBalance { currency: default_currency.to_owned(), pending: 0, available: 0 }];
     let balances = if balances.is_empty() { &nothing } else { balances };
     let sums = |amount: fn(&CurrencyBalance) -> i64| -> Vec<Value> {
         balances
@@ -665,17 +661,11 @@ pub(super) async fn load(connection: &mut PgConnection, id: &str) -> Result<Opti
 
 /// An account by its id.
 pub(super) async fn account(connection: &mut PgConnection, id: &str) -> Result<Option<Account>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM accounts WHERE id = $1")
-        .bind(id)
-        .fetch_optional(connection)
-        .await
+    sqlx::query_as("SELECT * FROM accounts WHERE id = $1").bind(id).fetch_optional(connection).await
 }
 
 async fn payment_intent(connection: &mut PgConnection, id: &str) -> Result<Option<PaymentIntent>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM payment_intents WHERE id = $1")
-        .bind(id)
-        .fetch_optional(connection)
-        .await
+    sqlx::query_as("SELECT * FROM payment_intents WHERE id = $1").bind(id).fetch_optional(connection).await
 }
 
 /// The balance object of an account, as it stands.
@@ -685,9 +675,7 @@ pub(super) async fn balance(connection: &mut PgConnection, account_id: &str) -> 
             .bind(account_id)
             .fetch_all(&mut *connection)
             .await?;
-    let default_currency = account(connection, account_id)
-        .await?
-        .map(|account| account.default_currency);
+    let default_currency = account(connection, account_id).await?.map(|account| account.default_currency);
     Ok(show_balance(&balances, default_currency.as_deref().unwrap_or("usd")))
 }
 
@@ -713,11 +701,7 @@ pub(super) async fn expand(
         if value.get("object").is_some_and(|object| object == "list")
             && path.first().is_some_and(|first| first == "data")
         {
-            let items = value
-                .get_mut("data")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten();
+            let items = value.get_mut("data").and_then(Value::as_array_mut).into_iter().flatten();
             for item in items {
                 expand_along(connection, item, &path[1..], &whole).await?;
             }

@@ -89,20 +89,13 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        Self {
-            status: refusal.status(),
-            body: refusal.body().to_string(),
-            replay_of: None,
-        }
+        Self { status: refusal.status(), body: refusal.body().to_string(), replay_of: None }
     }
 }
 
 impl Outcome {
     pub(super) fn ok(value: Value) -> Self {
-        Self {
-            status: StatusCode::OK,
-            value,
-        }
+        Self { status: StatusCode::OK, value }
     }
 }
 
@@ -143,12 +136,9 @@ impl App {
             Ok(answer) => answer,
             Err(Failure::Refused(refusal)) => Answer::refused(&refusal),
             Err(Failure::Database(error)) => {
-                if let (Some(key), Some("idempotency_keys_pkey")) = (
-                    &asker.idempotency_key,
-                    error
-                        .as_database_error()
-                        .and_then(sqlx::error::DatabaseError::constraint),
-                ) {
+                if let (Some(key), Some("idempotency_keys_pkey")) =
+                    (&asker.idempotency_key, error.as_database_error().and_then(sqlx::error::DatabaseError::constraint))
+                {
                     // Another process carried out the same order at the same time, and was first.
                     return Answer::refused(&Refusal::KeyInUse { key: key.clone() });
                 }
@@ -172,23 +162,15 @@ impl App {
         .fetch_one(&mut *tx)
         .await?;
         let Some(account) = context.account_id else {
-            return Err(Refusal::NoAccess {
-                account: asker.account.clone().unwrap_or_default(),
-            }
-            .into());
+            return Err(Refusal::NoAccess { account: asker.account.clone().unwrap_or_default() }.into());
         };
-        if let (Some(key), Some(fingerprint), Some(status), Some(body)) = (
-            &asker.idempotency_key,
-            context.fingerprint,
-            context.status,
-            context.body,
-        ) {
+        if let (Some(key), Some(fingerprint), Some(status), Some(body)) =
+            (&asker.idempotency_key, context.fingerprint, context.status, context.body)
+        {
             if fingerprint != asker.fingerprint {
                 return Err(Refusal::OtherParameters { key: key.clone() }.into());
             }
-            let status = u16::try_from(status)
-                .ok()
-                .and_then(|status| StatusCode::from_u16(status).ok());
+            let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             return Ok(Answer {
                 status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                 body,
@@ -223,17 +205,8 @@ impl App {
             }
         }
         let body = value.to_string();
-        let Work {
-            account,
-            platform_account,
-            now,
-            happened,
-            ..
-        } = work;
-        let cause = Cause {
-            request_id: asker.request_id.clone(),
-            idempotency_key: asker.idempotency_key.clone(),
-        };
+        let Work { account, platform_account, now, happened, .. } = work;
+        let cause = Cause { request_id: asker.request_id.clone(), idempotency_key: asker.idempotency_key.clone() };
         events::store(&mut tx, &platform_account, &self.endpoints, Some(&cause), &happened).await?;
         if let Some(key) = &asker.idempotency_key {
             sqlx::query(
@@ -254,11 +227,7 @@ impl App {
         if !happened.is_empty() {
             self.endpoints.nudge();
         }
-        Ok(Answer {
-            status,
-            body,
-            replay_of: None,
-        })
+        Ok(Answer { status, body, replay_of: None })
     }
 }
 
@@ -295,24 +264,13 @@ impl KeysUnderWay {
     /// Takes a key of an account; `None` when it is taken.
     pub(super) fn claim(&self, account: Option<&str>, key: &str) -> Option<KeyClaim> {
         let key = (account.map(str::to_owned), key.to_owned());
-        let taken = self
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone());
-        taken.then(|| KeyClaim {
-            owner: self.clone(),
-            key,
-        })
+        let taken = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        taken.then(|| KeyClaim { owner: self.clone(), key })
     }
 }
 
 impl Drop for KeyClaim {
     fn drop(&mut self) {
-        self.owner
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
+        self.owner.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }

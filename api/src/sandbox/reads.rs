@@ -73,10 +73,7 @@ pub(super) async fn one(
     resource: Resource,
     id: &str,
 ) -> Result<Value, Failure> {
-    let not_found = || Refusal::NotFound {
-        noun: resource.noun(),
-        id: id.to_owned(),
-    };
+    let not_found = || Refusal::NotFound { noun: resource.noun(), id: id.to_owned() };
     if !resource.prefixes().iter().any(|prefix| id.starts_with(prefix)) || id.contains('\0') {
         return Err(not_found().into());
     }
@@ -99,16 +96,9 @@ pub(super) async fn list(
 ) -> Result<Value, Failure> {
     let page = form.page()?;
     if let Some(after) = &page.starting_after {
-        let known = object::load(connection, after)
-            .await?
-            .is_some_and(|shown| shown.account == account);
+        let known = object::load(connection, after).await?.is_some_and(|shown| shown.account == account);
         if !known {
-            return Err(Refusal::NoSuch {
-                noun: resource.noun(),
-                id: after.clone(),
-                param: "starting_after",
-            }
-            .into());
+            return Err(Refusal::NoSuch { noun: resource.noun(), id: after.clone(), param: "starting_after" }.into());
         }
     }
     let (url, mut items) = match resource {
@@ -120,10 +110,9 @@ pub(super) async fn list(
             form.refuse(&["created", "customer"])?;
             ("/v1/charges", charges(connection, account, &page, form).await?)
         }
-        Resource::BalanceTransaction => (
-            "/v1/balance_transactions",
-            balance_transactions(connection, account, &page, form).await?,
-        ),
+        Resource::BalanceTransaction => {
+            ("/v1/balance_transactions", balance_transactions(connection, account, &page, form).await?)
+        }
         Resource::Transfer => {
             form.refuse(&["created"])?;
             ("/v1/transfers", transfers(connection, account, &page, form).await?)
@@ -134,11 +123,7 @@ pub(super) async fn list(
         }
         Resource::Event => ("/v1/events", events(connection, account, &page, form).await?),
         Resource::Account => {
-            return Err(Refusal::UnknownRoute {
-                method: "GET".to_owned(),
-                path: "/v1/accounts".to_owned(),
-            }
-            .into());
+            return Err(Refusal::UnknownRoute { method: "GET".to_owned(), path: "/v1/accounts".to_owned() }.into());
         }
     };
     // One more than asked for was read, to know whether there is more.

@@ -28,21 +28,13 @@ pub(super) enum Refusal {
     #[error("Missing required param: {param}.")]
     Missing { param: &'static str },
     #[error("{message}")]
-    Invalid {
-        param: String,
-        code: Option<&'static str>,
-        message: String,
-    },
+    Invalid { param: String, code: Option<&'static str>, message: String },
     #[error("{message}")]
     BadRequest { status: StatusCode, message: String },
     #[error("No such {noun}: '{id}'")]
     NotFound { noun: &'static str, id: String },
     #[error("No such {noun}: '{id}'")]
-    NoSuch {
-        noun: &'static str,
-        id: String,
-        param: &'static str,
-    },
+    NoSuch { noun: &'static str, id: String, param: &'static str },
     #[error(
         "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a \
         key other than '{key}' if you meant to execute a different request."
@@ -67,11 +59,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid {
-            param: param.into(),
-            code: None,
-            message: message.into(),
-        }
+        Self::Invalid { param: param.into(), code: None, message: message.into() }
     }
 
     pub(super) fn status(&self) -> StatusCode {

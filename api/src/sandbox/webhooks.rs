@@ -97,11 +97,8 @@ impl Courier {
         }
         loop {
             if look && waiting.len() < PARALLEL {
-                let known: Vec<i64> = waiting
-                    .iter()
-                    .map(|delivery| delivery.id)
-                    .chain(claimed.values().copied())
-                    .collect();
+                let known: Vec<i64> =
+                    waiting.iter().map(|delivery| delivery.id).chain(claimed.values().copied()).collect();
                 match courier.due(&known).await {
                     Ok(due) => {
                         look = i64::try_from(due.len()).is_ok_and(|found| found == BATCH);
@@ -204,11 +201,7 @@ impl Courier {
 
     /// Applies a planned fault, if there is one for this delivery.
     async fn judge(&self, delivery: &Delivery) -> Result<Verdict, sqlx::Error> {
-        let fault = if delivery.faulted {
-            None
-        } else {
-            self.faults.take_delivery(&delivery.kind)
-        };
+        let fault = if delivery.faulted { None } else { self.faults.take_delivery(&delivery.kind) };
         let (state, at, verdict) = match fault {
             None => return Ok(Verdict::Send { copies: 1 }),
             Some(DeliveryFault::Duplicate(copies)) => return Ok(Verdict::Send { copies }),
@@ -229,21 +222,14 @@ impl Courier {
     }
 
     async fn send(self: Arc<Self>, delivery: Delivery, copies: u32) -> Attempt {
-        let attempt = |status| Attempt {
-            id: delivery.id,
-            attempts: delivery.attempts.saturating_add(1),
-            status,
-        };
+        let attempt = |status| Attempt { id: delivery.id, attempts: delivery.attempts.saturating_add(1), status };
         let Some(endpoint) = self.endpoints.get(&delivery.endpoint) else {
             return attempt(None);
         };
         let posts = (0..copies).map(|_| self.post(endpoint, &delivery.body));
         let statuses = futures::future::join_all(posts).await;
         // All copies must have arrived: a receiver that failed one of them may have failed all that it counted.
-        let worst = statuses
-            .into_iter()
-            .max_by_key(|status| status.unwrap_or(u16::MAX))
-            .flatten();
+        let worst = statuses.into_iter().max_by_key(|status| status.unwrap_or(u16::MAX)).flatten();
         attempt(worst)
     }
 
@@ -253,10 +239,7 @@ impl Courier {
             .client
             .post(&endpoint.target.url)
             .header("content-type", "application/json; charset=utf-8")
-            .header(
-                "stripe-signature",
-                signature(&endpoint.target.secret, wall::now(), body),
-            )
+            .header("stripe-signature", signature(&endpoint.target.secret, wall::now(), body))
             .body(body.to_owned());
         match request.send().await {
             Ok(response) => Some(response.status().as_u16()),
@@ -299,12 +282,7 @@ impl Courier {
                  WHERE webhook_deliveries.id = failed.id",
             )
             .bind(failed.iter().map(|attempt| attempt.id).collect::<Vec<i64>>())
-            .bind(
-                failed
-                    .iter()
-                    .map(|attempt| attempt.status.map(i32::from))
-                    .collect::<Vec<Option<i32>>>(),
-            )
+            .bind(failed.iter().map(|attempt| attempt.status.map(i32::from)).collect::<Vec<Option<i32>>>())
             .bind(&retries)
             .execute(&self.pool)
             .await?;
@@ -354,9 +332,7 @@ pub(super) async fn flush(pool: &PgPool, endpoints: &Endpoints) -> Result<u64, s
 }
 
 fn backoff(attempts: i32) -> TimeDelta {
-    let index = usize::try_from(attempts.saturating_sub(1))
-        .unwrap_or_default()
-        .min(BACKOFF.len() - 1);
+    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(BACKOFF.len() - 1);
     TimeDelta::seconds(BACKOFF[index])
 }
 
@@ -386,9 +362,6 @@ mod tests {
     #[test]
     fn waiting_times_grow_and_stay_at_the_longest() {
         let seconds = |attempts| backoff(attempts).num_seconds();
-        assert_eq!(
-            [seconds(1), seconds(2), seconds(3), seconds(5), seconds(500)],
-            [1, 5, 30, 600, 600]
-        );
+        assert_eq!([seconds(1), seconds(2), seconds(3), seconds(5), seconds(500)], [1, 5, 30, 600, 600]);
     }
 }

@@ -63,9 +63,7 @@ pub(super) fn decide(
         }
         (S::Expired { agreement, expired_at }, C::Accept) => {
             only_payee(agreement, context, "accept an offer")?;
-            Err(Refusal::OfferExpired {
-                expired_at: *expired_at,
-            })
+            Err(Refusal::OfferExpired { expired_at: *expired_at })
         }
         // A draft is the client's own: the payee does not know of it yet.
         (S::Draft { agreement }, C::Accept) if context.actor.party() == Some(agreement.payee_id) => {
@@ -78,23 +76,15 @@ pub(super) fn decide(
             Err(wrong_state(state, "accepted"))
         }
 
-        (
-            S::Offered {
-                agreement,
-                offer_expires_at,
-                ..
-            },
-            C::ExpireOffer,
-        ) => Ok(vec![E::OfferExpired {
+        (S::Offered { agreement, offer_expires_at, .. }, C::ExpireOffer) => Ok(vec![E::OfferExpired {
             contract_id: agreement.contract_id,
             expired_at: offer_expires_at.unwrap_or(context.now),
         }]),
         (state, C::ExpireOffer) => Err(wrong_state(state, "expired")),
 
-        (S::PendingFunding { agreement, .. }, C::RecordFunding { funding_id }) => Ok(vec![E::Activated {
-            contract_id: agreement.contract_id,
-            first_funding_id: *funding_id,
-        }]),
+        (S::PendingFunding { agreement, .. }, C::RecordFunding { funding_id }) => {
+            Ok(vec![E::Activated { contract_id: agreement.contract_id, first_funding_id: *funding_id }])
+        }
         // Later money changes nothing here.
         (S::Active { .. }, C::RecordFunding { .. }) => Ok(Vec::new()),
         (state, C::RecordFunding { .. }) => Err(wrong_state(state, "funded")),
@@ -102,19 +92,8 @@ pub(super) fn decide(
         (S::Active { closed, .. }, C::CloseMilestone { milestone_id, .. }) if closed.contains_key(milestone_id) => {
             Ok(Vec::new())
         }
-        (
-            S::Active { agreement, closed, .. },
-            C::CloseMilestone {
-                milestone_id,
-                outcome,
-                released,
-            },
-        ) => {
-            if !agreement
-                .milestones
-                .iter()
-                .any(|plan| plan.milestone_id == *milestone_id)
-            {
+        (S::Active { agreement, closed, .. }, C::CloseMilestone { milestone_id, outcome, released }) => {
+            if !agreement.milestones.iter().any(|plan| plan.milestone_id == *milestone_id) {
                 return Err(Refusal::NotFound { what: "milestone" });
             }
             let mut events = vec![E::MilestoneClosed {
@@ -145,22 +124,11 @@ pub(super) fn decide(
 }
 
 fn draft(command: &ContractCommand, context: &Context) -> Result<Vec<ContractEvent>, Refusal> {
-    let ContractCommand::Draft {
-        contract_id,
-        client_id,
-        payee_id,
-        currency,
-        milestones,
-        reference,
-    } = command
-    else {
+    let ContractCommand::Draft { contract_id, client_id, payee_id, currency, milestones, reference } = command else {
         return Err(Refusal::NotFound { what: "contract" });
     };
     if context.actor != Actor::Client(*client_id) {
-        return Err(Refusal::Forbidden {
-            who: "client",
-            action: "draft a contract",
-        });
+        return Err(Refusal::Forbidden { who: "client", action: "draft a contract" });
     }
     if client_id == payee_id {
         return Err(Refusal::invalid("/payee_id", "client and payee must differ"));
@@ -180,10 +148,7 @@ fn draft(command: &ContractCommand, context: &Context) -> Result<Vec<ContractEve
 
 fn check_milestones(milestones: &[MilestonePlan]) -> Result<(), Refusal> {
     if milestones.is_empty() || milestones.len() > MAX_MILESTONES {
-        return Err(Refusal::invalid(
-            "/milestones",
-            format!("must have 1 to {MAX_MILESTONES} entries"),
-        ));
+        return Err(Refusal::invalid("/milestones", format!("must have 1 to {MAX_MILESTONES} entries")));
     }
     let mut seen = BTreeSet::new();
     let mut total = Minor::ZERO;
@@ -196,10 +161,7 @@ fn check_milestones(milestones: &[MilestonePlan]) -> Result<(), Refusal> {
             return Err(Refusal::AmountTooLarge { max: Minor::MAX_INPUT });
         }
         if plan.review_days.is_some_and(|days| days == 0 || days > MAX_REVIEW_DAYS) {
-            return Err(Refusal::invalid(
-                at("review_days"),
-                format!("must be 1 to {MAX_REVIEW_DAYS}"),
-            ));
+            return Err(Refusal::invalid(at("review_days"), format!("must be 1 to {MAX_REVIEW_DAYS}")));
         }
         check_reference(plan.reference.as_deref(), &at("reference"))?;
         if !seen.insert(plan.milestone_id) {
@@ -218,9 +180,7 @@ fn check_milestones(milestones: &[MilestonePlan]) -> Result<(), Refusal> {
 /// events are for ever.
 fn check_reference(reference: Option<&str>, pointer: &str) -> Result<(), Refusal> {
     let Some(text) = reference else { return Ok(()) };
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte));
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte));
     if text.is_empty() || text.len() > MAX_REFERENCE_LENGTH || !plain {
         return Err(Refusal::invalid(
             pointer,
@@ -247,28 +207,17 @@ fn completed<'a>(
     last: Minor,
     context: &Context,
 ) -> Result<ContractEvent, Refusal> {
-    let released_total = closed
-        .map(|milestone| milestone.released)
-        .try_fold(last, Minor::checked_add)?;
-    Ok(ContractEvent::Completed {
-        contract_id,
-        released_total,
-        completed_at: context.now,
-    })
+    let released_total = closed.map(|milestone| milestone.released).try_fold(last, Minor::checked_add)?;
+    Ok(ContractEvent::Completed { contract_id, released_total, completed_at: context.now })
 }
 
 fn wrong_state(contract: &Contract, action: &'static str) -> Refusal {
     use crate::rules::Rules;
-    Refusal::ContractWrongState {
-        action,
-        state: contract.state_name(),
-    }
+    Refusal::ContractWrongState { action, state: contract.state_name() }
 }
 
 fn only_client_of(contract: &Contract, context: &Context, action: &'static str) -> Result<(), Refusal> {
-    contract
-        .agreement()
-        .map_or(Ok(()), |agreement| only_client(agreement, context, action))
+    contract.agreement().map_or(Ok(()), |agreement| only_client(agreement, context, action))
 }
 
 fn only_client(agreement: &Agreement, context: &Context, action: &'static str) -> Result<(), Refusal> {

@@ -191,20 +191,14 @@ impl Contract {
             knows.then_some(())
         });
         match standing {
-            Some(()) => Refusal::ContractWrongState {
-                action: "funded",
-                state: self.state_name(),
-            },
+            Some(()) => Refusal::ContractWrongState { action: "funded", state: self.state_name() },
             None => Refusal::NotAParty,
         }
     }
 
     /// Whether its milestones and its escrow exist: they are made when the contract is accepted.
     pub fn has_parts(&self) -> bool {
-        matches!(
-            self,
-            Self::PendingFunding { .. } | Self::Active { .. } | Self::Completed { .. }
-        )
+        matches!(self, Self::PendingFunding { .. } | Self::Active { .. } | Self::Completed { .. })
     }
 }
 
@@ -224,11 +218,7 @@ impl Rules for Contract {
 
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
         match self {
-            Self::Offered {
-                agreement,
-                offer_expires_at: Some(due_at),
-                ..
-            } => vec![Timer {
+            Self::Offered { agreement, offer_expires_at: Some(due_at), .. } => vec![Timer {
                 due_at: *due_at,
                 rank: Rank::OfferExpiry,
                 stream: stream.clone(),
@@ -256,18 +246,7 @@ impl Contract {
     fn after(self, event: &ContractEvent) -> Self {
         use ContractEvent as E;
         match (self, event) {
-            (
-                _,
-                E::Drafted {
-                    contract_id,
-                    client_id,
-                    payee_id,
-                    currency,
-                    milestones,
-                    reference,
-                    ..
-                },
-            ) => Self::Draft {
+            (_, E::Drafted { contract_id, client_id, payee_id, currency, milestones, reference, .. }) => Self::Draft {
                 agreement: Agreement {
                     contract_id: *contract_id,
                     client_id: *client_id,
@@ -277,76 +256,31 @@ impl Contract {
                     reference: reference.clone(),
                 },
             },
-            (
-                Self::Draft { agreement },
-                E::Offered {
-                    offer_expires_at,
-                    fee_schedule,
-                    policy,
-                    ..
-                },
-            ) => Self::Offered {
+            (Self::Draft { agreement }, E::Offered { offer_expires_at, fee_schedule, policy, .. }) => Self::Offered {
                 agreement,
-                terms: Terms {
-                    fee_schedule: fee_schedule.clone(),
-                    policy: policy.clone(),
-                },
+                terms: Terms { fee_schedule: fee_schedule.clone(), policy: policy.clone() },
                 offer_expires_at: Some(*offer_expires_at),
             },
             (Self::Offered { agreement, terms, .. }, E::Accepted { .. }) => Self::PendingFunding { agreement, terms },
-            (Self::Offered { agreement, .. }, E::OfferExpired { expired_at, .. }) => Self::Expired {
-                agreement,
-                expired_at: *expired_at,
-            },
-            (Self::Offered { agreement, terms, .. }, E::TimerBlocked { .. }) => Self::Offered {
-                agreement,
-                terms,
-                offer_expires_at: None,
-            },
-            (Self::PendingFunding { agreement, terms }, E::Activated { .. }) => Self::Active {
-                agreement,
-                terms,
-                closed: BTreeMap::new(),
-            },
-            (
-                Self::Active {
-                    agreement,
-                    terms,
-                    mut closed,
-                },
-                E::MilestoneClosed {
-                    milestone_id,
-                    outcome,
-                    released,
-                    ..
-                },
-            ) => {
-                closed.insert(
-                    *milestone_id,
-                    ClosedMilestone {
-                        outcome: *outcome,
-                        released: *released,
-                    },
-                );
-                Self::Active {
-                    agreement,
-                    terms,
-                    closed,
-                }
+            (Self::Offered { agreement, .. }, E::OfferExpired { expired_at, .. }) => {
+                Self::Expired { agreement, expired_at: *expired_at }
+            }
+            (Self::Offered { agreement, terms, .. }, E::TimerBlocked { .. }) => {
+                Self::Offered { agreement, terms, offer_expires_at: None }
+            }
+            (Self::PendingFunding { agreement, terms }, E::Activated { .. }) => {
+                Self::Active { agreement, terms, closed: BTreeMap::new() }
             }
             (
-                Self::Active {
-                    agreement,
-                    terms,
-                    closed,
-                },
-                E::Completed { completed_at, .. },
-            ) => Self::Completed {
-                agreement,
-                terms,
-                closed,
-                completed_at: *completed_at,
-            },
+                Self::Active { agreement, terms, mut closed },
+                E::MilestoneClosed { milestone_id, outcome, released, .. },
+            ) => {
+                closed.insert(*milestone_id, ClosedMilestone { outcome: *outcome, released: *released });
+                Self::Active { agreement, terms, closed }
+            }
+            (Self::Active { agreement, terms, closed }, E::Completed { completed_at, .. }) => {
+                Self::Completed { agreement, terms, closed, completed_at: *completed_at }
+            }
             // No command leads here; an event that does not fit the state leaves it as it is.
             (
                 state,

@@ -17,55 +17,32 @@ const MAX_PAYMENT_METHOD_LENGTH: usize = 128;
 pub(super) fn decide(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<Vec<EscrowEvent>, Refusal> {
     use {Escrow as S, EscrowCommand as C, EscrowEvent as E};
     match (escrow, command) {
-        (
-            S::NotOpened,
-            C::Open {
-                contract_id,
-                client_id,
-                payee_id,
-                currency,
-                fee_schedule,
-                policy,
-            },
-        ) => Ok(vec![E::Opened {
-            contract_id: *contract_id,
-            client_id: *client_id,
-            payee_id: *payee_id,
-            currency: *currency,
-            fee_schedule: fee_schedule.clone(),
-            policy: policy.clone(),
-        }]),
-        (S::NotOpened, C::RequestFunding { .. }) => Err(Refusal::ContractWrongState {
-            action: "funded",
-            state: "not accepted",
-        }),
+        (S::NotOpened, C::Open { contract_id, client_id, payee_id, currency, fee_schedule, policy }) => {
+            Ok(vec![E::Opened {
+                contract_id: *contract_id,
+                client_id: *client_id,
+                payee_id: *payee_id,
+                currency: *currency,
+                fee_schedule: fee_schedule.clone(),
+                policy: policy.clone(),
+            }])
+        }
+        (S::NotOpened, C::RequestFunding { .. }) => {
+            Err(Refusal::ContractWrongState { action: "funded", state: "not accepted" })
+        }
         (S::NotOpened, _) => Err(Refusal::NotFound { what: "escrow" }),
         (_, C::Open { .. }) => Err(Refusal::Defect("an escrow was opened twice".to_owned())),
 
-        (
-            S::Open(holdings),
-            C::RequestFunding {
-                funding_id,
-                allocations,
-                currency,
-                payment_method,
-            },
-        ) => {
+        (S::Open(holdings), C::RequestFunding { funding_id, allocations, currency, payment_method }) => {
             only_client(holdings, context)?;
             if *currency != holdings.currency {
-                return Err(Refusal::CurrencyMismatch {
-                    expected: holdings.currency,
-                    received: *currency,
-                });
+                return Err(Refusal::CurrencyMismatch { expected: holdings.currency, received: *currency });
             }
             request_funding(holdings, *funding_id, allocations, payment_method).map(|event| vec![event])
         }
         (S::Closed(holdings), C::RequestFunding { .. }) => {
             only_client(holdings, context)?;
-            Err(Refusal::ContractWrongState {
-                action: "funded",
-                state: "completed",
-            })
+            Err(Refusal::ContractWrongState { action: "funded", state: "completed" })
         }
 
         (S::Open(holdings), C::RecordFunding { funding_id, place }) => Ok(record_funding(holdings, *funding_id, place)),
@@ -75,31 +52,17 @@ pub(super) fn decide(escrow: &Escrow, command: &EscrowCommand, context: &Context
             None => Vec::new(),
         }),
 
-        (
-            S::Open(holdings),
-            C::Release {
-                release_id,
-                milestone_id,
-                gross,
-                reason,
-            },
-        ) => release(holdings, *release_id, *milestone_id, *gross, *reason, context).map(|event| vec![event]),
+        (S::Open(holdings), C::Release { release_id, milestone_id, gross, reason }) => {
+            release(holdings, *release_id, *milestone_id, *gross, *reason, context).map(|event| vec![event])
+        }
         (S::Closed(_), C::Release { .. }) => Err(Refusal::ExceedsHeld { held: Minor::ZERO }),
 
         (S::Open(holdings), C::Close) => {
-            let empty = holdings
-                .milestones
-                .values()
-                .all(|held| held.held.is_zero() && held.disputed.is_zero());
+            let empty = holdings.milestones.values().all(|held| held.held.is_zero() && held.disputed.is_zero());
             if !empty {
-                return Err(Refusal::ContractWrongState {
-                    action: "closed",
-                    state: "holding money",
-                });
+                return Err(Refusal::ContractWrongState { action: "closed", state: "holding money" });
             }
-            Ok(vec![E::Closed {
-                contract_id: holdings.contract_id,
-            }])
+            Ok(vec![E::Closed { contract_id: holdings.contract_id }])
         }
         (S::Closed(_), C::Close) => Ok(Vec::new()),
     }
@@ -111,9 +74,7 @@ fn request_funding(
     wanted: &[(MilestoneId, Minor)],
     payment_method: &str,
 ) -> Result<EscrowEvent, Refusal> {
-    let token_like = payment_method
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let token_like = payment_method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if payment_method.is_empty() || payment_method.len() > MAX_PAYMENT_METHOD_LENGTH || !token_like {
         return Err(Refusal::invalid(
             "/payment_method",
@@ -122,10 +83,7 @@ fn request_funding(
     }
     // A card number is digits only; a token of the provider never is.
     if payment_method.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::invalid(
-            "/payment_method",
-            "must be a token of the provider, never a card number",
-        ));
+        return Err(Refusal::invalid("/payment_method", "must be a token of the provider, never a card number"));
     }
     if wanted.is_empty() {
         return Err(Refusal::invalid("/allocations", "must name at least one milestone"));
@@ -135,16 +93,10 @@ fn request_funding(
     let (mut total, mut client_fee) = (Minor::ZERO, Minor::ZERO);
     for (index, (milestone_id, amount)) in wanted.iter().enumerate() {
         if !seen.insert(*milestone_id) {
-            return Err(Refusal::invalid(
-                format!("/allocations/{index}/milestone_id"),
-                "appears twice",
-            ));
+            return Err(Refusal::invalid(format!("/allocations/{index}/milestone_id"), "appears twice"));
         }
         if amount.is_zero() {
-            return Err(Refusal::invalid(
-                format!("/allocations/{index}/amount"),
-                "must be greater than zero",
-            ));
+            return Err(Refusal::invalid(format!("/allocations/{index}/amount"), "must be greater than zero"));
         }
         if *amount > Minor::MAX_INPUT {
             return Err(Refusal::AmountTooLarge { max: Minor::MAX_INPUT });
@@ -152,11 +104,7 @@ fn request_funding(
         let fee = holdings.fee_schedule.client_fee.on(*amount)?;
         total = total.checked_add(*amount)?;
         client_fee = client_fee.checked_add(fee)?;
-        allocations.push(Allocation {
-            milestone_id: *milestone_id,
-            amount: *amount,
-            client_fee: fee,
-        });
+        allocations.push(Allocation { milestone_id: *milestone_id, amount: *amount, client_fee: fee });
     }
     let amount_due = total.checked_add(client_fee)?;
     let charge = holdings.currency.round_up_to_charge(amount_due)?;
@@ -218,12 +166,8 @@ fn release(
         return Err(Refusal::ExceedsHeld { held: holding.held });
     }
     let fees = &holdings.fee_schedule;
-    let payee_fee = cumulative_part(
-        |basis| fees.payee_fee.on(basis),
-        holding.released,
-        gross,
-        holding.payee_fee_taken,
-    )?;
+    let payee_fee =
+        cumulative_part(|basis| fees.payee_fee.on(basis), holding.released, gross, holding.payee_fee_taken)?;
     let client_fee_earned = earned_share(
         holding.client_fee,
         holding.released.checked_add(gross)?,
@@ -256,39 +200,21 @@ fn first_in_first_out(lots: &[Lot], amount: Minor) -> Result<Vec<Lot>, Refusal> 
             break;
         }
         let part = lot.amount.min(rest);
-        used.push(Lot {
-            funding_id: lot.funding_id,
-            amount: part,
-        });
+        used.push(Lot { funding_id: lot.funding_id, amount: part });
         rest = rest.checked_sub(part)?;
     }
-    if rest.is_zero() {
-        Ok(used)
-    } else {
-        Err(Refusal::Defect("the lots are less than what is held".to_owned()))
-    }
+    if rest.is_zero() { Ok(used) } else { Err(Refusal::Defect("the lots are less than what is held".to_owned())) }
 }
 
 fn rejected(holdings: &Holdings, funding_id: FundingId, reason: RejectionReason) -> EscrowEvent {
-    EscrowEvent::FundingRejected {
-        contract_id: holdings.contract_id,
-        funding_id,
-        reason,
-    }
+    EscrowEvent::FundingRejected { contract_id: holdings.contract_id, funding_id, reason }
 }
 
 fn only_client(holdings: &Holdings, context: &Context) -> Result<(), Refusal> {
     match context.actor {
         Actor::Client(party) if party == holdings.client_id => Ok(()),
-        actor
-            if actor
-                .party()
-                .is_some_and(|party| party == holdings.client_id || party == holdings.payee_id) =>
-        {
-            Err(Refusal::Forbidden {
-                who: "client",
-                action: "pay into an escrow",
-            })
+        actor if actor.party().is_some_and(|party| party == holdings.client_id || party == holdings.payee_id) => {
+            Err(Refusal::Forbidden { who: "client", action: "pay into an escrow" })
         }
         _ => Err(Refusal::NotAParty),
     }

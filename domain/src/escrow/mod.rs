@@ -124,14 +124,7 @@ impl Holding {
         let total = |parts: &[Minor]| parts.iter().map(|part| i128::from(part.get())).sum::<i128>();
         let lots: i128 = self.lots.iter().map(|lot| i128::from(lot.amount.get())).sum();
         total(&[self.funded, self.moved_in])
-            == total(&[
-                self.held,
-                self.disputed,
-                self.released,
-                self.refunded,
-                self.lost,
-                self.moved_out,
-            ])
+            == total(&[self.held, self.disputed, self.released, self.refunded, self.lost, self.moved_out])
             && lots == total(&[self.held, self.disputed])
             && self.client_fee_earned <= self.client_fee
     }
@@ -222,14 +215,7 @@ impl Rules for Escrow {
     fn evolve(&mut self, event: &EscrowEvent) {
         use EscrowEvent as E;
         match event {
-            E::Opened {
-                contract_id,
-                client_id,
-                payee_id,
-                currency,
-                fee_schedule,
-                policy,
-            } => {
+            E::Opened { contract_id, client_id, payee_id, currency, fee_schedule, policy } => {
                 *self = Self::Open(Holdings {
                     contract_id: *contract_id,
                     client_id: *client_id,
@@ -267,13 +253,7 @@ impl Holdings {
     /// Folds an event that moves or announces money. Sums saturate: `decide` has checked them before the event existed.
     fn remember(&mut self, event: &EscrowEvent) {
         match event {
-            EscrowEvent::FundingRequested {
-                funding_id,
-                allocations,
-                client_fee,
-                surplus_to_wallet,
-                ..
-            } => {
+            EscrowEvent::FundingRequested { funding_id, allocations, client_fee, surplus_to_wallet, .. } => {
                 for allocation in allocations {
                     self.milestones.entry(allocation.milestone_id).or_default().awaited = Some(*funding_id);
                 }
@@ -284,34 +264,20 @@ impl Holdings {
                 };
                 self.requested.insert(*funding_id, requested);
             }
-            EscrowEvent::Funded {
-                funding_id,
-                allocations,
-                ..
-            } => {
+            EscrowEvent::Funded { funding_id, allocations, .. } => {
                 self.requested.remove(funding_id);
                 for allocation in allocations {
                     let holding = self.milestones.entry(allocation.milestone_id).or_default();
                     holding.funded = holding.funded.saturating_add(allocation.amount);
                     holding.held = holding.held.saturating_add(allocation.amount);
                     holding.client_fee = holding.client_fee.saturating_add(allocation.client_fee);
-                    holding.lots.push(Lot {
-                        funding_id: *funding_id,
-                        amount: allocation.amount,
-                    });
+                    holding.lots.push(Lot { funding_id: *funding_id, amount: allocation.amount });
                 }
             }
             EscrowEvent::FundingRejected { funding_id, .. } => {
                 self.requested.remove(funding_id);
             }
-            EscrowEvent::Released {
-                milestone_id,
-                gross,
-                payee_fee,
-                client_fee_earned,
-                lots,
-                ..
-            } => {
+            EscrowEvent::Released { milestone_id, gross, payee_fee, client_fee_earned, lots, .. } => {
                 let holding = self.milestones.entry(*milestone_id).or_default();
                 holding.held = holding.held.saturating_sub(*gross);
                 holding.released = holding.released.saturating_add(*gross);

@@ -26,35 +26,23 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
             place,
             ..
         } => {
-            let received = allocations
-                .iter()
-                .flat_map(|part| [part.amount, part.client_fee])
-                .chain([*surplus_to_wallet]);
-            let at_psp = Dimensions::new()
-                .with(Key::Psp, &place.psp)
-                .with(Key::PspAccount, &place.psp_account);
+            let received =
+                allocations.iter().flat_map(|part| [part.amount, part.client_fee]).chain([*surplus_to_wallet]);
+            let at_psp = Dimensions::new().with(Key::Psp, &place.psp).with(Key::PspAccount, &place.psp_account);
             let mut entry = EntryBuilder::new("funding", value_date, *currency).debit(
                 Account::PspPending,
                 ledger::Minor::sum(received)?,
                 at_psp,
             );
             for part in allocations {
-                let of_milestone = Dimensions::new()
-                    .with(Key::Contract, contract_id)
-                    .with(Key::Milestone, part.milestone_id);
+                let of_milestone =
+                    Dimensions::new().with(Key::Contract, contract_id).with(Key::Milestone, part.milestone_id);
                 entry = entry
-                    .credit(
-                        Account::EscrowHeld,
-                        part.amount,
-                        of_milestone.clone().with(Key::Funding, funding_id),
-                    )
+                    .credit(Account::EscrowHeld, part.amount, of_milestone.clone().with(Key::Funding, funding_id))
                     .credit(Account::DeferredClientFee, part.client_fee, of_milestone);
             }
             let wallet = Dimensions::new().with(Key::Client, client_id);
-            entry
-                .credit(Account::ClientWallet, *surplus_to_wallet, wallet)
-                .build()
-                .map(Some)
+            entry.credit(Account::ClientWallet, *surplus_to_wallet, wallet).build().map(Some)
         }
 
         EscrowEvent::Released {
@@ -84,11 +72,7 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
                 .debit(Account::DeferredClientFee, *client_fee_earned, of_milestone)
                 .credit(Account::PayeePending, *net, of_payee.clone())
                 .credit(Account::PayeeServiceFees, *payee_fee, of_payee)
-                .credit(
-                    Account::ClientMarketplaceFees,
-                    *client_fee_earned,
-                    of_contract.with(Key::Client, client_id),
-                )
+                .credit(Account::ClientMarketplaceFees, *client_fee_earned, of_contract.with(Key::Client, client_id))
                 .build()
                 .map(Some)
         }

@@ -19,39 +19,18 @@ pub(super) fn decide(
         (S::NotCreated, _) => Err(Refusal::NotFound { what: "funding" }),
         (_, C::Create { .. }) => Err(Refusal::Defect("a funding was created twice".to_owned())),
 
-        (
-            S::Created {
-                order,
-                payment_ref: None,
-                ..
-            },
-            C::LinkPayment { payment_ref },
-        ) => Ok(vec![linked(order, payment_ref)]),
+        (S::Created { order, payment_ref: None, .. }, C::LinkPayment { payment_ref }) => {
+            Ok(vec![linked(order, payment_ref)])
+        }
         // Linked before, or over: told again.
         (S::Created { .. } | S::Succeeded { .. }, C::LinkPayment { .. }) => Ok(Vec::new()),
 
-        (
-            S::Created {
-                order,
-                progress: Progress::Waiting,
-                ..
-            },
-            C::RecordActionRequired,
-        ) => Ok(vec![E::ActionRequired {
-            funding_id: order.funding_id,
-            contract_id: order.contract_id,
-        }]),
-        (
-            S::Created {
-                order,
-                progress: Progress::Waiting | Progress::ActionRequired,
-                ..
-            },
-            C::RecordProcessing,
-        ) => Ok(vec![E::Processing {
-            funding_id: order.funding_id,
-            contract_id: order.contract_id,
-        }]),
+        (S::Created { order, progress: Progress::Waiting, .. }, C::RecordActionRequired) => {
+            Ok(vec![E::ActionRequired { funding_id: order.funding_id, contract_id: order.contract_id }])
+        }
+        (S::Created { order, progress: Progress::Waiting | Progress::ActionRequired, .. }, C::RecordProcessing) => {
+            Ok(vec![E::Processing { funding_id: order.funding_id, contract_id: order.contract_id }])
+        }
         (S::Created { order, progress, .. }, C::RecordFailed { code })
             if !matches!(progress, Progress::Failed { .. }) =>
         {
@@ -70,13 +49,7 @@ pub(super) fn decide(
 
         (
             S::Created { order, .. },
-            C::RecordSucceeded {
-                payment_ref,
-                charge_ref,
-                captured,
-                currency,
-                collected_at,
-            },
+            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at },
         ) => {
             let mut events = vec![E::Succeeded {
                 funding_id: order.funding_id,
@@ -98,15 +71,9 @@ pub(super) fn decide(
         }
         (S::Succeeded { .. }, C::RecordSucceeded { .. }) => Ok(Vec::new()),
 
-        (
-            S::Succeeded {
-                order,
-                captured,
-                suspended: None,
-                ..
-            },
-            C::SuspendReceipt { reason },
-        ) => Ok(vec![suspended(order, *captured, order.currency, *reason)]),
+        (S::Succeeded { order, captured, suspended: None, .. }, C::SuspendReceipt { reason }) => {
+            Ok(vec![suspended(order, *captured, order.currency, *reason)])
+        }
         (S::Succeeded { .. }, C::SuspendReceipt { .. }) => Ok(Vec::new()),
         (S::Created { .. }, C::SuspendReceipt { .. }) => {
             Err(Refusal::Defect("a receipt was suspended that never arrived".to_owned()))
@@ -114,29 +81,14 @@ pub(super) fn decide(
 
         // The cost of money that we do not know to have arrived: the report of the success comes first.
         (S::Created { .. }, C::RecordReceipt { .. }) => Ok(Vec::new()),
-        (
-            S::Succeeded {
-                order,
-                payment_ref,
-                cost: None,
-                ..
-            },
-            C::RecordReceipt { receipt },
-        ) => {
+        (S::Succeeded { order, payment_ref, cost: None, .. }, C::RecordReceipt { receipt }) => {
             let mut events = vec![fee_recorded(order, payment_ref, receipt)];
             if receipt.available {
                 events.push(became_available(order, receipt.net, receipt.currency));
             }
             Ok(events)
         }
-        (
-            S::Succeeded {
-                order,
-                cost: Some(cost),
-                ..
-            },
-            C::RecordReceipt { receipt },
-        ) => {
+        (S::Succeeded { order, cost: Some(cost), .. }, C::RecordReceipt { receipt }) => {
             if receipt.available && !cost.available {
                 Ok(vec![became_available(order, cost.net, receipt.currency)])
             } else {

@@ -201,27 +201,12 @@ impl Rules for Funding {
     fn state_name(&self) -> &'static str {
         match self {
             Self::NotCreated => "not_created",
-            Self::Created {
-                progress: Progress::Waiting,
-                ..
-            } => "created",
-            Self::Created {
-                progress: Progress::ActionRequired,
-                ..
-            } => "action_required",
-            Self::Created {
-                progress: Progress::Processing,
-                ..
-            } => "processing",
-            Self::Created {
-                progress: Progress::Failed { .. },
-                ..
-            } => "failed",
+            Self::Created { progress: Progress::Waiting, .. } => "created",
+            Self::Created { progress: Progress::ActionRequired, .. } => "action_required",
+            Self::Created { progress: Progress::Processing, .. } => "processing",
+            Self::Created { progress: Progress::Failed { .. }, .. } => "failed",
             Self::Succeeded { suspended: Some(_), .. } => "under_review",
-            Self::Succeeded {
-                cost: Some(Cost { available: true, .. }),
-                ..
-            } => "available",
+            Self::Succeeded { cost: Some(Cost { available: true, .. }), .. } => "available",
             Self::Succeeded { .. } => "succeeded",
         }
     }
@@ -231,40 +216,22 @@ impl Funding {
     fn after(self, event: &FundingEvent) -> Self {
         use FundingEvent as E;
         match (self, event) {
-            (_, E::Created { order }) => Self::Created {
-                order: order.clone(),
-                progress: Progress::Waiting,
-                payment_ref: None,
-            },
-            (Self::Created { order, progress, .. }, E::PspIntentLinked { payment_ref, .. }) => Self::Created {
-                order,
-                progress,
-                payment_ref: Some(payment_ref.clone()),
-            },
-            (Self::Created { order, payment_ref, .. }, E::ActionRequired { .. }) => Self::Created {
-                order,
-                payment_ref,
-                progress: Progress::ActionRequired,
-            },
-            (Self::Created { order, payment_ref, .. }, E::Processing { .. }) => Self::Created {
-                order,
-                payment_ref,
-                progress: Progress::Processing,
-            },
-            (Self::Created { order, payment_ref, .. }, E::Failed { code, .. }) => Self::Created {
-                order,
-                payment_ref,
-                progress: Progress::Failed { code: code.clone() },
-            },
-            (
-                Self::Created { order, .. },
-                E::Succeeded {
-                    payment_ref,
-                    charge_ref,
-                    captured,
-                    ..
-                },
-            ) => Self::Succeeded {
+            (_, E::Created { order }) => {
+                Self::Created { order: order.clone(), progress: Progress::Waiting, payment_ref: None }
+            }
+            (Self::Created { order, progress, .. }, E::PspIntentLinked { payment_ref, .. }) => {
+                Self::Created { order, progress, payment_ref: Some(payment_ref.clone()) }
+            }
+            (Self::Created { order, payment_ref, .. }, E::ActionRequired { .. }) => {
+                Self::Created { order, payment_ref, progress: Progress::ActionRequired }
+            }
+            (Self::Created { order, payment_ref, .. }, E::Processing { .. }) => {
+                Self::Created { order, payment_ref, progress: Progress::Processing }
+            }
+            (Self::Created { order, payment_ref, .. }, E::Failed { code, .. }) => {
+                Self::Created { order, payment_ref, progress: Progress::Failed { code: code.clone() } }
+            }
+            (Self::Created { order, .. }, E::Succeeded { payment_ref, charge_ref, captured, .. }) => Self::Succeeded {
                 order,
                 payment_ref: payment_ref.clone(),
                 charge_ref: charge_ref.clone(),
@@ -273,39 +240,12 @@ impl Funding {
                 suspended: None,
             },
             (
-                Self::Succeeded {
-                    order,
-                    payment_ref,
-                    charge_ref,
-                    captured,
-                    cost,
-                    ..
-                },
+                Self::Succeeded { order, payment_ref, charge_ref, captured, cost, .. },
                 E::ReceiptSuspended { reason, .. },
-            ) => Self::Succeeded {
-                order,
-                payment_ref,
-                charge_ref,
-                captured,
-                cost,
-                suspended: Some(*reason),
-            },
+            ) => Self::Succeeded { order, payment_ref, charge_ref, captured, cost, suspended: Some(*reason) },
             (
-                Self::Succeeded {
-                    order,
-                    payment_ref,
-                    charge_ref,
-                    captured,
-                    suspended,
-                    ..
-                },
-                E::PspFeeRecorded {
-                    balance_transaction_ref,
-                    fee,
-                    net,
-                    available_on,
-                    ..
-                },
+                Self::Succeeded { order, payment_ref, charge_ref, captured, suspended, .. },
+                E::PspFeeRecorded { balance_transaction_ref, fee, net, available_on, .. },
             ) => Self::Succeeded {
                 order,
                 payment_ref,
@@ -321,14 +261,7 @@ impl Funding {
                 }),
             },
             (
-                Self::Succeeded {
-                    order,
-                    payment_ref,
-                    charge_ref,
-                    captured,
-                    suspended,
-                    cost,
-                },
+                Self::Succeeded { order, payment_ref, charge_ref, captured, suspended, cost },
                 E::PspFundsBecameAvailable { .. },
             ) => Self::Succeeded {
                 order,
@@ -336,10 +269,7 @@ impl Funding {
                 charge_ref,
                 captured,
                 suspended,
-                cost: cost.map(|cost| Cost {
-                    available: true,
-                    ..cost
-                }),
+                cost: cost.map(|cost| Cost { available: true, ..cost }),
             },
             // No command leads here; an event that does not fit the state leaves it as it is.
             (

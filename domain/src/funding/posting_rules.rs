@@ -21,46 +21,25 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
         // A provider may charge nothing; then nothing is booked.
         FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
 
-        FundingEvent::PspFeeRecorded {
-            fee,
-            currency,
-            booked_on,
-            place,
-            ..
-        } => EntryBuilder::new("psp_fee", *booked_on, *currency)
-            .debit(
-                Account::PspProcessingFees,
-                *fee,
-                Dimensions::new().with(Key::Psp, &place.psp),
-            )
-            .credit(Account::PspPending, *fee, at(place)),
-        FundingEvent::PspFundsBecameAvailable {
-            amount,
-            currency,
-            place,
-            ..
-        } => EntryBuilder::new("psp_availability", value_date, *currency)
-            .debit(Account::PspAvailable, *amount, at(place))
-            .credit(Account::PspPending, *amount, at(place)),
-        FundingEvent::ReceiptSuspended {
-            break_id,
-            amount,
-            currency,
-            place,
-            ..
-        } => EntryBuilder::new("suspended_receipt", value_date, *currency)
-            .debit(Account::PspPending, *amount, at(place))
-            .credit(
-                Account::SuspenseReceipts,
-                *amount,
-                Dimensions::new().with(Key::Break, break_id),
-            ),
+        FundingEvent::PspFeeRecorded { fee, currency, booked_on, place, .. } => {
+            EntryBuilder::new("psp_fee", *booked_on, *currency)
+                .debit(Account::PspProcessingFees, *fee, Dimensions::new().with(Key::Psp, &place.psp))
+                .credit(Account::PspPending, *fee, at(place))
+        }
+        FundingEvent::PspFundsBecameAvailable { amount, currency, place, .. } => {
+            EntryBuilder::new("psp_availability", value_date, *currency)
+                .debit(Account::PspAvailable, *amount, at(place))
+                .credit(Account::PspPending, *amount, at(place))
+        }
+        FundingEvent::ReceiptSuspended { break_id, amount, currency, place, .. } => {
+            EntryBuilder::new("suspended_receipt", value_date, *currency)
+                .debit(Account::PspPending, *amount, at(place))
+                .credit(Account::SuspenseReceipts, *amount, Dimensions::new().with(Key::Break, break_id))
+        }
     };
     entry.build().map(Some)
 }
 
 fn at(place: &PspPlace) -> Dimensions {
-    Dimensions::new()
-        .with(Key::Psp, &place.psp)
-        .with(Key::PspAccount, &place.psp_account)
+    Dimensions::new().with(Key::Psp, &place.psp).with(Key::PspAccount, &place.psp_account)
 }

@@ -23,29 +23,15 @@ pub(super) fn decide(
         (S::NotPlanned, _) => Err(Refusal::NotFound { what: "milestone" }),
         (state, C::Plan { .. }) => Err(wrong_state(state, "planned")),
 
-        (
-            state,
-            C::RequestFunding {
-                contract_id, pointer, ..
-            },
-        ) if state.plan().is_some_and(|plan| plan.contract_id != *contract_id) => {
+        (state, C::RequestFunding { contract_id, pointer, .. })
+            if state.plan().is_some_and(|plan| plan.contract_id != *contract_id) =>
+        {
             Err(Refusal::invalid(pointer, "no such milestone of this contract"))
         }
-        (
-            S::Planned { plan },
-            C::RequestFunding {
-                funding_id,
-                amount,
-                pointer,
-                ..
-            },
-        ) => {
+        (S::Planned { plan }, C::RequestFunding { funding_id, amount, pointer, .. }) => {
             if *amount != plan.amount {
                 let expected = plan.amount;
-                return Err(Refusal::invalid(
-                    pointer,
-                    format!("a milestone is funded whole: {expected} minor units"),
-                ));
+                return Err(Refusal::invalid(pointer, format!("a milestone is funded whole: {expected} minor units")));
             }
             Ok(vec![E::FundingRequested {
                 contract_id: plan.contract_id,
@@ -58,27 +44,23 @@ pub(super) fn decide(
 
         // Money that arrives after a failure is welcome as long as no other money is on its way.
         (S::Planned { plan }, C::RecordFunded { funding_id, amount }) => Ok(vec![funded(plan, *funding_id, *amount)]),
-        (
-            S::FundingPending {
-                plan,
-                funding_id: pending,
-            },
-            C::RecordFunded { funding_id, amount },
-        ) if pending == funding_id => Ok(vec![funded(plan, *funding_id, *amount)]),
+        (S::FundingPending { plan, funding_id: pending }, C::RecordFunded { funding_id, amount })
+            if pending == funding_id =>
+        {
+            Ok(vec![funded(plan, *funding_id, *amount)])
+        }
         (state, C::RecordFunded { .. }) => Err(wrong_state(state, "funded")),
 
-        (
-            S::FundingPending {
-                plan,
-                funding_id: pending,
-            },
-            C::RecordFundingFailure { funding_id, reason },
-        ) if pending == funding_id => Ok(vec![E::FundingFailed {
-            contract_id: plan.contract_id,
-            milestone_id: plan.milestone_id,
-            funding_id: *funding_id,
-            reason: reason.clone(),
-        }]),
+        (S::FundingPending { plan, funding_id: pending }, C::RecordFundingFailure { funding_id, reason })
+            if pending == funding_id =>
+        {
+            Ok(vec![E::FundingFailed {
+                contract_id: plan.contract_id,
+                milestone_id: plan.milestone_id,
+                funding_id: *funding_id,
+                reason: reason.clone(),
+            }])
+        }
         // The milestone does not wait for that money any more: a failure of it is no news here.
         (_, C::RecordFundingFailure { .. }) => Ok(Vec::new()),
 
@@ -103,15 +85,9 @@ pub(super) fn decide(
         (S::Funded { plan, held }, C::Approve { amount, currency }) => {
             approve(plan, *held, None, *amount, *currency, context)
         }
-        (
-            S::Submitted {
-                plan,
-                held,
-                submission_no,
-                ..
-            },
-            C::Approve { amount, currency },
-        ) => approve(plan, *held, Some(*submission_no), *amount, *currency, context),
+        (S::Submitted { plan, held, submission_no, .. }, C::Approve { amount, currency }) => {
+            approve(plan, *held, Some(*submission_no), *amount, *currency, context)
+        }
         (S::Approved { plan, .. } | S::Released { plan, .. }, C::Approve { .. }) => {
             only_client(plan, context)?;
             Err(Refusal::MilestoneAlreadyApproved)
@@ -121,15 +97,7 @@ pub(super) fn decide(
             Err(Refusal::MilestoneNotFunded)
         }
 
-        (
-            S::Submitted {
-                plan,
-                held,
-                submission_no,
-                review_due_at,
-            },
-            C::AutoApprove,
-        ) => Ok(vec![E::AutoApproved {
+        (S::Submitted { plan, held, submission_no, review_due_at }, C::AutoApprove) => Ok(vec![E::AutoApproved {
             contract_id: plan.contract_id,
             milestone_id: plan.milestone_id,
             submission_no: *submission_no,
@@ -173,20 +141,14 @@ fn approve(
 ) -> Result<Vec<MilestoneEvent>, Refusal> {
     only_client(plan, context)?;
     if let Some(received) = currency.filter(|currency| *currency != plan.currency) {
-        return Err(Refusal::CurrencyMismatch {
-            expected: plan.currency,
-            received,
-        });
+        return Err(Refusal::CurrencyMismatch { expected: plan.currency, received });
     }
     let gross = amount.unwrap_or(held);
     if gross > held {
         return Err(Refusal::ExceedsHeld { held });
     }
     if gross < held {
-        return Err(Refusal::invalid(
-            "/amount",
-            format!("a milestone is approved whole: {held} minor units are held"),
-        ));
+        return Err(Refusal::invalid("/amount", format!("a milestone is approved whole: {held} minor units are held")));
     }
     Ok(vec![MilestoneEvent::Approved {
         contract_id: plan.contract_id,
@@ -204,28 +166,17 @@ fn release_id(plan: &Plan) -> ReleaseId {
 }
 
 fn funded(plan: &Plan, funding_id: crate::id::FundingId, amount: Minor) -> MilestoneEvent {
-    MilestoneEvent::Funded {
-        contract_id: plan.contract_id,
-        milestone_id: plan.milestone_id,
-        funding_id,
-        amount,
-    }
+    MilestoneEvent::Funded { contract_id: plan.contract_id, milestone_id: plan.milestone_id, funding_id, amount }
 }
 
 fn wrong_state(milestone: &Milestone, action: &'static str) -> Refusal {
-    Refusal::MilestoneWrongState {
-        action,
-        state: milestone.state_name(),
-    }
+    Refusal::MilestoneWrongState { action, state: milestone.state_name() }
 }
 
 fn only_client(plan: &Plan, context: &Context) -> Result<(), Refusal> {
     match context.actor {
         Actor::Client(party) if party == plan.client_id => Ok(()),
-        actor if is_party(plan, actor) => Err(Refusal::Forbidden {
-            who: "client",
-            action: "approve a milestone",
-        }),
+        actor if is_party(plan, actor) => Err(Refusal::Forbidden { who: "client", action: "approve a milestone" }),
         _ => Err(Refusal::NotAParty),
     }
 }
@@ -233,16 +184,11 @@ fn only_client(plan: &Plan, context: &Context) -> Result<(), Refusal> {
 fn only_payee(plan: &Plan, context: &Context) -> Result<(), Refusal> {
     match context.actor {
         Actor::Payee(party) if party == plan.payee_id => Ok(()),
-        actor if is_party(plan, actor) => Err(Refusal::Forbidden {
-            who: "payee",
-            action: "submit work",
-        }),
+        actor if is_party(plan, actor) => Err(Refusal::Forbidden { who: "payee", action: "submit work" }),
         _ => Err(Refusal::NotAParty),
     }
 }
 
 fn is_party(plan: &Plan, actor: Actor) -> bool {
-    actor
-        .party()
-        .is_some_and(|party| party == plan.client_id || party == plan.payee_id)
+    actor.party().is_some_and(|party| party == plan.client_id || party == plan.payee_id)
 }

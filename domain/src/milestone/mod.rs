@@ -214,11 +214,7 @@ impl Rules for Milestone {
 
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
         match self {
-            Self::Submitted {
-                plan,
-                review_due_at: Some(due_at),
-                ..
-            } => vec![Timer {
+            Self::Submitted { plan, review_due_at: Some(due_at), .. } => vec![Timer {
                 due_at: *due_at,
                 rank: Rank::ReviewWindow,
                 stream: stream.clone(),
@@ -247,54 +243,24 @@ impl Milestone {
         use MilestoneEvent as E;
         match (self, event) {
             (_, E::Planned { plan }) => Self::Planned { plan: plan.clone() },
-            (Self::Planned { plan }, E::FundingRequested { funding_id, .. }) => Self::FundingPending {
-                plan,
-                funding_id: *funding_id,
-            },
+            (Self::Planned { plan }, E::FundingRequested { funding_id, .. }) => {
+                Self::FundingPending { plan, funding_id: *funding_id }
+            }
             (Self::FundingPending { plan, .. } | Self::Planned { plan }, E::Funded { amount, .. }) => {
                 Self::Funded { plan, held: *amount }
             }
             (Self::FundingPending { plan, .. }, E::FundingFailed { .. }) => Self::Planned { plan },
-            (
-                Self::Funded { plan, held },
-                E::WorkSubmitted {
-                    submission_no,
-                    review_due_at,
-                    ..
-                },
-            ) => Self::Submitted {
-                plan,
-                held,
-                submission_no: *submission_no,
-                review_due_at: Some(*review_due_at),
-            },
+            (Self::Funded { plan, held }, E::WorkSubmitted { submission_no, review_due_at, .. }) => {
+                Self::Submitted { plan, held, submission_no: *submission_no, review_due_at: Some(*review_due_at) }
+            }
             (Self::Funded { plan, .. } | Self::Submitted { plan, .. }, E::Approved { gross, .. })
             | (Self::Submitted { plan, .. }, E::AutoApproved { gross, .. }) => Self::Approved { plan, gross: *gross },
-            (
-                Self::Approved { plan, .. },
-                E::Released {
-                    release_id, gross, net, ..
-                },
-            ) => Self::Released {
-                plan,
-                gross: *gross,
-                net: *net,
-                release_id: *release_id,
-            },
-            (
-                Self::Submitted {
-                    plan,
-                    held,
-                    submission_no,
-                    ..
-                },
-                E::TimerBlocked { .. },
-            ) => Self::Submitted {
-                plan,
-                held,
-                submission_no,
-                review_due_at: None,
-            },
+            (Self::Approved { plan, .. }, E::Released { release_id, gross, net, .. }) => {
+                Self::Released { plan, gross: *gross, net: *net, release_id: *release_id }
+            }
+            (Self::Submitted { plan, held, submission_no, .. }, E::TimerBlocked { .. }) => {
+                Self::Submitted { plan, held, submission_no, review_due_at: None }
+            }
             // No command leads here; an event that does not fit the state leaves it as it is.
             (
                 state,

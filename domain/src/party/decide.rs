@@ -20,10 +20,7 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
             match context.actor {
                 Actor::Payee(caller) if caller == *party_id => {}
                 Actor::Client(caller) if caller == *party_id => {
-                    return Err(Refusal::Forbidden {
-                        who: "payee",
-                        action: "link a payout account",
-                    });
+                    return Err(Refusal::Forbidden { who: "payee", action: "link a payout account" });
                 }
                 _ => return Err(Refusal::NotAParty),
             }

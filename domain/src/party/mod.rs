@@ -98,24 +98,11 @@ impl Rules for Party {
     fn evolve(&mut self, event: &PartyEvent) {
         match event {
             PartyEvent::Registered { party_id } => {
-                *self = Self::Registered {
-                    party_id: *party_id,
-                    payout_account: None,
-                };
+                *self = Self::Registered { party_id: *party_id, payout_account: None };
             }
-            PartyEvent::PspAccountLinked {
-                party_id,
-                psp,
-                psp_account,
-            } => {
-                let account = PayoutAccount {
-                    psp: psp.clone(),
-                    psp_account: psp_account.clone(),
-                };
-                *self = Self::Registered {
-                    party_id: *party_id,
-                    payout_account: Some(account),
-                };
+            PartyEvent::PspAccountLinked { party_id, psp, psp_account } => {
+                let account = PayoutAccount { psp: psp.clone(), psp_account: psp_account.clone() };
+                *self = Self::Registered { party_id: *party_id, payout_account: Some(account) };
             }
         }
     }

@@ -23,20 +23,11 @@ pub(super) fn decide(
             // Cleared before.
             None => Ok(Vec::new()),
         },
-        PayeeCommand::ReservePayout {
-            payee_id,
-            currency,
-            payout_id,
-            amount,
-            account,
-        } => {
+        PayeeCommand::ReservePayout { payee_id, currency, payout_id, amount, account } => {
             match context.actor {
                 Actor::Payee(caller) if caller == *payee_id => {}
                 Actor::Client(caller) if caller == *payee_id => {
-                    return Err(Refusal::Forbidden {
-                        who: "payee",
-                        action: "request a payout",
-                    });
+                    return Err(Refusal::Forbidden { who: "payee", action: "request a payout" });
                 }
                 _ => return Err(Refusal::NotAParty),
             }
@@ -50,9 +41,7 @@ pub(super) fn decide(
                 return Err(Refusal::invalid("/amount", message));
             }
             if *amount > payee.available {
-                return Err(Refusal::InsufficientAvailable {
-                    available: payee.available,
-                });
+                return Err(Refusal::InsufficientAvailable { available: payee.available });
             }
             Ok(vec![PayeeEvent::PayoutReserved {
                 payee_id: *payee_id,
@@ -60,15 +49,11 @@ pub(super) fn decide(
                 amount: *amount,
                 transfer_amount: amount.saturating_sub(payee.at_provider),
                 currency: *currency,
-                place: PspPlace {
-                    psp: account.psp.clone(),
-                    psp_account: account.psp_account.clone(),
-                },
+                place: PspPlace { psp: account.psp.clone(), psp_account: account.psp_account.clone() },
             }])
         }
-        PayeeCommand::BlockTimer { key, reason } => Ok(vec![PayeeEvent::TimerBlocked {
-            key: key.clone(),
-            reason: reason.clone(),
-        }]),
+        PayeeCommand::BlockTimer { key, reason } => {
+            Ok(vec![PayeeEvent::TimerBlocked { key: key.clone(), reason: reason.clone() }])
+        }
     }
 }

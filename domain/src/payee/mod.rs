@@ -57,14 +57,9 @@ impl std::str::FromStr for PayeeAccountId {
     type Err = crate::id::IdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = crate::id::IdError {
-            prefix: PartyId::PREFIX,
-        };
+        let error = crate::id::IdError { prefix: PartyId::PREFIX };
         let (party, currency) = text.split_once('-').ok_or(error.clone())?;
-        Ok(Self {
-            party_id: party.parse()?,
-            currency: currency.parse().map_err(|_| error)?,
-        })
+        Ok(Self { party_id: party.parse()?, currency: currency.parse().map_err(|_| error)? })
     }
 }
 
@@ -150,9 +145,7 @@ pub enum PayeeCommand {
 impl PayeeAccount {
     /// Sum of the earnings that are not cleared yet.
     pub fn pending_total(&self) -> Minor {
-        self.pending
-            .values()
-            .fold(Minor::ZERO, |sum, earning| sum.saturating_add(earning.amount))
+        self.pending.values().fold(Minor::ZERO, |sum, earning| sum.saturating_add(earning.amount))
     }
 }
 
@@ -168,64 +161,32 @@ impl Rules for PayeeAccount {
     fn evolve(&mut self, event: &PayeeEvent) {
         use PayeeEvent as E;
         match event {
-            E::EarningsCredited {
-                release_id,
-                contract_id,
-                payee_id,
-                amount,
-                currency,
-                clears_at,
-                ..
-            } => {
-                let account = OwnedBy {
-                    payee_id: *payee_id,
-                    currency: *currency,
-                };
-                let earning = PendingEarning {
-                    contract_id: *contract_id,
-                    amount: *amount,
-                    clears_at: Some(*clears_at),
-                    account,
-                };
+            E::EarningsCredited { release_id, contract_id, payee_id, amount, currency, clears_at, .. } => {
+                let account = OwnedBy { payee_id: *payee_id, currency: *currency };
+                let earning =
+                    PendingEarning { contract_id: *contract_id, amount: *amount, clears_at: Some(*clears_at), account };
                 self.pending.insert(*release_id, earning);
             }
             E::EarningsCleared { release_id, amount, .. } => {
                 self.pending.remove(release_id);
                 self.available = self.available.saturating_add(*amount);
             }
-            E::PayoutReserved {
-                payout_id,
-                amount,
-                transfer_amount,
-                ..
-            } => {
+            E::PayoutReserved { payout_id, amount, transfer_amount, .. } => {
                 self.available = self.available.saturating_sub(*amount);
                 self.at_provider = self.at_provider.saturating_sub(amount.saturating_sub(*transfer_amount));
-                let reservation = Reservation {
-                    amount: *amount,
-                    transfer_amount: *transfer_amount,
-                };
+                let reservation = Reservation { amount: *amount, transfer_amount: *transfer_amount };
                 self.in_transit.insert(*payout_id, reservation);
             }
             E::PayoutPaidNoted { payout_id, .. } => {
                 self.in_transit.remove(payout_id);
             }
-            E::PayoutFailedNoted {
-                payout_id,
-                amount,
-                left_at_provider,
-                ..
-            } => {
+            E::PayoutFailedNoted { payout_id, amount, left_at_provider, .. } => {
                 self.in_transit.remove(payout_id);
                 self.available = self.available.saturating_add(*amount);
                 self.at_provider = self.at_provider.saturating_add(*left_at_provider);
             }
             E::TimerBlocked { key, .. } => {
-                if let Some(earning) = key
-                    .parse()
-                    .ok()
-                    .and_then(|release: ReleaseId| self.pending.get_mut(&release))
-                {
+                if let Some(earning) = key.parse().ok().and_then(|release: ReleaseId| self.pending.get_mut(&release)) {
                     earning.clears_at = None;
                 }
             }
@@ -235,21 +196,13 @@ impl Rules for PayeeAccount {
     /// The earnings that wait for their security period.
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
         let waiting = self.pending.iter().filter_map(|(release_id, earning)| {
-            let id = PayeeAccountId {
-                party_id: earning.account.payee_id,
-                currency: earning.account.currency,
-            };
+            let id = PayeeAccountId { party_id: earning.account.payee_id, currency: earning.account.currency };
             Some(Timer {
                 due_at: earning.clears_at?,
                 rank: Rank::Clearance,
                 stream: stream.clone(),
                 key: release_id.to_string(),
-                command: Command::Payee(
-                    id,
-                    PayeeCommand::Clear {
-                        release_id: *release_id,
-                    },
-                ),
+                command: Command::Payee(id, PayeeCommand::Clear { release_id: *release_id }),
             })
         });
         waiting.collect()

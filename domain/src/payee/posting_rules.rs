@@ -16,29 +16,13 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
         | PayeeEvent::PayoutFailedNoted { .. }
         | PayeeEvent::TimerBlocked { .. } => return Ok(None),
 
-        PayeeEvent::EarningsCleared {
-            payee_id,
-            contract_id,
-            amount,
-            currency,
-            ..
-        } => {
+        PayeeEvent::EarningsCleared { payee_id, contract_id, amount, currency, .. } => {
             let payee = Dimensions::new().with(Key::Payee, payee_id);
             EntryBuilder::new("clearance", value_date, *currency)
-                .debit(
-                    Account::PayeePending,
-                    *amount,
-                    payee.clone().with(Key::Contract, contract_id),
-                )
+                .debit(Account::PayeePending, *amount, payee.clone().with(Key::Contract, contract_id))
                 .credit(Account::PayeeAvailable, *amount, payee)
         }
-        PayeeEvent::PayoutReserved {
-            payee_id,
-            payout_id,
-            amount,
-            currency,
-            ..
-        } => {
+        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, currency, .. } => {
             let payee = Dimensions::new().with(Key::Payee, payee_id);
             EntryBuilder::new("payout_reservation", value_date, *currency)
                 .debit(Account::PayeeAvailable, *amount, payee.clone())

@@ -7,9 +7,7 @@ use crate::rules::Context;
 pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context) -> Result<Vec<PayoutEvent>, Refusal> {
     use {Payout as S, PayoutCommand as C, PayoutEvent as E};
     match (payout, command) {
-        (S::NotRequested, C::Request { withdrawal }) => Ok(vec![E::Requested {
-            withdrawal: withdrawal.clone(),
-        }]),
+        (S::NotRequested, C::Request { withdrawal }) => Ok(vec![E::Requested { withdrawal: withdrawal.clone() }]),
         (S::NotRequested, _) => Err(Refusal::NotFound { what: "payout" }),
         (_, C::Request { .. }) => Err(Refusal::Defect("a payout was requested twice".to_owned())),
 
@@ -19,13 +17,7 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
         // Recorded before.
         (_, C::RecordTransferred { .. }) => Ok(Vec::new()),
 
-        (
-            S::Submitting { withdrawal },
-            C::RecordSubmitted {
-                bank_payout_ref,
-                arrival_at,
-            },
-        ) => Ok(vec![E::Submitted {
+        (S::Submitting { withdrawal }, C::RecordSubmitted { bank_payout_ref, arrival_at }) => Ok(vec![E::Submitted {
             payout_id: withdrawal.payout_id,
             payee_id: withdrawal.payee_id,
             bank_payout_ref: bank_payout_ref.clone(),
@@ -50,11 +42,9 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
         }
         (_, C::RecordPaid { .. }) => Ok(Vec::new()),
 
-        (S::Transferring { withdrawal }, C::RecordFailed { code }) => Ok(vec![failed(
-            withdrawal,
-            withdrawal.amount.saturating_sub(withdrawal.transfer_amount),
-            code,
-        )]),
+        (S::Transferring { withdrawal }, C::RecordFailed { code }) => {
+            Ok(vec![failed(withdrawal, withdrawal.amount.saturating_sub(withdrawal.transfer_amount), code)])
+        }
         (S::Submitting { withdrawal } | S::InTransit { withdrawal, .. }, C::RecordFailed { code }) => {
             Ok(vec![failed(withdrawal, withdrawal.amount, code)])
         }

@@ -187,44 +187,26 @@ impl Payout {
     fn after(self, event: &PayoutEvent) -> Self {
         use PayoutEvent as E;
         match (self, event) {
-            (_, E::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => Self::Submitting {
-                withdrawal: withdrawal.clone(),
-            },
-            (_, E::Requested { withdrawal }) => Self::Transferring {
-                withdrawal: withdrawal.clone(),
-            },
+            (_, E::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => {
+                Self::Submitting { withdrawal: withdrawal.clone() }
+            }
+            (_, E::Requested { withdrawal }) => Self::Transferring { withdrawal: withdrawal.clone() },
             (Self::Transferring { withdrawal }, E::TransferCompleted { .. }) => Self::Submitting { withdrawal },
-            (
-                Self::Submitting { withdrawal },
-                E::Submitted {
-                    bank_payout_ref,
-                    arrival_at,
-                    ..
-                },
-            ) => Self::InTransit {
-                withdrawal,
-                bank_payout_ref: bank_payout_ref.clone(),
-                arrival_at: *arrival_at,
-            },
+            (Self::Submitting { withdrawal }, E::Submitted { bank_payout_ref, arrival_at, .. }) => {
+                Self::InTransit { withdrawal, bank_payout_ref: bank_payout_ref.clone(), arrival_at: *arrival_at }
+            }
             (Self::Submitting { withdrawal } | Self::InTransit { withdrawal, .. }, E::Paid { bank_payout_ref, .. }) => {
-                Self::Paid {
-                    withdrawal,
-                    bank_payout_ref: bank_payout_ref.clone(),
-                }
+                Self::Paid { withdrawal, bank_payout_ref: bank_payout_ref.clone() }
             }
             (
                 Self::Transferring { withdrawal }
                 | Self::Submitting { withdrawal }
                 | Self::InTransit { withdrawal, .. },
                 E::Failed { code, .. },
-            ) => Self::Failed {
-                withdrawal,
-                code: code.clone(),
-            },
-            (Self::Paid { withdrawal, .. }, E::Returned { code, .. }) => Self::Returned {
-                withdrawal,
-                code: code.clone(),
-            },
+            ) => Self::Failed { withdrawal, code: code.clone() },
+            (Self::Paid { withdrawal, .. }, E::Returned { code, .. }) => {
+                Self::Returned { withdrawal, code: code.clone() }
+            }
             // No command leads here; an event that does not fit the state leaves it as it is.
             (
                 state,

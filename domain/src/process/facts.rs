@@ -23,10 +23,7 @@ pub struct Fact {
 }
 
 fn fact(aggregate: &str, what: &str, command: Command) -> Fact {
-    Fact {
-        command_id: Uuid::new_v5(&NAMESPACE, format!("{aggregate}/{what}").as_bytes()),
-        command,
-    }
+    Fact { command_id: Uuid::new_v5(&NAMESPACE, format!("{aggregate}/{what}").as_bytes()), command }
 }
 
 /// The facts in a report, in the order in which they have to be recorded. None, when it is about nothing of ours.
@@ -44,19 +41,11 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
     match order {
         ProviderOrder::CollectPayment { funding_id, .. } => {
             let failed = FundingCommand::RecordFailed { code: code.to_owned() };
-            vec![fact(
-                &funding_id.to_string(),
-                "refused",
-                Command::Funding(*funding_id, failed),
-            )]
+            vec![fact(&funding_id.to_string(), "refused", Command::Funding(*funding_id, failed))]
         }
         ProviderOrder::PayToBank { payout_id, .. } if code != "balance_insufficient" => {
             let failed = PayoutCommand::RecordFailed { code: code.to_owned() };
-            vec![fact(
-                &payout_id.to_string(),
-                "refused",
-                Command::Payout(*payout_id, failed),
-            )]
+            vec![fact(&payout_id.to_string(), "refused", Command::Payout(*payout_id, failed))]
         }
         // A balance that is too low now is enough later; and a transfer that cannot be made needs an operator.
         ProviderOrder::PayToBank { .. }
@@ -69,31 +58,16 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
 fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
     let payment = report.payment_ref.as_str();
     let on_funding = |what: &str, command| {
-        fact(
-            &funding_id.to_string(),
-            &format!("{payment}/{what}"),
-            Command::Funding(funding_id, command),
-        )
+        fact(&funding_id.to_string(), &format!("{payment}/{what}"), Command::Funding(funding_id, command))
     };
-    let mut facts = vec![on_funding(
-        "linked",
-        FundingCommand::LinkPayment {
-            payment_ref: payment.to_owned(),
-        },
-    )];
+    let mut facts = vec![on_funding("linked", FundingCommand::LinkPayment { payment_ref: payment.to_owned() })];
     match &report.status {
         PaymentStatus::Created => {}
         PaymentStatus::ActionRequired => {
             facts.push(on_funding("action_required", FundingCommand::RecordActionRequired));
         }
         PaymentStatus::Processing => facts.push(on_funding("processing", FundingCommand::RecordProcessing)),
-        PaymentStatus::Succeeded {
-            charge_ref,
-            captured,
-            currency,
-            collected_at,
-            receipt,
-        } => {
+        PaymentStatus::Succeeded { charge_ref, captured, currency, collected_at, receipt } => {
             let succeeded = FundingCommand::RecordSucceeded {
                 payment_ref: payment.to_owned(),
                 charge_ref: charge_ref.clone(),
@@ -104,80 +78,45 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
             facts.push(on_funding("succeeded", succeeded));
             if let Some(receipt) = receipt {
                 let what = if receipt.available { "available" } else { "cost" };
-                facts.push(on_funding(
-                    what,
-                    FundingCommand::RecordReceipt {
-                        receipt: receipt.clone(),
-                    },
-                ));
+                facts.push(on_funding(what, FundingCommand::RecordReceipt { receipt: receipt.clone() }));
             }
         }
         PaymentStatus::Failed { code } => {
-            facts.push(on_funding(
-                "failed",
-                FundingCommand::RecordFailed { code: code.clone() },
-            ));
+            facts.push(on_funding("failed", FundingCommand::RecordFailed { code: code.clone() }));
         }
         PaymentStatus::Cancelled => {
-            facts.push(on_funding(
-                "failed",
-                FundingCommand::RecordFailed {
-                    code: "cancelled".to_owned(),
-                },
-            ));
+            facts.push(on_funding("failed", FundingCommand::RecordFailed { code: "cancelled".to_owned() }));
         }
     }
     facts
 }
 
 fn of_transfer(payout_id: PayoutId, report: &TransferReport) -> Vec<Fact> {
-    let transferred = PayoutCommand::RecordTransferred {
-        transfer_ref: report.transfer_ref.clone(),
-        amount: report.amount,
-    };
+    let transferred =
+        PayoutCommand::RecordTransferred { transfer_ref: report.transfer_ref.clone(), amount: report.amount };
     let what = format!("{}/transferred", report.transfer_ref);
-    vec![fact(
-        &payout_id.to_string(),
-        &what,
-        Command::Payout(payout_id, transferred),
-    )]
+    vec![fact(&payout_id.to_string(), &what, Command::Payout(payout_id, transferred))]
 }
 
 fn of_bank_payout(payout_id: PayoutId, report: &BankPayoutReport) -> Vec<Fact> {
     let payout = report.bank_payout_ref.as_str();
     let on_payout = |what: &str, command| {
-        fact(
-            &payout_id.to_string(),
-            &format!("{payout}/{what}"),
-            Command::Payout(payout_id, command),
-        )
+        fact(&payout_id.to_string(), &format!("{payout}/{what}"), Command::Payout(payout_id, command))
     };
     match &report.status {
         BankPayoutStatus::Pending { arrival_at } | BankPayoutStatus::InTransit { arrival_at } => {
-            let submitted = PayoutCommand::RecordSubmitted {
-                bank_payout_ref: payout.to_owned(),
-                arrival_at: *arrival_at,
-            };
+            let submitted =
+                PayoutCommand::RecordSubmitted { bank_payout_ref: payout.to_owned(), arrival_at: *arrival_at };
             vec![on_payout("submitted", submitted)]
         }
         BankPayoutStatus::Paid => {
-            vec![on_payout(
-                "paid",
-                PayoutCommand::RecordPaid {
-                    bank_payout_ref: payout.to_owned(),
-                },
-            )]
+            vec![on_payout("paid", PayoutCommand::RecordPaid { bank_payout_ref: payout.to_owned() })]
         }
         BankPayoutStatus::Failed { code } => {
             vec![on_payout("failed", PayoutCommand::RecordFailed { code: code.clone() })]
         }
         BankPayoutStatus::Cancelled => {
-            vec![on_payout(
-                "failed",
-                PayoutCommand::RecordFailed {
-                    code: "cancelled".to_owned(),
-                },
-            )]
+            vec![on_payout("failed", PayoutCommand::RecordFailed { code: "cancelled".to_owned() })]
         }
     }
 }

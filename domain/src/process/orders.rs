@@ -25,11 +25,7 @@ pub struct Order {
 pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
     let order = |not_before, what: ProviderOrder| {
         let order_id = Uuid::new_v5(&event_id.as_uuid(), what.action().as_bytes());
-        vec![Order {
-            order_id,
-            not_before,
-            what,
-        }]
+        vec![Order { order_id, not_before, what }]
     };
     match event {
         DomainEvent::Funding(FundingEvent::Created { order: funding }) => order(
@@ -42,11 +38,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 payment_method: funding.payment_method.clone(),
             },
         ),
-        DomainEvent::Funding(FundingEvent::Succeeded {
-            funding_id,
-            payment_ref,
-            ..
-        }) => order(
+        DomainEvent::Funding(FundingEvent::Succeeded { funding_id, payment_ref, .. }) => order(
             None,
             ProviderOrder::ReadReceipt {
                 funding_id: *funding_id,
@@ -54,12 +46,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 until_available: false,
             },
         ),
-        DomainEvent::Funding(FundingEvent::PspFeeRecorded {
-            funding_id,
-            payment_ref,
-            available_on,
-            ..
-        }) => order(
+        DomainEvent::Funding(FundingEvent::PspFeeRecorded { funding_id, payment_ref, available_on, .. }) => order(
             Some(*available_on),
             ProviderOrder::ReadReceipt {
                 funding_id: *funding_id,
@@ -86,13 +73,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 account: withdrawal.place.psp_account.clone(),
             },
         ),
-        DomainEvent::Payout(PayoutEvent::TransferCompleted {
-            payout_id,
-            payout_amount,
-            currency,
-            place,
-            ..
-        }) => order(
+        DomainEvent::Payout(PayoutEvent::TransferCompleted { payout_id, payout_amount, currency, place, .. }) => order(
             None,
             ProviderOrder::PayToBank {
                 payout_id: *payout_id,
@@ -102,20 +83,16 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             },
         ),
         // A lost webhook must not leave a payout on its way for ever.
-        DomainEvent::Payout(PayoutEvent::Submitted {
-            payout_id,
-            bank_payout_ref,
-            psp_account,
-            arrival_at,
-            ..
-        }) => order(
-            Some(*arrival_at),
-            ProviderOrder::ReadBankPayout {
-                payout_id: *payout_id,
-                bank_payout_ref: bank_payout_ref.clone(),
-                account: psp_account.clone(),
-            },
-        ),
+        DomainEvent::Payout(PayoutEvent::Submitted { payout_id, bank_payout_ref, psp_account, arrival_at, .. }) => {
+            order(
+                Some(*arrival_at),
+                ProviderOrder::ReadBankPayout {
+                    payout_id: *payout_id,
+                    bank_payout_ref: bank_payout_ref.clone(),
+                    account: psp_account.clone(),
+                },
+            )
+        }
         _ => Vec::new(),
     }
 }
@@ -129,15 +106,12 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
         ) => receipt.as_ref().is_some_and(|receipt| receipt.available || !until_available),
         // It has to have succeeded for its cost to be asked for.
         (ProviderOrder::ReadReceipt { .. }, _) => false,
-        (ProviderOrder::ReadBankPayout { .. }, ProviderReport::BankPayout(report)) => !matches!(
-            report.status,
-            BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. }
-        ),
+        (ProviderOrder::ReadBankPayout { .. }, ProviderReport::BankPayout(report)) => {
+            !matches!(report.status, BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. })
+        }
         (ProviderOrder::ReadBankPayout { .. }, _) => false,
         (
-            ProviderOrder::CollectPayment { .. }
-            | ProviderOrder::MoveToPayee { .. }
-            | ProviderOrder::PayToBank { .. },
+            ProviderOrder::CollectPayment { .. } | ProviderOrder::MoveToPayee { .. } | ProviderOrder::PayToBank { .. },
             _,
         ) => true,
     }

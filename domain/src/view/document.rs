@@ -84,10 +84,7 @@ impl Document {
         if stream.aggregate_type == payee::TYPE {
             return Ok(Self::Payee(serde_json::from_str(text)?));
         }
-        Ok(Self::Aggregate(AggregateState::from_json(
-            &stream.aggregate_type,
-            text,
-        )?))
+        Ok(Self::Aggregate(AggregateState::from_json(&stream.aggregate_type, text)?))
     }
 
     /// The document as JSON text.
@@ -114,20 +111,12 @@ impl Document {
     pub fn keys(&self) -> Keys {
         let state = match self {
             Self::Payee(balance) => {
-                return Keys {
-                    payee_id: balance.payee_id,
-                    status: "open",
-                    ..Keys::default()
-                };
+                return Keys { payee_id: balance.payee_id, status: "open", ..Keys::default() };
             }
             Self::Aggregate(state) => state,
         };
-        let of = |contract_id, client_id, payee_id| Keys {
-            contract_id,
-            client_id,
-            payee_id,
-            status: state.state_name(),
-        };
+        let of =
+            |contract_id, client_id, payee_id| Keys { contract_id, client_id, payee_id, status: state.state_name() };
         match state {
             AggregateState::Contract(contract) => contract.agreement().map_or_else(
                 || of(None, None, None),
@@ -146,14 +135,12 @@ impl Document {
                 |held| of(Some(held.contract_id), Some(held.client_id), Some(held.payee_id)),
             ),
             // How the client pays is none of the payee's business.
-            AggregateState::Funding(funding) => funding.order().map_or_else(
-                || of(None, None, None),
-                |order| of(Some(order.contract_id), Some(order.client_id), None),
-            ),
-            AggregateState::Payout(payout) => payout.withdrawal().map_or_else(
-                || of(None, None, None),
-                |withdrawal| of(None, None, Some(withdrawal.payee_id)),
-            ),
+            AggregateState::Funding(funding) => funding
+                .order()
+                .map_or_else(|| of(None, None, None), |order| of(Some(order.contract_id), Some(order.client_id), None)),
+            AggregateState::Payout(payout) => payout
+                .withdrawal()
+                .map_or_else(|| of(None, None, None), |withdrawal| of(None, None, Some(withdrawal.payee_id))),
             AggregateState::Party(_) | AggregateState::Payee(_) => of(None, None, None),
         }
     }
@@ -162,12 +149,7 @@ impl Document {
 impl PayeeBalance {
     fn fold(&mut self, event: &PayeeEvent) {
         match event {
-            PayeeEvent::EarningsCredited {
-                payee_id,
-                currency,
-                amount,
-                ..
-            } => {
+            PayeeEvent::EarningsCredited { payee_id, currency, amount, .. } => {
                 self.payee_id = Some(*payee_id);
                 self.currency = Some(*currency);
                 self.pending = self.pending.saturating_add(*amount);

@@ -49,14 +49,12 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
             let currency = posting.amount().currency().code();
             let minor = posting.amount().minor().get();
             let dims = posting.dimensions().to_string();
-            let sums = balances
-                .entry((account.number(), currency, dims.clone()))
-                .or_insert_with(|| Sums {
-                    sign: floor_sign(account),
-                    debits: 0,
-                    credits: 0,
-                    worst: 0,
-                });
+            let sums = balances.entry((account.number(), currency, dims.clone())).or_insert_with(|| Sums {
+                sign: floor_sign(account),
+                debits: 0,
+                credits: 0,
+                worst: 0,
+            });
             let side = match posting.side() {
                 Side::Debit => {
                     sums.debits = sums.debits.saturating_add(minor);
@@ -78,11 +76,7 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
         // A floor holds after every event, not only where a batch happens to end.
         for posting in entry.postings() {
             let account = posting.account();
-            let key = (
-                account.number(),
-                posting.amount().currency().code(),
-                posting.dimensions().to_string(),
-            );
+            let key = (account.number(), posting.amount().currency().code(), posting.dimensions().to_string());
             if let Some(sums) = balances.get_mut(&key).filter(|sums| sums.sign != 0) {
                 sums.worst = sums.worst.min(sums.moved().saturating_mul(i64::from(sums.sign)));
             }
@@ -149,19 +143,11 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
     .fetch_optional(&mut *tx)
     .await?;
     let Some(row) = below else { return Ok(()) };
-    let (account, currency, dims) = (
-        row.try_get("account")?,
-        row.try_get::<String, _>("currency")?,
-        row.try_get::<String, _>("dims")?,
-    );
+    let (account, currency, dims) =
+        (row.try_get("account")?, row.try_get::<String, _>("currency")?, row.try_get::<String, _>("dims")?);
     let before: i128 = row.try_get::<String, _>("before")?.parse().unwrap_or_default();
     let position = lines.first_below(account, &currency, &dims, before, row.try_get("floor")?);
-    Err(ProjectionError::BelowFloor {
-        account,
-        currency,
-        dims,
-        position,
-    })
+    Err(ProjectionError::BelowFloor { account, currency, dims, position })
 }
 
 impl Lines {

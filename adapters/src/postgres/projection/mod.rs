@@ -91,14 +91,8 @@ impl Read {
             &recorded.payload,
         );
         match event {
-            Ok(event) => Ok(Self {
-                recorded,
-                event: Some(event),
-            }),
-            Err(error) => Err(ProjectionError::Event {
-                position: recorded.position,
-                error,
-            }),
+            Ok(event) => Ok(Self { recorded, event: Some(event) }),
+            Err(error) => Err(ProjectionError::Event { position: recorded.position, error }),
         }
     }
 }
@@ -139,11 +133,7 @@ pub struct Projector {
 impl Projector {
     /// A projector on a tenant's pool.
     pub fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            cache: ViewCache::default(),
-            reached: watch::Sender::new(0),
-        }
+        Self { pool, cache: ViewCache::default(), reached: watch::Sender::new(0) }
     }
 
     /// How far the projections are, as far as this process knows.
@@ -173,11 +163,7 @@ impl Projector {
             return Ok(Progress::Elsewhere);
         }
         let before = checkpoints(&mut tx).await?;
-        let from = if with_orders {
-            before.least()
-        } else {
-            before.books.min(before.views)
-        };
+        let from = if with_orders { before.least() } else { before.books.min(before.views) };
         let events = log_reader::read(&mut *tx, from, batch).await?;
         let Some(last) = events.last().map(|event| event.position) else {
             self.cache = cache;
@@ -254,17 +240,13 @@ impl Projector {
         let started = Instant::now();
         // Together, and not while a projector is at work: rows and checkpoints never disagree.
         let mut tx = self.pool.begin().await?;
-        sqlx::query(
-            "select pg_advisory_xact_lock(hashtextextended('earnest projector ' || current_schema(), 0))",
-        )
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended('earnest projector ' || current_schema(), 0))")
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("truncate postings, subledger_balances, documents, contract_events, wakeups")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("update projections set position = 0 where name <> 'orders'")
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query("update projections set position = 0 where name <> 'orders'").execute(&mut *tx).await?;
         tx.commit().await?;
         self.cache = ViewCache::default();
         loop {
@@ -287,14 +269,8 @@ pub async fn reached(pool: &PgPool) -> Result<Position, ProjectionError> {
 }
 
 async fn checkpoints(connection: &mut PgConnection) -> Result<Checkpoints, ProjectionError> {
-    let rows = sqlx::query("select name, position from projections")
-        .fetch_all(connection)
-        .await?;
-    let mut found = Checkpoints {
-        books: 0,
-        views: 0,
-        orders: 0,
-    };
+    let rows = sqlx::query("select name, position from projections").fetch_all(connection).await?;
+    let mut found = Checkpoints { books: 0, views: 0, orders: 0 };
     for row in rows {
         let position = to_u64(row.try_get("position")?);
         match row.try_get::<String, _>("name")?.as_str() {

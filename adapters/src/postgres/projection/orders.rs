@@ -11,11 +11,7 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
     for read in events {
         let Some(event) = &read.event else { continue };
         for order in process::orders(read.recorded.metadata.event_id, event) {
-            orders.push((
-                to_i64(read.recorded.position),
-                order,
-                read.recorded.metadata.occurred_at,
-            ));
+            orders.push((to_i64(read.recorded.position), order, read.recorded.metadata.occurred_at));
         }
     }
     Ok(outbox::insert(tx, &orders).await?)

@@ -113,16 +113,10 @@ async fn fetch(tx: &mut PgConnection, cache: &mut ViewCache, events: &[Read]) ->
     let mut missing: BTreeMap<&StreamId, bool> = BTreeMap::new();
     for read in events.iter().filter(|read| read.event.is_some()) {
         if !cache.documents.contains_key(&read.recorded.stream) {
-            missing
-                .entry(&read.recorded.stream)
-                .or_insert(read.recorded.sequence == 1);
+            missing.entry(&read.recorded.stream).or_insert(read.recorded.sequence == 1);
         }
     }
-    let wanted: Vec<&StreamId> = missing
-        .into_iter()
-        .filter(|(_, begins)| !begins)
-        .map(|(stream, _)| stream)
-        .collect();
+    let wanted: Vec<&StreamId> = missing.into_iter().filter(|(_, begins)| !begins).map(|(stream, _)| stream).collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -138,10 +132,8 @@ async fn fetch(tx: &mut PgConnection, cache: &mut ViewCache, events: &[Read]) ->
     .fetch_all(&mut *tx)
     .await?;
     for row in rows {
-        let stream = StreamId::new(
-            row.try_get::<String, _>("aggregate_type")?,
-            row.try_get::<String, _>("aggregate_id")?,
-        );
+        let stream =
+            StreamId::new(row.try_get::<String, _>("aggregate_type")?, row.try_get::<String, _>("aggregate_id")?);
         let document = Document::from_json(&stream, &row.try_get::<String, _>("body")?)?;
         let stored = Stored {
             version: to_u64(row.try_get("version")?),
