@@ -3,7 +3,11 @@
 //! The round trips against the sandbox are tests of `api`, where the sandbox is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is a failed test")]
-#![allow(clippy::large_futures, clippy::needless_pass_by_value, reason = "a test has stack enough, and hands JSON over")]
+#![allow(
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    reason = "a test has stack enough, and hands JSON over"
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -782,4 +786,74 @@ fn a_signed_body_that_is_no_notice_is_malformed() {
         webhook::verify(not_text, header, &[Secret::new(NEW)], SIGNED_AT, TOLERANCE_SECONDS),
         Err(WebhookError::BadSignature)
     );
+}
+
+#[tokio::test]
+async fn a_card_error_about_a_payment_in_another_state_is_looked_up() {
+    let answered =
+        with(card_declined(), json!({ "payment_intent": intent("succeeded", json!({ "latest_charge": "ch_1" })) }));
+    let paid = intent("succeeded", json!({ "latest_charge": charge(json!({})) }));
+    let server = Server::start([error(402, answered), ok(paid)]).await;
+    let outcome = server.provider().carry_out(&collect(), IDEMPOTENCY_KEY).await;
+    assert_eq!(outcome, Ok(succeeded(None)));
+    assert_eq!(server.seen()[1].path, "/v1/payment_intents/pi_1");
+}
+
+#[test]
+fn an_envelope_of_another_kind_is_still_a_notice() {
+    let thin = json!({
+        "id": "evt_2", "object": "v2.core.event", "type": "v2.core.account.updated", "livemode": true,
+        "created": "2026-11-20T10:00:00.000Z", "related_object": { "id": "acct_1" },
+    });
+    let notice = notice_of(&thin.to_string()).unwrap();
+    assert_eq!((notice.object, notice.object_ref, notice.livemode), (None, None, true));
+    assert_eq!(notice.api_version, None);
+}
+
+#[test]
+fn an_empty_secret_is_none() {
+    assert_eq!(verified(&signature("", SIGNED_AT), &[""], SIGNED_AT), Err(WebhookError::BadSignature));
+}
+
+#[test]
+fn a_notice_with_odd_names_is_malformed() {
+    let odd = |fields| event("payment_intent.created", intent("x", json!({})), fields);
+    for body in [
+        odd(json!({ "id": "" })),
+        odd(json!({ "id": "evt_\u{0}" })),
+        odd(json!({ "account": "" })),
+        odd(json!({ "data": { "object": { "id": "pi_\u{0}", "object": "payment_intent" } } })),
+    ] {
+        assert!(matches!(notice_of(&body), Err(WebhookError::MalformedNotice)), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_reference_does_not_lead_elsewhere() {
+    let server = Server::start([]).await;
+    for payment_ref in ["", "../accounts", "pi_1?expand[]=customer", "pi_1/cancel"] {
+        assert_unusable(&server.provider().look_up(&payment(payment_ref)).await);
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_state_that_is_not_known_is_unusable() {
+    let charged_as = |fields| intent("succeeded", json!({ "latest_charge": charge(fields) }));
+    let resting = balance_transaction(json!({ "status": "resting" }));
+    for odd in [
+        intent("requires_capture", json!({})),
+        charged_as(json!({ "balance_transaction": "txn_1" })),
+        charged_as(json!({ "balance_transaction": resting })),
+    ] {
+        assert_unusable(&looked_up(ok(odd)).await);
+    }
+}
+
+#[test]
+fn a_live_key_is_not_sent_in_clear() {
+    for (url, key) in [("http://localhost:1", "sk_live_1"), ("ftp://localhost:1", KEY)] {
+        let config = StripeConfig { base_url: Some(url.to_owned()), secret_key: Secret::new(key) };
+        assert!(StripeProvider::new(&config).is_err(), "{url}");
+    }
 }

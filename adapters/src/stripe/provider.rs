@@ -1,9 +1,10 @@
 //! Orders carried out and objects looked up at Stripe.
 
 use std::collections::HashMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use ::stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
+use ::stripe::{ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
 use chrono::{DateTime, Utc};
 use domain::ports::PaymentProvider;
 use domain::ports::provider::{
@@ -55,16 +56,47 @@ impl StripeProvider {
         let mut builder =
             ClientBuilder::new(config.secret_key.expose()).timeout(TIMEOUT).request_strategy(RequestStrategy::Once);
         if let Some(url) = &config.base_url {
+            let live = ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose().starts_with(live));
+            if !url.starts_with("https://") && (live || !url.starts_with("http://")) {
+                let why = "the provider's URL has to be http:// or https://, and https:// for a live key";
+                return Err(ProviderError::Unusable(why.to_owned()));
+            }
             builder = builder.url(format!("{}/", url.trim_end_matches('/')));
         }
+        // async-stripe panics on a machine without root certificates, even for `http`. Nothing half-built is seen: the
+        // builder is gone afterwards.
+        let built = panic::catch_unwind(AssertUnwindSafe(|| builder.build()));
+        let built = built.map_err(|_| {
+            ProviderError::Unusable("no root certificates on this machine; install ca-certificates".to_owned())
+        })?;
         // The error could show the key.
-        let client = builder.build().map_err(|_| ProviderError::Unusable("the provider's URL or key".to_owned()))?;
+        let client = built.map_err(|_| ProviderError::Unusable("the provider's URL or key".to_owned()))?;
         Ok(Self { client })
     }
 
-    async fn payment(&self, payment_ref: &str) -> Result<PaymentIntent, StripeError> {
-        RetrievePaymentIntent::new(payment_ref).expand(vec![EXPAND.to_owned()]).send(&self.client).await
+    async fn payment(&self, payment_ref: &str) -> Result<ProviderReport, ProviderError> {
+        let request = RetrievePaymentIntent::new(reference(payment_ref)?).expand(vec![EXPAND.to_owned()]);
+        payment_report(&request.send(&self.client).await.map_err(|error| failure::of(&error))?)
     }
+
+    async fn bank_payout(&self, bank_payout_ref: &str, account: &str) -> Result<ProviderReport, ProviderError> {
+        let payout = RetrievePayout::new(reference(bank_payout_ref)?)
+            .customize()
+            .account_id(account_id(account)?)
+            .send(&self.client)
+            .await
+            .map_err(|error| failure::of(&error))?;
+        payout_report(&payout, account)
+    }
+}
+
+/// A reference becomes part of a path: anything but Stripe's own letters would lead elsewhere.
+fn reference(text: &str) -> Result<&str, ProviderError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if text.is_empty() || text.len() > 255 || !text.bytes().all(plain) {
+        return Err(ProviderError::Unusable("not a reference of the provider's".to_owned()));
+    }
+    Ok(text)
 }
 
 /// A request to be tried once, under our key.
@@ -127,13 +159,19 @@ impl PaymentProvider for StripeProvider {
                     .await;
                 match sent {
                     Ok(payment) => payment_report(&payment),
-                    Err(StripeError::Stripe(error, 402)) => declined(&error, *funding_id),
-                    Err(error) => Err(failed(error)),
+                    Err(StripeError::Stripe(error, 402)) if error.type_ == ApiErrorsType::CardError => {
+                        match &error.payment_intent {
+                            // The error shows the payment unexpanded; in a state that is no failure, all of it is needed.
+                            Some(payment) if payment.status != PaymentIntentStatus::RequiresPaymentMethod => {
+                                self.payment(&payment.id).await
+                            }
+                            _ => declined(&error, *funding_id),
+                        }
+                    }
+                    Err(error) => Err(failure::of(&error)),
                 }
             }
-            ProviderOrder::ReadReceipt { payment_ref, .. } => {
-                payment_report(&self.payment(payment_ref).await.map_err(failed)?)
-            }
+            ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref).await,
             ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account } => {
                 let metadata = HashMap::from([
                     ("payout_id".to_owned(), payout_id.to_string()),
@@ -147,7 +185,7 @@ impl PaymentProvider for StripeProvider {
                     .request_strategy(once(idempotency_key)?)
                     .send(&self.client)
                     .await
-                    .map_err(failed)?;
+                    .map_err(|error| failure::of(&error))?;
                 transfer_report(&transfer)
             }
             ProviderOrder::PayToBank { payout_id, amount, currency, account } => {
@@ -159,51 +197,37 @@ impl PaymentProvider for StripeProvider {
                     .request_strategy(once(idempotency_key)?)
                     .send(&self.client)
                     .await
-                    .map_err(failed)?;
+                    .map_err(|error| failure::of(&error))?;
                 payout_report(&payout, account)
             }
             ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
-                let object =
-                    ProviderObject::BankPayout { bank_payout_ref: bank_payout_ref.clone(), account: account.clone() };
-                Box::pin(self.look_up(&object)).await
+                self.bank_payout(bank_payout_ref, account).await
             }
         }
     }
 
     async fn look_up(&self, object: &ProviderObject) -> Result<ProviderReport, ProviderError> {
         match object {
-            ProviderObject::Payment { payment_ref } => {
-                payment_report(&self.payment(payment_ref).await.map_err(failed)?)
-            }
+            ProviderObject::Payment { payment_ref } => self.payment(payment_ref).await,
             ProviderObject::Charge { charge_ref } => {
-                let charge = RetrieveCharge::new(charge_ref.as_str()).send(&self.client).await.map_err(failed)?;
+                let charge = RetrieveCharge::new(reference(charge_ref)?)
+                    .send(&self.client)
+                    .await
+                    .map_err(|error| failure::of(&error))?;
                 match charge.payment_intent {
-                    Some(Expandable::Id(id)) => payment_report(&self.payment(id.as_str()).await.map_err(failed)?),
-                    Some(Expandable::Object(payment)) => {
-                        payment_report(&self.payment(payment.id.as_str()).await.map_err(failed)?)
-                    }
+                    Some(payment) => self.payment(payment.id()).await,
                     None => Err(ProviderError::Unusable("a charge without a payment".to_owned())),
                 }
             }
-            ProviderObject::Transfer { transfer_ref } => {
-                transfer_report(&RetrieveTransfer::new(transfer_ref.as_str()).send(&self.client).await.map_err(failed)?)
-            }
-            ProviderObject::BankPayout { bank_payout_ref, account } => {
-                let payout = RetrievePayout::new(bank_payout_ref.as_str())
-                    .customize()
-                    .account_id(account_id(account)?)
+            ProviderObject::Transfer { transfer_ref } => transfer_report(
+                &RetrieveTransfer::new(reference(transfer_ref)?)
                     .send(&self.client)
                     .await
-                    .map_err(failed)?;
-                payout_report(&payout, account)
-            }
+                    .map_err(|error| failure::of(&error))?,
+            ),
+            ProviderObject::BankPayout { bank_payout_ref, account } => self.bank_payout(bank_payout_ref, account).await,
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
-fn failed(error: StripeError) -> ProviderError {
-    failure::of(&error)
 }
 
 fn code(error: &ApiErrors) -> String {
@@ -237,7 +261,7 @@ fn payment_report(payment: &PaymentIntent) -> Result<ProviderReport, ProviderErr
                 .map(|error| error.decline_code.clone().unwrap_or_else(|| code(error)));
             PaymentStatus::Failed { code: code.unwrap_or_default() }
         }
-        S::RequiresPaymentMethod | S::RequiresConfirmation | S::RequiresCapture => PaymentStatus::Created,
+        S::RequiresPaymentMethod | S::RequiresConfirmation => PaymentStatus::Created,
         other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
     };
     Ok(ProviderReport::Payment(PaymentReport {
@@ -262,8 +286,18 @@ fn succeeded(payment: &PaymentIntent) -> Result<PaymentStatus, ProviderError> {
 }
 
 fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
-    let Some(Expandable::Object(booked)) = &charge.balance_transaction else { return Ok(None) };
-    let booked: &BalanceTransaction = booked;
+    let booked: &BalanceTransaction = match &charge.balance_transaction {
+        None => return Ok(None), // Captured asynchronously: booked some moments later.
+        Some(Expandable::Object(booked)) => booked,
+        Some(Expandable::Id(_)) => {
+            return Err(ProviderError::Unusable("a balance transaction that was not expanded".to_owned()));
+        }
+    };
+    let available = match booked.status.as_str() {
+        "available" => true,
+        "pending" => false,
+        other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
+    };
     let currency = from_stripe(&booked.currency)?;
     Ok(Some(Receipt {
         balance_transaction_ref: booked.id.to_string(),
@@ -272,7 +306,7 @@ fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
         currency,
         booked_on: instant(booked.created)?.date_naive(),
         available_on: instant(booked.available_on)?,
-        available: booked.status == "available",
+        available,
     }))
 }
 

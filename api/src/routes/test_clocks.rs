@@ -19,8 +19,9 @@ use crate::code::ErrorCode;
 use crate::extract::Body;
 use crate::problem::Problem;
 
-/// How long one instant may take until nothing is left to do at it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one instant may take until nothing is left to do at it. Longer than the lease of work that a server left
+/// behind when it died.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often is looked whether everything is done.
 const POLL: Duration = Duration::from_millis(10);

@@ -19,7 +19,7 @@ use crate::engine::EngineError;
 const AT_ONCE: usize = 16;
 
 /// How long a notice is this process's alone.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop: watch::Receiver<bool>) {
     loop {

@@ -22,8 +22,9 @@ use crate::engine::EngineError;
 /// Orders in progress at once; well below what Stripe allows per second in test mode (25).
 const AT_ONCE: usize = 16;
 
-/// How long an order is this process's alone: longer than a call may take, so that no other server sends it meanwhile.
-const LEASE: Duration = Duration::from_secs(120);
+/// How long an order is this process's alone: longer than a call may take (20 s), so that no other server sends it
+/// meanwhile; and no longer, since the orders of a server that died wait for so long.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// How long to wait before a state that is not final is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
