@@ -119,7 +119,7 @@ fn table(proved: &BTreeMap<String, BTreeSet<String>>) -> String {
             Some(tests) => tests.iter().cloned().collect::<Vec<_>>().join("<br>"),
             None => "not proved by a test yet".to_owned(),
         };
-        text.push_str(&format!("| {id} | {tests} |\n"));
+        text.extend(["| ", id, " | ", &tests, " |\n"]);
     }
     text
 }

@@ -270,6 +270,14 @@ async fn history(
         // How the client pays is none of the payee's business, nor what the provider takes for it.
         .filter(|event| caller.role != Role::Payee || event.stream.aggregate_type != domain::funding::TYPE)
         .map(|event| EventView::of(event, &app.tenant))
+        .map(|mut event| {
+            if caller.role == Role::Payee
+                && let serde_json::Value::Object(members) = &mut event.data
+            {
+                members.remove("payment_method");
+            }
+            event
+        })
         .collect();
     let next_cursor = if more { shown.last().map(|event| event.position.to_string()) } else { None };
     Ok(at.respond(&Page { object: "list".to_owned(), data: shown, next_cursor }, None))

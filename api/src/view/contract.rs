@@ -105,7 +105,10 @@ impl ContractView {
                 held: 0,
                 released: 0,
                 net: 0,
-                review_days: plan.review_days.or(contract.terms().map(|terms| terms.policy.review_days)).unwrap_or(0),
+                review_days: plan
+                    .review_days
+                    .or(contract.terms().map(|terms| terms.policy.review_days))
+                    .unwrap_or(domain::policy::Policy::default().review_days),
                 due_at: plan.due_at,
                 submission_no: None,
                 review_due_at: None,
