@@ -1,6 +1,6 @@
 //! Appending to the log on a real Postgres.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod postgres_support;
 

@@ -1,6 +1,6 @@
 //! Records of the outside on a real Postgres: outbox, inbox, tokens and the test clock.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod postgres_support;
 

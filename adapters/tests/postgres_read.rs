@@ -1,8 +1,10 @@
 //! Reading streams and the log, and who may prepare a tenant, on a real Postgres.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod postgres_support;
+
+use std::sync::Arc;
 
 use adapters::embedded::APP_ROLE;
 use adapters::embedded::testing::TestCluster;
@@ -13,6 +15,7 @@ use domain::log::{EventStore, Expected, StreamEvent};
 use futures::future::join_all;
 use sqlx::Row;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Barrier;
 
 use postgres_support::{Building, accepted, append, check_log, database, pool, schema, store, stream, top_up};
 
@@ -117,12 +120,19 @@ async fn tenants_in_one_database_share_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_at_once_prepare_a_tenant_once() {
     let database = TestCluster::shared().unwrap().empty_database().await.unwrap();
-    let starts = (0..8).map(|_| {
-        let owner = database.owner_options.clone();
-        tokio::spawn(async move { migrate(&owner, &schema(), APP_ROLE).await })
-    });
-    for started in join_all(starts).await {
-        started.unwrap().expect("every server starts");
+    // The first round creates everything, the others find it and only grant again.
+    for _ in 0..6 {
+        let together = Arc::new(Barrier::new(16));
+        let starts = (0..16).map(|_| {
+            let (owner, together) = (database.owner_options.clone(), Arc::clone(&together));
+            tokio::spawn(async move {
+                together.wait().await;
+                migrate(&owner, &schema(), APP_ROLE).await
+            })
+        });
+        for started in join_all(starts).await {
+            started.unwrap().expect("every server starts");
+        }
     }
     accepted(store(&database).append(append().writes(stream("a"), Expected::At(0), 1)).await);
 }

@@ -389,6 +389,9 @@ async fn an_outsider_finds_nothing() {
     world.refused(403, "forbidden", world.get(&world.client, "/v1/events")).await;
 }
 
+/// A change to a good body, and the status, code and pointer that it is answered with.
+type Case = (fn(&mut Value), u16, &'static str, &'static str);
+
 /// D-68, D-173: what is wrong with a body is said with a pointer.
 #[tokio::test]
 async fn bad_bodies_are_refused_with_a_pointer() {
@@ -399,7 +402,7 @@ async fn bad_bodies_are_refused_with_a_pointer() {
         change(&mut body);
         body
     };
-    let cases: [(fn(&mut Value), u16, &str, &str); 11] = [
+    let cases: [Case; 11] = [
         (|body| body["milestones"][0]["amount"] = json!(0), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!(-5), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!(10.5), 422, "validation_failed", "/milestones/0/amount"),
@@ -489,7 +492,8 @@ async fn the_serving_login_cannot_touch_events() {
         "update main.control_balances set debits = 0",
     ] {
         let refused = sqlx::query(statement).execute(world.server.app().pool()).await.unwrap_err();
-        let code = refused.as_database_error().and_then(|error| error.code()).map(std::borrow::Cow::into_owned);
+        let code =
+            refused.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
     }
 }

@@ -1,25 +1,35 @@
 //! Percentages and partitions whose parts sum to the whole, to the minor unit (`domain.md` B.1.3, R1 to R5).
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use std::borrow::Cow;
+
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Minor, MoneyError};
+use crate::money::{Minor, MoneyError, plain_decimal};
 
-/// A share from 0 to 100 percent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "Decimal", into = "Decimal")]
+/// A share from 0 to 100 percent, with at most [`Percent::MAX_DECIMALS`] decimals. In JSON a string: `"12.5"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "Decimal")]
 pub struct Percent(Decimal);
 
 impl Percent {
+    /// So that any amount times any percentage fits 128 bits and nothing is rounded before the one rounding of R1:
+    /// amounts have 63 bits, 100 with sixteen decimals has 60.
+    pub const MAX_DECIMALS: u32 = 16;
+
     /// That many percent.
     ///
     /// # Errors
-    /// [`MoneyError::OutOfRange`] below 0 or above 100.
+    /// [`MoneyError::OutOfRange`] below 0 or above 100; [`MoneyError::NotWhole`] with too many decimals.
     pub fn new(percent: Decimal) -> Result<Self, MoneyError> {
-        if percent.is_sign_negative() && !percent.is_zero() || percent > Decimal::ONE_HUNDRED {
+        let percent = percent.normalize();
+        if percent.is_sign_negative() || percent > Decimal::ONE_HUNDRED {
             return Err(MoneyError::OutOfRange);
         }
-        Ok(Self(percent.normalize()))
+        if percent.scale() > Self::MAX_DECIMALS {
+            return Err(MoneyError::NotWhole { exponent: Self::MAX_DECIMALS });
+        }
+        Ok(Self(percent))
     }
 
     /// How many percent.
@@ -33,6 +43,14 @@ impl TryFrom<Decimal> for Percent {
 
     fn try_from(percent: Decimal) -> Result<Self, Self::Error> {
         Self::new(percent)
+    }
+}
+
+/// From a string only: a JSON number would pass through a float.
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        plain_decimal(&text).and_then(Self::new).map_err(serde::de::Error::custom)
     }
 }
 
@@ -58,11 +76,19 @@ pub enum AllocationError {
 /// # Errors
 /// [`MoneyError::OutOfRange`] when it does not fit.
 pub fn percentage(basis: Minor, percent: Percent) -> Result<Minor, MoneyError> {
-    let exact = Decimal::from(basis.get())
-        .checked_mul(percent.0)
-        .and_then(|product| product.checked_div(Decimal::ONE_HUNDRED))
-        .ok_or(MoneyError::OutOfRange)?;
-    let rounded = exact.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    let product = i128::from(basis.get()).checked_mul(percent.0.mantissa());
+    let whole = 10_i128.checked_pow(percent.0.scale()).and_then(|unit| unit.checked_mul(100));
+    product.zip(whole).ok_or(MoneyError::OutOfRange).and_then(|(product, whole)| round_half_up(product, whole))
+}
+
+/// `numerator / denominator`, neither below zero, rounded half away from zero.
+fn round_half_up(numerator: i128, denominator: i128) -> Result<Minor, MoneyError> {
+    let (Some(quotient), Some(rest)) = (numerator.checked_div(denominator), numerator.checked_rem(denominator)) else {
+        return Err(MoneyError::OutOfRange);
+    };
+    // The remainder is below the denominator, so nothing here leaves the range.
+    let up = rest >= denominator.saturating_sub(rest);
+    let rounded = quotient.saturating_add(i128::from(up));
     i64::try_from(rounded).map_err(|_| MoneyError::OutOfRange).and_then(Minor::new)
 }
 
@@ -141,13 +167,9 @@ pub fn earned_share(
     }
     let (fee, released, funded) =
         (i128::from(total_fee.get()), i128::from(cumulative_released.get()), i128::from(total_funded.get()));
-    // Half away from zero in integers: floor((2·fee·released + funded) / (2·funded)).
-    let doubled = fee.checked_mul(released).and_then(|product| product.checked_mul(2)).ok_or(MoneyError::OutOfRange)?;
-    let earned = doubled
-        .checked_add(funded)
-        .and_then(|sum| sum.checked_div(funded.checked_mul(2)?))
-        .ok_or(MoneyError::OutOfRange)?;
-    i64::try_from(earned).map_err(|_| MoneyError::OutOfRange).and_then(Minor::new)?.checked_sub(already_earned)
+    // Each below 2^63: the product fits.
+    let product = fee.checked_mul(released).ok_or(MoneyError::OutOfRange)?;
+    round_half_up(product, funded)?.checked_sub(already_earned)
 }
 
 #[cfg(test)]
@@ -178,32 +200,85 @@ mod tests {
     fn a_percentage_has_bounds() {
         assert!(Percent::new("100.01".parse().unwrap()).is_err());
         assert!(Percent::new("-0.01".parse().unwrap()).is_err());
-        assert!(serde_json::from_str::<Percent>("\"101\"").is_err());
+        assert!(Percent::new("33.3333333333333333".parse().unwrap()).is_ok());
+        assert_eq!(Percent::new(Decimal::new(1, 17)), Err(MoneyError::NotWhole { exponent: 16 }));
+        assert_eq!(Percent::new("-0.0".parse().unwrap()), Ok(Percent::default()));
     }
 
-    /// D-51 to D-54: three releases of one third.
+    #[test]
+    fn a_percentage_is_a_string_in_json() {
+        assert_eq!(serde_json::to_string(&percent("12.50")).unwrap(), "\"12.5\"");
+        assert_eq!(serde_json::from_str::<Percent>("\"12.5\"").unwrap(), percent("12.5"));
+        for text in ["12.5", "12", "\"101\"", "\"-1\"", "\"1e1\"", "\"\"", "null"] {
+            assert!(serde_json::from_str::<Percent>(text).is_err(), "{text}");
+        }
+    }
+
+    /// Half a unit less a trillionth: rounded once, it goes down; rounded on the way, it would go up.
+    #[test]
+    fn a_percentage_is_rounded_once() {
+        let just_below = percent("49.9999999999999999");
+        assert_eq!(percentage(minor(1), just_below), Ok(Minor::ZERO));
+        assert_eq!(percentage(minor(999_999_999_999_999), just_below), Ok(minor(499_999_999_999_999)));
+        let most = minor(i64::MAX);
+        assert_eq!(percentage(most, percent("100")), Ok(most));
+        assert!(percentage(most, percent("99.9999999999999999")).is_ok());
+    }
+
+    /// D-51 to D-54: three releases of one third, at 10% of the payee and 5% of the client.
     #[test]
     fn thirds_close_exactly() {
-        let table = [
-            (100_000_i64, [33_334_i64, 33_333, 33_333], [3333, 3334, 3333], [1667, 1666, 1667]),
-            (10_000, [3334, 3333, 3333], [333, 334, 333], [167, 166, 167]),
-            (10_000, [3334, 3333, 3333], [333, 334, 333], [167, 166, 167]),
-            (100_000, [33_334, 33_333, 33_333], [3333, 3334, 3333], [1667, 1666, 1667]),
-        ];
-        for (total, parts, fees, client_fees) in table {
-            assert_eq!(allocate(minor(total), &[1, 1, 1]), Ok(parts.map(minor).to_vec()));
-            let client_fee = percentage(minor(total), percent("5")).unwrap();
-            let (mut before, mut taken, mut earned) = (Minor::ZERO, Minor::ZERO, Minor::ZERO);
-            for ((part, fee), client) in parts.into_iter().zip(fees).zip(client_fees) {
-                let this = cumulative_part(|basis| percentage(basis, percent("10")), before, minor(part), taken);
-                assert_eq!(this, Ok(minor(fee)));
-                before = before.checked_add(minor(part)).unwrap();
-                assert_eq!(earned_share(client_fee, before, minor(total), earned), Ok(minor(client)));
-                taken = taken.checked_add(minor(fee)).unwrap();
-                earned = earned.checked_add(minor(client)).unwrap();
-            }
-            assert_eq!((taken, earned), (percentage(minor(total), percent("10")).unwrap(), client_fee));
+        struct Case {
+            total: i64,
+            parts: [i64; 3],
+            fees: [i64; 3],
+            client_fees: [i64; 3],
+            nets: [i64; 3],
         }
+        let thousand = || Case {
+            total: 100_000,
+            parts: [33_334, 33_333, 33_333],
+            fees: [3333, 3334, 3333],
+            client_fees: [1667, 1666, 1667],
+            nets: [30_001, 29_999, 30_000],
+        };
+        let hundred = || Case {
+            total: 10_000,
+            parts: [3334, 3333, 3333],
+            fees: [333, 334, 333],
+            client_fees: [167, 166, 167],
+            nets: [3001, 2999, 3000],
+        };
+        // USD 1,000.00; USD 100.00; JPY 10,000; KWD 100.000. Minor units do not know their currency.
+        for case in [thousand(), hundred(), hundred(), thousand()] {
+            let total = minor(case.total);
+            assert_eq!(allocate(total, &[1, 1, 1]), Ok(case.parts.map(minor).to_vec()));
+            let client_fee = percentage(total, percent("5")).unwrap();
+            let (mut before, mut taken, mut earned) = (Minor::ZERO, Minor::ZERO, Minor::ZERO);
+            for index in 0..3 {
+                let part = minor(case.parts[index]);
+                let fee = cumulative_part(|basis| percentage(basis, percent("10")), before, part, taken).unwrap();
+                before = before.checked_add(part).unwrap();
+                let client = earned_share(client_fee, before, total, earned).unwrap();
+                taken = taken.checked_add(fee).unwrap();
+                earned = earned.checked_add(client).unwrap();
+                let net = part.checked_sub(fee).unwrap();
+                let expected = (minor(case.fees[index]), minor(case.client_fees[index]), minor(case.nets[index]));
+                assert_eq!((fee, client, net), expected);
+            }
+            assert_eq!((taken, earned), (percentage(total, percent("10")).unwrap(), client_fee));
+        }
+    }
+
+    /// D-61: 20% to 500.00, 10% above; R4 takes any monotone schedule, over what the pair was billed before.
+    #[test]
+    fn tiers_go_on_where_the_last_release_ended() {
+        let schedule = |billed: Minor| {
+            let low = billed.min(minor(50_000));
+            percentage(low, percent("20"))?.checked_add(percentage(billed.checked_sub(low)?, percent("10"))?)
+        };
+        assert_eq!(cumulative_part(schedule, minor(40_000), minor(30_000), minor(8000)), Ok(minor(4000)));
+        assert_eq!(cumulative_part(schedule, Minor::ZERO, minor(60_000), Minor::ZERO), Ok(minor(11_000)));
     }
 
     #[test]
@@ -216,6 +291,9 @@ mod tests {
     #[test]
     fn more_than_was_funded_earns_nothing() {
         assert!(earned_share(minor(5), minor(11), minor(10), Minor::ZERO).is_err());
+        let most = minor(i64::MAX);
+        assert_eq!(earned_share(most, most, most, Minor::ZERO), Ok(most));
+        assert_eq!(earned_share(minor(5), Minor::ZERO, Minor::ZERO, Minor::ZERO), Ok(Minor::ZERO));
     }
 
     proptest! {
@@ -225,8 +303,21 @@ mod tests {
             let parts = allocate(minor(total), &weights).unwrap();
             prop_assert_eq!(Minor::sum(parts.iter().copied()), Ok(minor(total)));
             for (part, weight) in parts.iter().zip(&weights) {
-                prop_assert!(*weight > 0 || part.is_zero());
+                // Within one unit of the exact share, and nothing without a weight.
+                let sum: u64 = weights.iter().sum();
+                let share = u128::from(total.unsigned_abs()) * u128::from(*weight) / u128::from(sum);
+                let part = u128::from(part.get().unsigned_abs());
+                prop_assert!(part == share || part == share + 1);
+                prop_assert!(*weight > 0 || part == 0);
             }
+        }
+
+        #[test]
+        fn both_shares_are_the_whole(whole in 0_i64..=i64::MAX, decimals in 0_u32..=16, digits in 0_i64..=1_000_000_000_000_000_000) {
+            let most = 100 * 10_i64.pow(decimals);
+            let rate = Percent::new(Decimal::new(digits.min(most), decimals)).unwrap();
+            let (share, rest) = split_percentage(minor(whole), rate).unwrap();
+            prop_assert_eq!(share.checked_add(rest), Ok(minor(whole)));
         }
 
         #[test]

@@ -3,8 +3,11 @@
 //! # Invariants
 //! - A [`Currency`] that exists is in the table, so it has an exponent.
 //!
-//! The table is `data/currency.tsv`, compared with this list by a test. Exponents: ISO 4217 list one (2026). Units and
-//! quanta at Stripe: <https://docs.stripe.com/currencies>, section "Special cases".
+//! - What crosses the border to the provider keeps its value: [`Currency::psp_units`] refuses what it cannot say exactly.
+//!
+//! The table is `data/currency.toml`, compared with the rows below by a test, so that nothing is parsed at run time.
+//! Exponents: ISO 4217 list one as published on 2026-01-01, without funds, metals, units of account and indexed units,
+//! which nobody pays with. Units and quanta at Stripe: <https://docs.stripe.com/currencies>, section "Special cases".
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,28 +25,37 @@ struct Row {
     code: &'static str,
     /// Digits after the decimal point in the books.
     exponent: u8,
-    /// Units of the provider per minor unit of ours.
-    psp_factor: i64,
+    /// Units of the provider for this many minor units of ours.
+    psp_units: i64,
+    /// Minor units of ours for that many units of the provider.
+    minor_units: i64,
     /// A charge has to be a multiple of this many minor units.
     charge_quantum: i64,
     /// A payout has to be a multiple of this many minor units.
     payout_quantum: i64,
 }
 
-const fn row(code: &'static str, exponent: u8, psp_factor: i64, charge_quantum: i64, payout_quantum: i64) -> Row {
-    Row { code, exponent, psp_factor, charge_quantum, payout_quantum }
+/// A row whose amounts the provider counts as we do.
+const fn row(code: &'static str, exponent: u8, charge_quantum: i64, payout_quantum: i64) -> Row {
+    Row { code, exponent, psp_units: 1, minor_units: 1, charge_quantum, payout_quantum }
 }
 
 const fn two(code: &'static str) -> Row {
-    row(code, 2, 1, 1, 1)
+    row(code, 2, 1, 1)
 }
 
 const fn zero(code: &'static str) -> Row {
-    row(code, 0, 1, 1, 1)
+    row(code, 0, 1, 1)
 }
 
+/// Without decimals in ISO 4217, with two at Stripe, which kept them for its older clients.
+const fn zero_as_hundredths(code: &'static str) -> Row {
+    Row { psp_units: 100, ..zero(code) }
+}
+
+/// Card networks have two decimals, so the last of three has to be 0.
 const fn three(code: &'static str) -> Row {
-    row(code, 3, 1, 10, 10)
+    row(code, 3, 10, 10)
 }
 
 /// Sorted by code, so that the order of currencies is the order of their codes.
@@ -52,7 +64,6 @@ const TABLE: &[Row] = &[
     two("AFN"),
     two("ALL"),
     two("AMD"),
-    two("ANG"),
     two("AOA"),
     two("ARS"),
     two("AUD"),
@@ -61,7 +72,6 @@ const TABLE: &[Row] = &[
     two("BAM"),
     two("BBD"),
     two("BDT"),
-    two("BGN"),
     three("BHD"),
     zero("BIF"),
     two("BMD"),
@@ -104,13 +114,13 @@ const TABLE: &[Row] = &[
     two("HKD"),
     two("HNL"),
     two("HTG"),
-    row("HUF", 2, 1, 1, 100),
+    row("HUF", 2, 1, 100),
     two("IDR"),
     two("ILS"),
     two("INR"),
     three("IQD"),
     two("IRR"),
-    row("ISK", 0, 100, 1, 1),
+    zero_as_hundredths("ISK"),
     two("JMD"),
     three("JOD"),
     zero("JPY"),
@@ -131,7 +141,8 @@ const TABLE: &[Row] = &[
     three("LYD"),
     two("MAD"),
     two("MDL"),
-    row("MGA", 2, 1, 100, 100),
+    // Two digits in ISO 4217, though an ariary has five iraimbilanja; Stripe takes whole ariary.
+    Row { minor_units: 100, ..row("MGA", 2, 100, 100) },
     two("MKD"),
     two("MMK"),
     two("MNT"),
@@ -184,24 +195,27 @@ const TABLE: &[Row] = &[
     two("TOP"),
     two("TRY"),
     two("TTD"),
-    row("TWD", 2, 1, 1, 100),
+    row("TWD", 2, 1, 100),
     two("TZS"),
     two("UAH"),
-    row("UGX", 0, 100, 1, 1),
+    zero_as_hundredths("UGX"),
     two("USD"),
     two("UYU"),
     two("UZS"),
+    two("VED"),
     two("VES"),
     zero("VND"),
     zero("VUV"),
     two("WST"),
     zero("XAF"),
     two("XCD"),
+    two("XCG"),
     zero("XOF"),
     zero("XPF"),
     two("YER"),
     two("ZAR"),
     two("ZMW"),
+    two("ZWG"),
 ];
 
 /// The text is not a currency of the table.
@@ -214,17 +228,14 @@ pub enum CurrencyError {
 
 const fn index_of(code: &str) -> Currency {
     let wanted = code.as_bytes();
-    let mut index = 0;
-    while index < TABLE.len() {
-        let known = TABLE[index].code.as_bytes();
+    let mut index: u8 = 0;
+    while (index as usize) < TABLE.len() {
+        let known = TABLE[index as usize].code.as_bytes();
         if known[0] == wanted[0] && known[1] == wanted[1] && known[2] == wanted[2] {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the table has fewer than 256 rows, checked by a test"
-            )]
-            return Currency(index as u8);
+            return Currency(index);
         }
-        index += 1;
+        // The table has fewer than 255 rows, checked by a test.
+        index = index.saturating_add(1);
     }
     // Evaluated for the constants below only, at compile time.
     panic!("no such currency")
@@ -298,9 +309,12 @@ impl Currency {
     /// `amount` in the units that the provider's API counts in.
     ///
     /// # Errors
-    /// [`MoneyError::OutOfRange`] when it does not fit.
+    /// [`MoneyError::OutOfRange`] when it does not fit; [`MoneyError::NotWhole`] when it is no whole number of the
+    /// provider's units, such as a fraction of an ariary.
     pub fn psp_units(self, amount: Minor) -> Result<i64, MoneyError> {
-        amount.get().checked_mul(self.row().psp_factor).ok_or(MoneyError::OutOfRange)
+        let row = self.row();
+        // Only where the provider takes whole units is there something to divide by, hence no decimals in the error.
+        convert(amount.get(), row.psp_units, row.minor_units, 0)
     }
 
     /// The amount that the provider's API calls `units`.
@@ -308,12 +322,17 @@ impl Currency {
     /// # Errors
     /// [`MoneyError::OutOfRange`] when it is negative; [`MoneyError::NotWhole`] when it is no whole number of minor units.
     pub fn from_psp_units(self, units: i64) -> Result<Minor, MoneyError> {
-        let factor = self.row().psp_factor;
-        if units.checked_rem(factor) != Some(0) {
-            return Err(MoneyError::NotWhole { exponent: self.exponent() });
-        }
-        units.checked_div(factor).ok_or(MoneyError::OutOfRange).and_then(Minor::new)
+        let row = self.row();
+        convert(units, row.minor_units, row.psp_units, self.exponent()).and_then(Minor::new)
     }
+}
+
+/// `count * multiply / divide`, exactly or not at all; `exponent` is what the result is counted in, for the error.
+fn convert(count: i64, multiply: i64, divide: i64, exponent: u32) -> Result<i64, MoneyError> {
+    if count.checked_rem(divide) != Some(0) {
+        return Err(MoneyError::NotWhole { exponent });
+    }
+    count.checked_div(divide).and_then(|count| count.checked_mul(multiply)).ok_or(MoneyError::OutOfRange)
 }
 
 impl fmt::Display for Currency {
@@ -361,13 +380,40 @@ impl<'de> Deserialize<'de> for Currency {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
     fn the_table_is_sorted_and_fits_its_index() {
         assert!(TABLE.is_sorted_by(|a, b| a.code < b.code));
         assert!(TABLE.len() < usize::from(u8::MAX));
+        assert!(size_of::<Currency>() <= 4);
         assert!(Currency::all().all(|currency| currency.code().parse() == Ok(currency)));
+    }
+
+    /// Each row as `data/currency.toml` writes it.
+    #[test]
+    fn the_table_is_the_data_file() {
+        let mut text = String::new();
+        for Row { code, exponent, psp_units, minor_units, charge_quantum, payout_quantum } in TABLE {
+            let stripe = format!(
+                "units = {psp_units}, per_minor = {minor_units}, charge_quantum = {charge_quantum}, payout_quantum = {payout_quantum}"
+            );
+            writeln!(text, "{code} = {{ exponent = {exponent}, stripe = {{ {stripe} }} }}").unwrap();
+        }
+        let (_, rows) = include_str!("../data/currency.toml").split_once("[currencies]\n").unwrap();
+        assert_eq!(rows, text);
+    }
+
+    #[test]
+    fn currencies_that_are_gone_are_gone_and_new_ones_are_there() {
+        for gone in ["ANG", "BGN", "HRK", "SLL", "ZWL"] {
+            assert!(gone.parse::<Currency>().is_err(), "{gone}");
+        }
+        for new in ["XCG", "ZWG", "SLE", "VED"] {
+            assert!(new.parse::<Currency>().is_ok(), "{new}");
+        }
     }
 
     #[test]
@@ -388,6 +434,33 @@ mod tests {
             assert_eq!((of(code).exponent(), of(code).charge_quantum(), of(code).payout_quantum()), (2, 1, 100));
         }
         assert_eq!((Currency::MGA.charge_quantum(), Currency::MGA.payout_quantum()), (100, 100));
+    }
+
+    /// An ariary is an ariary at the provider: 5,000.00 are 5,000 units, not 500,000.
+    #[test]
+    fn an_amount_keeps_its_value_at_the_provider() {
+        let minor = |value| Minor::new(value).unwrap();
+        assert_eq!(Currency::MGA.psp_units(minor(500_000)), Ok(5000));
+        assert_eq!(Currency::MGA.from_psp_units(5000), Ok(minor(500_000)));
+        assert_eq!(Currency::MGA.psp_units(minor(500_020)), Err(MoneyError::NotWhole { exponent: 0 }));
+        // D-53, D-55 and D-57.
+        assert_eq!(Currency::JPY.psp_units(minor(10_500)), Ok(10_500));
+        assert_eq!(Currency::KWD.psp_units(minor(10_630)), Ok(10_630));
+        assert_eq!(Currency::ISK.psp_units(minor(5000)), Ok(500_000));
+        assert_eq!(Currency::ISK.psp_units(minor(i64::MAX)), Err(MoneyError::OutOfRange));
+        assert_eq!(Currency::MGA.from_psp_units(i64::MAX), Err(MoneyError::OutOfRange));
+        assert_eq!(Currency::USD.from_psp_units(-1), Err(MoneyError::OutOfRange));
+    }
+
+    #[test]
+    fn what_goes_to_the_provider_comes_back_the_same() {
+        for currency in Currency::all() {
+            for value in [0, 1, 7, 100, 12_345, 999_999_999_999_999] {
+                let chargeable = currency.round_up_to_charge(Minor::new(value).unwrap()).unwrap();
+                let units = currency.psp_units(chargeable).unwrap();
+                assert_eq!(currency.from_psp_units(units), Ok(chargeable), "{currency} {value}");
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ macro_rules! dimension_keys {
         }
 
         impl DimensionKey {
+            /// Every key, by its word.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// The word for it.
             pub const fn word(self) -> &'static str {
                 match self {
@@ -97,5 +100,28 @@ impl fmt::Display for Dimensions {
             write!(f, "{key}={value}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_word_in_json_too() {
+        assert!(DimensionKey::ALL.is_sorted_by(|a, b| a.word() < b.word() && a < b));
+        for key in DimensionKey::ALL {
+            assert_eq!(serde_json::to_value(key).unwrap(), key.word());
+        }
+    }
+
+    #[test]
+    fn a_sub_ledger_has_one_key_however_it_was_written() {
+        let dims = Dimensions::new().with(DimensionKey::Payout, "po_y").with(DimensionKey::Payee, "pty_x");
+        assert_eq!(dims.to_string(), "payee=pty_x;payout=po_y");
+        assert_eq!(Dimensions::new().to_string(), "");
+        let read: Dimensions = serde_json::from_str(r#"{"payout":"po_y","payee":"pty_x"}"#).unwrap();
+        assert_eq!(read, dims);
+        assert!(serde_json::from_str::<Dimensions>(r#"{"colour":"red"}"#).is_err());
     }
 }

@@ -3,7 +3,8 @@
 //! # Invariants
 //! - A [`JournalEntry`] balances in every currency, has at least two postings, and has more than one currency only if
 //!   each of them goes through the FX position (1300).
-//! - A [`Posting`] has every dimension that its account requires and no other than the account takes.
+//! - A [`Posting`] has every dimension that its account requires, one of those it chooses between, and no other than the
+//!   account takes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +28,15 @@ pub enum PostingError {
         /// What is missing.
         key: DimensionKey,
     },
-    /// The account does not take a dimension that is given.
+    /// The account is about one of several things, and none of them is given.
+    #[error("a posting to {account} needs one of the dimensions {}", keys.iter().map(|key| key.word()).collect::<Vec<_>>().join(", "))]
+    MissingOneOf {
+        /// The account.
+        account: Account,
+        /// What it chooses between.
+        keys: &'static [DimensionKey],
+    },
+    /// The account does not take a dimension that is given, or not beside another that is given.
     #[error("a posting to {account} does not take the dimension {key}")]
     UnexpectedDimension {
         /// The account.
@@ -100,6 +109,14 @@ impl Posting {
     pub fn new(side: Side, account: Account, amount: Amount, dimensions: Dimensions) -> Result<Self, PostingError> {
         if let Some(key) = account.required_dimensions().iter().find(|key| dimensions.get(**key).is_none()) {
             return Err(PostingError::MissingDimension { account, key: *key });
+        }
+        let keys = account.one_of_dimensions();
+        let mut chosen = keys.iter().filter(|key| dimensions.get(**key).is_some());
+        if chosen.next().is_none() && !keys.is_empty() {
+            return Err(PostingError::MissingOneOf { account, keys });
+        }
+        if let Some(key) = chosen.next() {
+            return Err(PostingError::UnexpectedDimension { account, key: *key });
         }
         for (key, value) in dimensions.iter() {
             if !account.takes(key) {
@@ -306,5 +323,98 @@ impl EntryBuilder {
     /// [`EntryError`]: the first line that could not be made, or what is wrong with the whole.
     pub fn build(self) -> Result<JournalEntry, EntryError> {
         JournalEntry::new(self.rule, self.value_date, self.postings?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial_balance::TrialBalance;
+    use proptest::prelude::*;
+
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 12, 16).unwrap()
+    }
+
+    fn minor(value: i64) -> Minor {
+        Minor::new(value).unwrap()
+    }
+
+    fn client(value: &str) -> Dimensions {
+        Dimensions::new().with(DimensionKey::Client, value)
+    }
+
+    /// D-62: without fees a release has two lines, not lines of zero.
+    #[test]
+    fn a_line_of_zero_is_left_out() {
+        let entry = EntryBuilder::new("example", date(), Currency::USD)
+            .debit(Account::ClientWallet, minor(5), client("pty_1"))
+            .debit(Account::RetainedEarnings, Minor::ZERO, Dimensions::new())
+            .credit(Account::ClientWallet, minor(5), client("pty_2"))
+            .build()
+            .unwrap();
+        assert_eq!(entry.postings().len(), 2);
+        let nothing = EntryBuilder::new("example", date(), Currency::USD)
+            .debit(Account::RetainedEarnings, Minor::ZERO, Dimensions::new())
+            .credit(Account::BankOperating, Minor::ZERO, Dimensions::new())
+            .build();
+        assert_eq!(nothing, Err(EntryError::TooFewPostings));
+    }
+
+    #[test]
+    fn the_first_line_that_cannot_be_made_is_the_answer() {
+        let entry = EntryBuilder::new("example", date(), Currency::USD)
+            .debit(Account::ClientWallet, minor(5), Dimensions::new())
+            .credit(Account::PayeeAvailable, minor(4), Dimensions::new())
+            .build();
+        let missing = PostingError::MissingDimension { account: Account::ClientWallet, key: DimensionKey::Client };
+        assert_eq!(entry, Err(EntryError::Posting(missing)));
+    }
+
+    /// The `journal` of B.18, letter by letter but for its spaces.
+    #[test]
+    fn json_is_that_of_the_specification() {
+        let text = concat!(
+            r#"{"rule":"release","rule_version":1,"value_date":"2026-12-16","lines":["#,
+            r#"{"side":"D","account":"2100","minor":100000,"currency":"USD","dims":{"contract":"ctr_01","funding":"fnd_01","milestone":"mst_01"}},"#,
+            r#"{"side":"D","account":"2300","minor":5000,"currency":"USD","dims":{"contract":"ctr_01","milestone":"mst_01"}},"#,
+            r#"{"side":"C","account":"2200","minor":90000,"currency":"USD","dims":{"contract":"ctr_01","payee":"pty_payee"}},"#,
+            r#"{"side":"C","account":"4100","minor":10000,"currency":"USD","dims":{"contract":"ctr_01","payee":"pty_payee"}},"#,
+            r#"{"side":"C","account":"4110","minor":5000,"currency":"USD","dims":{"client":"pty_client","contract":"ctr_01"}}]}"#,
+        );
+        let entry: JournalEntry = serde_json::from_str(text).unwrap();
+        assert_eq!((entry.rule(), entry.rule_version(), entry.value_date()), ("release", 1, date()));
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+    }
+
+    proptest! {
+        /// Whatever the lines: an entry exists exactly if its debits are its credits, and then the books balance.
+        #[test]
+        fn an_entry_is_balanced_or_does_not_exist(
+            lines in proptest::collection::vec((any::<bool>(), 1_i64..=i64::MAX), 2..8),
+            closed in any::<bool>(),
+        ) {
+            let post = |debit, value| {
+                let side = if debit { Side::Debit } else { Side::Credit };
+                let amount = Amount::new(minor(value), Currency::USD).unwrap();
+                Posting::new(side, Account::BankOperating, amount, Dimensions::new()).unwrap()
+            };
+            let mut postings: Vec<_> = lines.into_iter().map(|(debit, value)| post(debit, value)).collect();
+            if closed {
+                let others: Vec<_> =
+                    postings.iter().map(|one| post(one.side() == Side::Credit, one.amount().minor().get())).collect();
+                postings.extend(others);
+            }
+            let difference: i128 = postings.iter().map(Posting::signed).sum();
+            match JournalEntry::new("any", date(), postings) {
+                Ok(entry) => {
+                    prop_assert_eq!(difference, 0);
+                    let mut books = TrialBalance::new();
+                    books.add(&entry);
+                    prop_assert!(books.is_balanced());
+                }
+                Err(error) => prop_assert_eq!(error, EntryError::Unbalanced { currency: Currency::USD, difference }),
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@
 //! # What is deliberately absent
 //! No clock, no randomness, no I/O, no async. The caller brings ids and dates.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod account;
 pub mod allocation;
 pub mod currency;
@@ -21,7 +23,7 @@ pub use account::{Account, AccountKind, Floor, Side};
 pub use allocation::{AllocationError, Percent, allocate, cumulative_part, earned_share, percentage, split_percentage};
 pub use currency::{Currency, CurrencyError};
 pub use dimension::{DimensionKey, Dimensions};
-pub use journal::{EntryBuilder, EntryError, JournalEntry, Posting, PostingError};
+pub use journal::{EntryBuilder, EntryError, JournalEntry, Posting, PostingError, RULE_VERSION};
 pub use money::{Amount, Minor, Money, MoneyError};
 pub use render::{render_entry, render_trial_balance};
-pub use trial_balance::TrialBalance;
+pub use trial_balance::{Totals, TrialBalance};

@@ -162,20 +162,47 @@ impl Money {
         Ok(Self { minor, currency: self.currency })
     }
 
-    /// Reads an amount in major units, such as `1050.00`, exactly.
+    /// What is left, or owed.
+    ///
+    /// # Errors
+    /// [`MoneyError::CurrencyMismatch`]; [`MoneyError::OutOfRange`] when it does not fit.
+    pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
+        let minor = other.minor.checked_neg().ok_or(MoneyError::OutOfRange)?;
+        self.checked_add(Self { minor, currency: other.currency })
+    }
+
+    /// In major units, with all decimals of the currency: 105000 cents are `1050.00`.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] beyond 2^96 minor units, which is more than there is.
+    pub fn decimal(self) -> Result<Decimal, MoneyError> {
+        Decimal::try_from_i128_with_scale(self.minor, self.currency.exponent()).map_err(|_| MoneyError::OutOfRange)
+    }
+
+    /// Reads an amount in major units, such as `1050.00`, exactly: digits, at most one point, perhaps a minus before.
     ///
     /// # Errors
     /// [`MoneyError::NotANumber`]; [`MoneyError::NotWhole`] with more decimals than the currency has;
     /// [`MoneyError::OutOfRange`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let decimal = Decimal::from_str_exact(text).map_err(|_| MoneyError::NotANumber)?;
-        let scale = Decimal::from_i128_with_scale(10_i128.pow(currency.exponent()), 0);
-        let minor = decimal.checked_mul(scale).ok_or(MoneyError::OutOfRange)?.normalize();
-        if minor.scale() != 0 {
-            return Err(MoneyError::NotWhole { exponent: currency.exponent() });
-        }
-        Ok(Self { minor: minor.mantissa(), currency })
+        let exponent = currency.exponent();
+        let decimal = plain_decimal(text)?;
+        let missing = exponent.checked_sub(decimal.scale()).ok_or(MoneyError::NotWhole { exponent })?;
+        let minor = 10_i128.checked_pow(missing).and_then(|factor| decimal.mantissa().checked_mul(factor));
+        Ok(Self { minor: minor.ok_or(MoneyError::OutOfRange)?, currency })
     }
+}
+
+/// Reads a number as JSON and people write it, without what [`Decimal`] takes beside that (`_`, `+`, exponents). Zeros
+/// at the end of the decimals are dropped.
+pub(crate) fn plain_decimal(text: &str) -> Result<Decimal, MoneyError> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    if [whole, fraction].iter().any(|part| part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(MoneyError::NotANumber);
+    }
+    // Only the length can be wrong now.
+    Decimal::from_str_exact(text).map(|decimal| decimal.normalize()).map_err(|_| MoneyError::OutOfRange)
 }
 
 /// With thousands separators and all decimals: `1,050.00 USD`.
@@ -239,6 +266,12 @@ impl Amount {
     }
 }
 
+impl From<Amount> for Money {
+    fn from(amount: Amount) -> Self {
+        Self::new(i128::from(amount.minor.get()), amount.currency)
+    }
+}
+
 impl TryFrom<RawAmount> for Amount {
     type Error = MoneyError;
 
@@ -255,7 +288,7 @@ impl From<Amount> for RawAmount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Money::new(i128::from(self.minor.get()), self.currency), f)
+        fmt::Display::fmt(&Money::from(*self), f)
     }
 }
 
@@ -278,7 +311,22 @@ mod tests {
         assert_eq!(Money::parse("1050.00", Currency::USD), Ok(Money::new(105_000, Currency::USD)));
         assert_eq!(Money::parse("1050", Currency::JPY), Ok(Money::new(1050, Currency::JPY)));
         assert_eq!(Money::parse("0.001", Currency::USD), Err(MoneyError::NotWhole { exponent: 2 }));
-        assert_eq!(Money::parse("1e3", Currency::USD), Err(MoneyError::NotANumber));
+        assert_eq!(Money::parse("0.500", Currency::USD), Ok(Money::new(50, Currency::USD)));
+        assert_eq!(Money::parse("-0.05", Currency::USD), Ok(Money::new(-5, Currency::USD)));
+        for text in ["1e3", "", "-", ".", "1.", ".5", "+1", "1_000", "1,000", "1.0.0", " 1", "--1", "NaN", "١"] {
+            assert_eq!(Money::parse(text, Currency::USD), Err(MoneyError::NotANumber), "{text:?}");
+        }
+        let long = "9".repeat(40);
+        assert_eq!(Money::parse(&long, Currency::USD), Err(MoneyError::OutOfRange));
+    }
+
+    #[test]
+    fn major_units_are_a_decimal() {
+        let decimal = |minor, currency| Money::new(minor, currency).decimal().map(|decimal| decimal.to_string());
+        assert_eq!(decimal(105_000, Currency::USD), Ok("1050.00".to_owned()));
+        assert_eq!(decimal(-1, Currency::KWD), Ok("-0.001".to_owned()));
+        assert_eq!(decimal(10_000, Currency::JPY), Ok("10000".to_owned()));
+        assert_eq!(decimal(i128::MAX, Currency::USD), Err(MoneyError::OutOfRange));
     }
 
     #[test]
@@ -286,7 +334,12 @@ mod tests {
         assert!(serde_json::from_str::<Minor>("-1").is_err());
         assert!(serde_json::from_str::<Minor>("1.5").is_err());
         assert!(serde_json::from_str::<Minor>("9223372036854775808").is_err());
+        assert!(serde_json::from_str::<Minor>("1.0").is_err());
+        assert!(serde_json::from_str::<Minor>("\"1\"").is_err());
         assert!(serde_json::from_str::<Amount>(r#"{"minor":0,"currency":"USD"}"#).is_err());
+        assert!(serde_json::from_str::<Amount>(r#"{"minor":1,"currency":"usd"}"#).is_err());
+        let amount = Amount::new(Minor(5), Currency::USD).unwrap();
+        assert_eq!(serde_json::to_string(&amount).unwrap(), r#"{"minor":5,"currency":"USD"}"#);
         assert_eq!(serde_json::from_str::<Minor>("999999999999999").ok(), Some(Minor::MAX_INPUT));
     }
 
@@ -297,6 +350,9 @@ mod tests {
         assert_eq!(Minor::ZERO.checked_sub(most), Err(MoneyError::OutOfRange));
         let (usd, eur) = (Money::new(1, Currency::USD), Money::new(1, Currency::EUR));
         assert!(matches!(usd.checked_add(eur), Err(MoneyError::CurrencyMismatch { .. })));
+        assert!(matches!(usd.checked_sub(eur), Err(MoneyError::CurrencyMismatch { .. })));
+        assert_eq!(usd.checked_sub(Money::new(3, Currency::USD)), Ok(Money::new(-2, Currency::USD)));
+        assert_eq!(usd.checked_sub(Money::new(i128::MIN, Currency::USD)), Err(MoneyError::OutOfRange));
     }
 
     proptest! {

@@ -15,7 +15,11 @@ pub enum LogFormat {
 
 /// Starts logging. `RUST_LOG` says what is logged; when it is not set: warnings, and our own news unless `quiet`.
 pub fn start(format: LogFormat, quiet: bool) {
-    let default = if quiet { "warn,sqlx=error" } else { "warn,api=info,adapters=info,sqlx=error" };
+    let default = if quiet {
+        "warn,sqlx=error,adapters::embedded::binaries=info"
+    } else {
+        "warn,api=info,adapters=info,sqlx=error"
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

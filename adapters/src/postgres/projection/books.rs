@@ -7,7 +7,8 @@ use ledger::Side;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::{ProjectionError, Read};
+use super::ProjectionError;
+use super::read::Read;
 use crate::postgres::append::floor_sign;
 use crate::postgres::{to_i64, to_u64};
 
@@ -41,31 +42,27 @@ impl Sums {
 pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), ProjectionError> {
     let mut lines = Lines::default();
     // Sums of a batch: at most 10,000 events of a few lines below 2^50 each fit 64 bits.
-    let mut balances: BTreeMap<(i16, &'static str, String), Sums> = BTreeMap::new();
+    let mut sums: Vec<Sums> = Vec::new();
+    let mut places: BTreeMap<(i16, &'static str, String), usize> = BTreeMap::new();
+    let mut touched = Vec::new();
     for read in events {
-        let Some(entry) = &read.recorded.journal else { continue };
+        let Some(entry) = &read.journal else { continue };
         for (number, posting) in (1_i16..).zip(entry.postings()) {
             let account = posting.account();
             let currency = posting.amount().currency().code();
             let minor = posting.amount().minor().get();
             let dims = posting.dimensions().to_string();
-            let sums = balances.entry((account.number(), currency, dims.clone())).or_insert_with(|| Sums {
-                sign: floor_sign(account),
-                debits: 0,
-                credits: 0,
-                worst: 0,
+            let place = *places.entry((account.number(), currency, dims.clone())).or_insert_with(|| {
+                sums.push(Sums { sign: floor_sign(account), debits: 0, credits: 0, worst: 0 });
+                sums.len().saturating_sub(1)
             });
-            let side = match posting.side() {
-                Side::Debit => {
-                    sums.debits = sums.debits.saturating_add(minor);
-                    "D"
-                }
-                Side::Credit => {
-                    sums.credits = sums.credits.saturating_add(minor);
-                    "C"
-                }
+            touched.push(place);
+            let (side, sum) = match posting.side() {
+                Side::Debit => ("D", &mut sums[place].debits),
+                Side::Credit => ("C", &mut sums[place].credits),
             };
-            lines.position.push(to_i64(read.recorded.position));
+            *sum = sum.saturating_add(minor);
+            lines.position.push(to_i64(read.position));
             lines.line.push(number);
             lines.account.push(account.number());
             lines.currency.push(currency);
@@ -74,12 +71,9 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
             lines.dims.push(dims);
         }
         // A floor holds after every event, not only where a batch happens to end.
-        for posting in entry.postings() {
-            let account = posting.account();
-            let key = (account.number(), posting.amount().currency().code(), posting.dimensions().to_string());
-            if let Some(sums) = balances.get_mut(&key).filter(|sums| sums.sign != 0) {
-                sums.worst = sums.worst.min(sums.moved().saturating_mul(i64::from(sums.sign)));
-            }
+        for place in touched.drain(..) {
+            let sums = &mut sums[place];
+            sums.worst = sums.worst.min(sums.moved().saturating_mul(i64::from(sums.sign)));
         }
     }
     if lines.position.is_empty() {
@@ -100,14 +94,15 @@ pub(super) async fn apply(tx: &mut PgConnection, events: &[Read]) -> Result<(), 
     .execute(&mut *tx)
     .await?;
 
-    let mut account = Vec::with_capacity(balances.len());
-    let mut currency = Vec::with_capacity(balances.len());
-    let mut dims = Vec::with_capacity(balances.len());
-    let mut floor = Vec::with_capacity(balances.len());
-    let mut debits = Vec::with_capacity(balances.len());
-    let mut credits = Vec::with_capacity(balances.len());
-    let mut worst = Vec::with_capacity(balances.len());
-    for ((number, code, key), sums) in balances {
+    let mut account = Vec::with_capacity(places.len());
+    let mut currency = Vec::with_capacity(places.len());
+    let mut dims = Vec::with_capacity(places.len());
+    let mut floor = Vec::with_capacity(places.len());
+    let mut debits = Vec::with_capacity(places.len());
+    let mut credits = Vec::with_capacity(places.len());
+    let mut worst = Vec::with_capacity(places.len());
+    for ((number, code, key), place) in places {
+        let sums = &sums[place];
         account.push(number);
         currency.push(code);
         dims.push(key);

@@ -10,26 +10,24 @@
 
 mod books;
 mod orders;
+mod read;
+mod rebuild;
 mod views;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use domain::aggregate::AggregateState;
-use domain::event::{DomainEvent, EventError};
-use domain::log::{Position, RecordedEvent, StoreError};
+use domain::event::EventError;
+use domain::log::{Position, StoreError};
 use sqlx::postgres::PgConnection;
 use sqlx::{PgPool, Row};
 use tokio::sync::{Notify, watch};
 
-use super::{log_reader, to_i64, to_u64};
+use super::{to_i64, to_u64};
 
 pub use views::ViewCache;
 
 /// Events per transaction while following the log. Large enough that a busy stream is written once for many events.
 const BATCH: usize = 2000;
-
-/// Events per transaction while rebuilding.
-const REBUILD_BATCH: usize = 10_000;
 
 /// How long the projector sleeps when nothing was committed here: other servers commit without telling it.
 const POLL: Duration = Duration::from_millis(100);
@@ -69,32 +67,6 @@ pub enum ProjectionError {
         /// The event that did it.
         position: Position,
     },
-}
-
-/// An event with what it means, when it is one of ours.
-pub(crate) struct Read {
-    pub(crate) recorded: RecordedEvent,
-    /// `None` for events of somebody else's aggregates, which cqrs-es may have appended.
-    pub(crate) event: Option<DomainEvent>,
-}
-
-impl Read {
-    fn of(recorded: RecordedEvent) -> Result<Self, ProjectionError> {
-        // Asked first: versions of events that are somebody else's mean nothing here.
-        if AggregateState::initial(&recorded.stream.aggregate_type).is_none() {
-            return Ok(Self { recorded, event: None });
-        }
-        let event = DomainEvent::from_json(
-            &recorded.stream.aggregate_type,
-            &recorded.event_type,
-            recorded.event_version,
-            &recorded.payload,
-        );
-        match event {
-            Ok(event) => Ok(Self { recorded, event: Some(event) }),
-            Err(error) => Err(ProjectionError::Event { position: recorded.position, error }),
-        }
-    }
 }
 
 /// What one turn did.
@@ -164,15 +136,14 @@ impl Projector {
         }
         let before = checkpoints(&mut tx).await?;
         let from = if with_orders { before.least() } else { before.books.min(before.views) };
-        let events = log_reader::read(&mut *tx, from, batch).await?;
+        let events = read::page(&mut *tx, from, batch, with_orders).await?;
         let Some(last) = events.last().map(|event| event.position) else {
             self.cache = cache;
             self.reached.send_replace(from);
             return Ok(Progress::CaughtUp(from));
         };
-        let events = events.into_iter().map(Read::of).collect::<Result<Vec<_>, _>>()?;
         let after = |checkpoint: Position| {
-            let first = events.partition_point(|event| event.recorded.position <= checkpoint);
+            let first = events.partition_point(|event| event.position <= checkpoint);
             events.get(first..).unwrap_or_default()
         };
         books::apply(&mut tx, after(before.books)).await?;
@@ -229,33 +200,6 @@ impl Projector {
         let reached = reached(&self.pool).await?;
         self.reached.send_replace(reached);
         Ok(())
-    }
-
-    /// Throws the projections away and builds them from the first event on. Tells `progress` the position reached and
-    /// how long it took so far. Orders to the outside are records and stay.
-    ///
-    /// # Errors
-    /// [`ProjectionError`]; the projections are then incomplete, and go on from where they are.
-    pub async fn rebuild(&mut self, mut progress: impl FnMut(Position, Duration)) -> Result<Position, ProjectionError> {
-        let started = Instant::now();
-        // Together, and not while a projector is at work: rows and checkpoints never disagree.
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended('earnest projector ' || current_schema(), 0))")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("truncate postings, subledger_balances, documents, contract_events, wakeups")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("update projections set position = 0 where name <> 'orders'").execute(&mut *tx).await?;
-        tx.commit().await?;
-        self.cache = ViewCache::default();
-        loop {
-            match self.turn(REBUILD_BATCH, false).await? {
-                Progress::To(position) => progress(position, started.elapsed()),
-                Progress::CaughtUp(position) => return Ok(position),
-                Progress::Elsewhere => tokio::time::sleep(POLL).await,
-            }
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use domain::view::Document;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::{ProjectionError, Read};
+use super::ProjectionError;
+use super::read::Read;
 use crate::postgres::{to_i64, to_u64};
 
 /// Documents kept in memory. About 2 kB each: the whole stays below 100 MB.
@@ -63,30 +64,28 @@ pub(super) async fn apply(
     let (mut contract_ids, mut contract_positions) = (Vec::new(), Vec::new());
     let (mut wake_types, mut wake_ids, mut wake_at) = (Vec::new(), Vec::new(), Vec::new());
     for read in events {
-        let (recorded, Some(event)) = (&read.recorded, &read.event) else {
-            continue;
-        };
+        let Some(event) = &read.event else { continue };
         if let Some(contract_id) = event.contract_id() {
             contract_ids.push(contract_id.to_string());
-            contract_positions.push(to_i64(recorded.position));
+            contract_positions.push(to_i64(read.position));
         }
-        if let Some((scope, due_at)) = timer::wakeup(&recorded.stream, event) {
+        if let Some((scope, due_at)) = timer::wakeup(&read.stream, event) {
             let stream = scope.stream();
             wake_types.push(stream.aggregate_type.into_owned());
             wake_ids.push(stream.aggregate_id);
             wake_at.push(due_at);
         }
-        let stored = match cache.documents.get_mut(&recorded.stream) {
+        let stored = match cache.documents.get_mut(&read.stream) {
             Some(stored) => stored,
-            None => cache.documents.entry(recorded.stream.clone()).or_insert(Stored {
+            None => cache.documents.entry(read.stream.clone()).or_insert(Stored {
                 version: 0,
-                created_position: recorded.position,
-                document: Document::initial(&recorded.stream)?,
+                created_position: read.position,
+                document: Document::initial(&read.stream)?,
             }),
         };
         stored.document.fold(event);
-        stored.version = recorded.sequence;
-        touched.insert(&recorded.stream, recorded.position);
+        stored.version = read.sequence;
+        touched.insert(&read.stream, read.position);
     }
     store(tx, cache, &touched).await?;
     sqlx::query("insert into contract_events (contract_id, position) select * from unnest($1::text[], $2::bigint[])")
@@ -112,8 +111,8 @@ pub(super) async fn apply(
 async fn fetch(tx: &mut PgConnection, cache: &mut ViewCache, events: &[Read]) -> Result<(), ProjectionError> {
     let mut missing: BTreeMap<&StreamId, bool> = BTreeMap::new();
     for read in events.iter().filter(|read| read.event.is_some()) {
-        if !cache.documents.contains_key(&read.recorded.stream) {
-            missing.entry(&read.recorded.stream).or_insert(read.recorded.sequence == 1);
+        if !cache.documents.contains_key(&read.stream) {
+            missing.entry(&read.stream).or_insert(read.sequence == 1);
         }
     }
     let wanted: Vec<&StreamId> = missing.into_iter().filter(|(_, begins)| !begins).map(|(stream, _)| stream).collect();
