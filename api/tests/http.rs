@@ -143,7 +143,7 @@ async fn contracts_are_paged_by_a_cursor() {
 
 /// The description names every route.
 #[tokio::test]
-async fn the_description_names_every_route() {
+async fn the_description_names_the_routes_of_the_path() {
     let world = World::new().await;
     let description = world.get(&world.admin, "/openapi.json").await;
     let routes = [
