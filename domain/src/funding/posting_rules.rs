@@ -20,6 +20,8 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
         | FundingEvent::Succeeded { .. } => return Ok(None),
         // A provider may charge nothing; then nothing is booked.
         FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
+        // Or everything, of a very small payment.
+        FundingEvent::PspFundsBecameAvailable { amount, .. } if amount.is_zero() => return Ok(None),
 
         FundingEvent::PspFeeRecorded { fee, currency, booked_on, place, .. } => {
             EntryBuilder::new("psp_fee", *booked_on, *currency)

@@ -15,6 +15,8 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
         | PayeeEvent::PayoutPaidNoted { .. }
         | PayeeEvent::PayoutFailedNoted { .. }
         | PayeeEvent::TimerBlocked { .. } => return Ok(None),
+        // Fees may take all of a release; then nothing is booked.
+        PayeeEvent::EarningsCleared { amount, .. } if amount.is_zero() => return Ok(None),
 
         PayeeEvent::EarningsCleared { payee_id, contract_id, amount, currency, .. } => {
             let payee = Dimensions::new().with(Key::Payee, payee_id);

@@ -1,0 +1,516 @@
+//! A payment provider with books of its own.
+//!
+//! # Invariants
+//! - A key is carried out once and answered as it was answered first, also when the object has moved on since.
+//! - It can move no more than it has: transfers draw on the available balance, bank payouts on the account's.
+//! - It notes every key it was ever sent, also those that never arrived: a second key beside one whose outcome nobody
+//!   can know is a violation (I8).
+//!
+//! # What is deliberately absent
+//! Keys that are forgotten after a day, refunds, chargebacks, fees on payouts. A notice that nothing else would make up
+//! for (a late payment, a return after payment) is delayed for long, but not lost for ever.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use domain::id::{FundingId, PayoutId};
+use domain::ports::provider::{
+    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderError, ProviderObject, ProviderOrder,
+    ProviderReport, Receipt, TransferReport,
+};
+use domain::time::Timestamp;
+use ledger::{Currency, Minor};
+
+use crate::chance::Chance;
+use crate::failure::Violation;
+
+/// A word about something that happened, to be delivered to the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its id; a repeat has the same.
+    pub notice_id: String,
+    /// What it is about.
+    pub object: ProviderObject,
+    /// Whether the engine finds out by itself when it never arrives.
+    pub may_be_lost: bool,
+}
+
+/// What a payment does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Succeeds,
+    Fails,
+    /// The client tries again with another card after a failure.
+    FailsThenSucceeds,
+    /// Under way at the bank, then it succeeds or not.
+    Processes,
+}
+
+#[derive(Debug, Clone)]
+struct Payment {
+    funding_id: FundingId,
+    currency: Currency,
+    captured: i64,
+    charge_ref: String,
+    status: PaymentStep,
+    next: Option<(Timestamp, Fate)>,
+}
+
+#[derive(Debug, Clone)]
+enum PaymentStep {
+    ActionRequired,
+    Processing,
+    Failed,
+    Succeeded { collected_at: Timestamp, booked_at: Timestamp, available_on: Timestamp, fee: i64 },
+}
+
+#[derive(Debug, Clone)]
+struct BankPayout {
+    payout_id: PayoutId,
+    account: String,
+    amount: i64,
+    currency: Currency,
+    created_at: Timestamp,
+    arrival_at: Timestamp,
+    status: BankStep,
+    fails: bool,
+    returned_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BankStep {
+    OnItsWay,
+    Paid,
+    Failed,
+}
+
+/// How a key was answered first.
+#[derive(Debug, Clone)]
+struct Answered {
+    order: ProviderOrder,
+    answer: Result<ProviderReport, String>,
+}
+
+/// The provider.
+#[derive(Debug, Default)]
+pub struct Provider {
+    payments: BTreeMap<String, Payment>,
+    transfers: BTreeMap<String, TransferReport>,
+    bank_payouts: BTreeMap<String, BankPayout>,
+    /// Balance of each payee's account.
+    accounts: BTreeMap<(String, Currency), i64>,
+    moved_out: BTreeMap<Currency, i64>,
+    keys: BTreeMap<String, Answered>,
+    /// By what is ordered for what: every key sent, and whether its refusal has reached the engine.
+    sent: BTreeMap<(&'static str, String), BTreeMap<String, bool>>,
+    /// By what is ordered for what: the amounts that were moved.
+    moved: BTreeMap<(&'static str, String), Vec<i64>>,
+    /// Words not delivered yet.
+    pub notices: Vec<Notice>,
+    /// Words delivered: any of them can come again.
+    pub delivered: Vec<Notice>,
+    counter: u64,
+    violations: Vec<Violation>,
+    /// What went wrong or was unusual, for the coverage.
+    pub happened: Vec<&'static str>,
+}
+
+/// Three hundred thousandths and the fixed part: 2.9 % + 30.
+fn fee_on(captured: i64) -> i64 {
+    captured.saturating_mul(29).saturating_add(500) / 1000 + 30
+}
+
+fn minor(value: i64) -> Minor {
+    Minor::new(value).unwrap_or_default()
+}
+
+impl Provider {
+    /// Carries out an order, or fails to, or fails to say so.
+    ///
+    /// # Errors
+    /// [`ProviderError`], as the port says.
+    pub fn carry_out(
+        &mut self,
+        order: &ProviderOrder,
+        key: &str,
+        now: Timestamp,
+        healthy: bool,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, ProviderError> {
+        let slot = (order.action(), order.aggregate_id());
+        if order.moves_money() {
+            let keys = self.sent.entry(slot.clone()).or_default();
+            if !keys.contains_key(key) {
+                if let Some(open) = keys.iter().find(|(_, refused)| !**refused) {
+                    let found = format!("{key} was sent while the outcome of {} is not known", open.0);
+                    self.violations.push(Violation::new("I8", found));
+                }
+                keys.insert(key.to_owned(), false);
+            }
+        }
+        if !healthy && chance.per_mille(30) {
+            self.happened.push("fault provider rate limit");
+            return Err(ProviderError::RateLimited { retry_after: None });
+        }
+        if !healthy && chance.per_mille(60) {
+            self.happened.push("fault provider timeout before");
+            return Err(ProviderError::Unknown("timed out, nothing was done".to_owned()));
+        }
+        let answer = match order {
+            ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref, now),
+            ProviderOrder::ReadBankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
+            ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::MoveToPayee { .. }
+            | ProviderOrder::PayToBank { .. } => self.once(order, key, now, healthy, chance),
+        };
+        if !healthy && chance.per_mille(60) {
+            self.happened.push("fault provider timeout after");
+            return Err(ProviderError::Unknown("timed out, it was done".to_owned()));
+        }
+        if matches!(answer, Err(ProviderError::Refused { .. }))
+            && let Some(refused) = self.sent.get_mut(&slot).and_then(|keys| keys.get_mut(key))
+        {
+            *refused = true;
+        }
+        answer
+    }
+
+    /// Tells the present state of an object.
+    ///
+    /// # Errors
+    /// [`ProviderError`], as the port says.
+    pub fn look_up(
+        &mut self,
+        object: &ProviderObject,
+        now: Timestamp,
+        healthy: bool,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, ProviderError> {
+        if !healthy && chance.per_mille(60) {
+            self.happened.push("fault provider look-up");
+            return Err(ProviderError::Unknown("timed out".to_owned()));
+        }
+        match object {
+            ProviderObject::Payment { payment_ref } => self.payment(payment_ref, now),
+            ProviderObject::Charge { charge_ref } => {
+                let found = self.payments.iter().find(|(_, payment)| payment.charge_ref == *charge_ref);
+                match found.map(|(name, _)| name.clone()) {
+                    Some(name) => self.payment(&name, now),
+                    None => Err(ProviderError::Unusable("no such charge".to_owned())),
+                }
+            }
+            ProviderObject::Transfer { transfer_ref } => self
+                .transfers
+                .get(transfer_ref)
+                .map(|report| ProviderReport::Transfer(report.clone()))
+                .ok_or_else(|| ProviderError::Unusable("no such transfer".to_owned())),
+            ProviderObject::BankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
+        }
+    }
+
+    fn once(
+        &mut self,
+        order: &ProviderOrder,
+        key: &str,
+        now: Timestamp,
+        healthy: bool,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, ProviderError> {
+        if let Some(known) = self.keys.get(key) {
+            if known.order != *order {
+                let found = format!("{key} came with another body: {order:?} after {:?}", known.order);
+                self.violations.push(Violation::new("I8", found));
+            }
+            self.happened.push("provider same key again");
+            return known.answer.clone().map_err(|code| ProviderError::Refused { code });
+        }
+        let answer = self.first_time(order, now, healthy, chance);
+        self.keys.insert(key.to_owned(), Answered { order: order.clone(), answer: answer.clone() });
+        answer.map_err(|code| ProviderError::Refused { code })
+    }
+
+    fn first_time(
+        &mut self,
+        order: &ProviderOrder,
+        now: Timestamp,
+        healthy: bool,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, String> {
+        let moved = |provider: &mut Self, amount: i64| {
+            provider.moved.entry((order.action(), order.aggregate_id())).or_default().push(amount);
+        };
+        match order {
+            ProviderOrder::CollectPayment { funding_id, amount, currency, payment_method, .. } => {
+                if payment_method == "pm_unknown" {
+                    return Err("resource_missing".to_owned());
+                }
+                let name = self.name("pi");
+                let charge_ref = self.name("ch");
+                let (mut captured, mut currency) = (amount.get(), *currency);
+                if !healthy && chance.per_mille(25) {
+                    self.happened.push("provider captured another amount");
+                    captured = captured.saturating_add(chance.between(-captured / 2, captured / 2)).max(1);
+                } else if !healthy && chance.per_mille(10) {
+                    self.happened.push("provider captured another currency");
+                    currency = if currency == Currency::USD { Currency::EUR } else { Currency::USD };
+                }
+                let soon = |chance: &mut Chance| now + TimeDelta::minutes(chance.between(1, 3000));
+                let (fate, next) = match payment_method.as_str() {
+                    "pm_declined" => (Fate::Fails, None),
+                    "pm_retried" => (Fate::Fails, Some((soon(chance), Fate::FailsThenSucceeds))),
+                    "pm_debit" => {
+                        let end = if chance.per_mille(750) { Fate::Succeeds } else { Fate::Fails };
+                        (Fate::Processes, Some((soon(chance), end)))
+                    }
+                    "pm_authenticate" => {
+                        let ends = [Fate::Succeeds, Fate::Succeeds, Fate::Processes, Fate::Fails];
+                        let end = chance.pick(&ends).copied().unwrap_or(Fate::Succeeds);
+                        (Fate::FailsThenSucceeds, Some((soon(chance), end)))
+                    }
+                    _ => (Fate::Succeeds, None),
+                };
+                let mut payment = Payment {
+                    funding_id: *funding_id,
+                    currency,
+                    captured,
+                    charge_ref,
+                    status: PaymentStep::ActionRequired,
+                    next,
+                };
+                match fate {
+                    Fate::Succeeds => payment.succeed(now, chance),
+                    Fate::Fails => payment.status = PaymentStep::Failed,
+                    Fate::Processes => payment.status = PaymentStep::Processing,
+                    // Waits for the client.
+                    Fate::FailsThenSucceeds => {}
+                }
+                self.payments.insert(name.clone(), payment);
+                moved(self, amount.get());
+                self.tell(ProviderObject::Payment { payment_ref: name.clone() }, true);
+                self.payment(&name, now).map_err(|_| "internal".to_owned())
+            }
+            ProviderOrder::MoveToPayee { payout_id, amount, currency, account, .. } => {
+                if self.platform(now).get(currency).is_none_or(|(_, available)| *available < amount.get()) {
+                    self.happened.push("provider refused a transfer");
+                    return Err("balance_insufficient".to_owned());
+                }
+                let name = self.name("tr");
+                let report = TransferReport {
+                    transfer_ref: name.clone(),
+                    payout_id: Some(*payout_id),
+                    amount: *amount,
+                    currency: *currency,
+                };
+                add(&mut self.moved_out, *currency, amount.get());
+                add(&mut self.accounts, (account.clone(), *currency), amount.get());
+                self.transfers.insert(name.clone(), report.clone());
+                moved(self, amount.get());
+                self.tell(ProviderObject::Transfer { transfer_ref: name }, true);
+                Ok(ProviderReport::Transfer(report))
+            }
+            ProviderOrder::PayToBank { payout_id, amount, currency, account } => {
+                if self.accounts.get(&(account.clone(), *currency)).is_none_or(|has| *has < amount.get()) {
+                    self.happened.push("provider refused a bank payout for lack of money");
+                    return Err("balance_insufficient".to_owned());
+                }
+                if chance.per_mille(50) {
+                    self.happened.push("provider refused a bank payout");
+                    return Err("account_closed".to_owned());
+                }
+                let name = self.name("po");
+                let arrival_at = now + TimeDelta::hours(chance.between(4, 72));
+                let fails = chance.per_mille(150);
+                let returned_at =
+                    (!fails && chance.per_mille(150)).then(|| arrival_at + TimeDelta::hours(chance.between(1, 96)));
+                add(&mut self.accounts, (account.clone(), *currency), amount.get().saturating_neg());
+                let payout = BankPayout {
+                    payout_id: *payout_id,
+                    account: account.clone(),
+                    amount: amount.get(),
+                    currency: *currency,
+                    created_at: now,
+                    arrival_at,
+                    status: BankStep::OnItsWay,
+                    fails,
+                    returned_at,
+                };
+                self.bank_payouts.insert(name.clone(), payout);
+                moved(self, amount.get());
+                let object = ProviderObject::BankPayout { bank_payout_ref: name.clone(), account: account.clone() };
+                self.tell(object, true);
+                self.bank_payout(&name, now).map_err(|_| "internal".to_owned())
+            }
+            ProviderOrder::ReadReceipt { .. } | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
+        }
+    }
+
+    /// Lets happen what is due.
+    pub fn tick(&mut self, now: Timestamp, chance: &mut Chance) {
+        let mut changed = Vec::new();
+        for (name, payment) in &mut self.payments {
+            let Some((_, fate)) = payment.next.filter(|(at, _)| *at <= now) else {
+                continue;
+            };
+            payment.next = None;
+            match fate {
+                Fate::Succeeds | Fate::FailsThenSucceeds => payment.succeed(now, chance),
+                Fate::Fails => payment.status = PaymentStep::Failed,
+                Fate::Processes => {
+                    payment.status = PaymentStep::Processing;
+                    payment.next = Some((now + TimeDelta::minutes(chance.between(1, 3000)), Fate::Succeeds));
+                }
+            }
+            // Nobody asks for a payment that was not decided when it was ordered.
+            changed.push((ProviderObject::Payment { payment_ref: name.clone() }, false));
+        }
+        for (name, payout) in &mut self.bank_payouts {
+            let object = ProviderObject::BankPayout { bank_payout_ref: name.clone(), account: payout.account.clone() };
+            let back = (payout.account.clone(), payout.currency);
+            if payout.status == BankStep::OnItsWay && payout.arrival_at <= now {
+                payout.status = if payout.fails { BankStep::Failed } else { BankStep::Paid };
+                if payout.fails {
+                    self.happened.push("provider bank payout failed");
+                    add(&mut self.accounts, back.clone(), payout.amount);
+                }
+                changed.push((object.clone(), true));
+            }
+            if payout.status == BankStep::Paid && payout.returned_at.is_some_and(|at| at <= now) {
+                payout.status = BankStep::Failed;
+                self.happened.push("provider bank payout returned");
+                add(&mut self.accounts, back, payout.amount);
+                // Nobody asks for a payout that was paid.
+                changed.push((object, false));
+            }
+        }
+        for (object, may_be_lost) in changed {
+            self.tell(object, may_be_lost);
+        }
+    }
+
+    /// Whether nothing is going to happen any more.
+    pub fn is_at_rest(&self, now: Timestamp) -> bool {
+        self.payments.values().all(|payment| {
+            payment.next.is_none()
+                && match payment.status {
+                    PaymentStep::Succeeded { booked_at, available_on, .. } => booked_at <= now && available_on <= now,
+                    PaymentStep::ActionRequired | PaymentStep::Processing => false,
+                    PaymentStep::Failed => true,
+                }
+        }) && self.bank_payouts.values().all(|payout| match payout.status {
+            BankStep::OnItsWay => false,
+            BankStep::Paid => payout.returned_at.is_none(),
+            BankStep::Failed => true,
+        })
+    }
+
+    /// What the platform has by currency: pending, and available.
+    pub fn platform(&self, now: Timestamp) -> BTreeMap<Currency, (i64, i64)> {
+        let mut balances: BTreeMap<Currency, (i64, i64)> = BTreeMap::new();
+        for payment in self.payments.values() {
+            if let PaymentStep::Succeeded { booked_at, available_on, fee, .. } = payment.status {
+                let balance = balances.entry(payment.currency).or_default();
+                let kept = if booked_at <= now { payment.captured.saturating_sub(fee) } else { payment.captured };
+                if available_on <= now {
+                    balance.1 = balance.1.saturating_add(kept);
+                } else {
+                    balance.0 = balance.0.saturating_add(kept);
+                }
+            }
+        }
+        for (currency, moved) in &self.moved_out {
+            let balance = balances.entry(*currency).or_default();
+            balance.1 = balance.1.saturating_sub(*moved);
+        }
+        balances
+    }
+
+    /// What lies at the payees' accounts, what is on its way to a bank included.
+    pub fn at_accounts(&self) -> BTreeMap<(String, Currency), i64> {
+        let mut balances = self.accounts.clone();
+        for payout in self.bank_payouts.values().filter(|payout| payout.status == BankStep::OnItsWay) {
+            add(&mut balances, (payout.account.clone(), payout.currency), payout.amount);
+        }
+        balances
+    }
+
+    /// Everything it moved: what for, for what, and the amounts.
+    pub fn moved(&self) -> &BTreeMap<(&'static str, String), Vec<i64>> {
+        &self.moved
+    }
+
+    /// The violations that it was a witness of, once.
+    pub fn take_violations(&mut self) -> Vec<Violation> {
+        std::mem::take(&mut self.violations)
+    }
+
+    fn payment(&self, name: &str, now: Timestamp) -> Result<ProviderReport, ProviderError> {
+        let payment = self.payments.get(name).ok_or_else(|| ProviderError::Unusable("no such payment".to_owned()))?;
+        let status = match payment.status {
+            PaymentStep::ActionRequired => PaymentStatus::ActionRequired,
+            PaymentStep::Processing => PaymentStatus::Processing,
+            PaymentStep::Failed => PaymentStatus::Failed { code: "card_declined".to_owned() },
+            PaymentStep::Succeeded { collected_at, booked_at, available_on, fee } => PaymentStatus::Succeeded {
+                charge_ref: payment.charge_ref.clone(),
+                captured: minor(payment.captured),
+                currency: payment.currency,
+                collected_at,
+                receipt: (booked_at <= now).then(|| Receipt {
+                    balance_transaction_ref: format!("txn_{name}"),
+                    fee: minor(fee),
+                    net: minor(payment.captured.saturating_sub(fee)),
+                    currency: payment.currency,
+                    booked_on: booked_at.date_naive(),
+                    available_on,
+                    available: available_on <= now,
+                }),
+            },
+        };
+        let funding_id = Some(payment.funding_id);
+        Ok(ProviderReport::Payment(PaymentReport { payment_ref: name.to_owned(), funding_id, status }))
+    }
+
+    fn bank_payout(&self, name: &str, now: Timestamp) -> Result<ProviderReport, ProviderError> {
+        let payout = self.bank_payouts.get(name).ok_or_else(|| ProviderError::Unusable("no such payout".to_owned()))?;
+        let arrival_at = payout.arrival_at;
+        let status = match payout.status {
+            BankStep::OnItsWay if now < payout.created_at + TimeDelta::hours(2) => {
+                BankPayoutStatus::Pending { arrival_at }
+            }
+            BankStep::OnItsWay => BankPayoutStatus::InTransit { arrival_at },
+            BankStep::Paid => BankPayoutStatus::Paid,
+            BankStep::Failed => BankPayoutStatus::Failed { code: "account_closed".to_owned() },
+        };
+        Ok(ProviderReport::BankPayout(BankPayoutReport {
+            bank_payout_ref: name.to_owned(),
+            payout_id: Some(payout.payout_id),
+            account: payout.account.clone(),
+            status,
+        }))
+    }
+
+    fn name(&mut self, prefix: &str) -> String {
+        self.counter = self.counter.saturating_add(1);
+        format!("{prefix}_{:06}", self.counter)
+    }
+
+    fn tell(&mut self, object: ProviderObject, may_be_lost: bool) {
+        let notice_id = self.name("evt");
+        self.notices.push(Notice { notice_id, object, may_be_lost });
+    }
+}
+
+impl Payment {
+    fn succeed(&mut self, now: Timestamp, chance: &mut Chance) {
+        self.status = PaymentStep::Succeeded {
+            collected_at: now,
+            booked_at: now + TimeDelta::minutes(if chance.per_mille(500) { 0 } else { chance.between(1, 600) }),
+            available_on: now + TimeDelta::days(2),
+            fee: fee_on(self.captured).min(self.captured),
+        };
+    }
+}
+
+fn add<K: Ord>(balances: &mut BTreeMap<K, i64>, key: K, amount: i64) {
+    let balance = balances.entry(key).or_default();
+    *balance = balance.saturating_add(amount);
+}
