@@ -84,7 +84,7 @@ async fn settle<P: PaymentProvider>(app: &App, provider: &P, order: DueOrder) {
 async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError> {
     let (id, action) = (order.order_id, order.what.action());
     if !app.outbox.before_sending(order).await? {
-        tracing::error!(order_id = %id, action, "the outcome of an order has been unknown for too long; look at it");
+        tracing::warn!(order_id = %id, action, "not sent: another worker has it, or it was blocked for an operator");
         return Ok(());
     }
     let wait = backoff(order.failures);
