@@ -81,7 +81,7 @@ enum Claim {
     Available { funding: String },
     NotCollected { funding: String },
     Transferred { payout: String, transfer: String },
-    Paid { payout: String, bank_payout: String },
+    Paid { payout: String },
     NotPaid { payout: String },
 }
 
@@ -116,7 +116,7 @@ impl Oracle {
         }
     }
 
-    /// The engine was told something by the provider.
+    /// The engine was told something by the provider, and has taken it. What it has not taken comes again, as it is then.
     pub fn told(&mut self, report: &ProviderReport) {
         let claims = match report {
             ProviderReport::Payment(report) => {
@@ -145,7 +145,7 @@ impl Oracle {
                 let Some(payout) = report.payout_id.map(|id| id.to_string()) else { return };
                 match report.status {
                     BankPayoutStatus::Paid => {
-                        vec![Claim::Paid { payout, bank_payout: report.bank_payout_ref.clone() }]
+                        vec![Claim::Paid { payout }]
                     }
                     BankPayoutStatus::Failed { .. } | BankPayoutStatus::Cancelled => vec![Claim::NotPaid { payout }],
                     BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. } => Vec::new(),
@@ -243,9 +243,12 @@ impl Oracle {
                 vec![Claim::Transferred { payout: payout()?, transfer: raw.text("transfer_ref")?.to_owned() }]
             }
             "payout.paid" => {
-                vec![Claim::Paid { payout: payout()?, bank_payout: raw.text("bank_payout_ref")?.to_owned() }]
+                vec![Claim::Paid { payout: payout()? }]
             }
-            "payout.failed" | "payout.returned" => vec![Claim::NotPaid { payout: payout()? }],
+            // Where the bank sent it back before its arrival was recorded, that it had arrived is no news any more.
+            "payout.failed" | "payout.returned" => {
+                vec![Claim::NotPaid { payout: payout()? }, Claim::Paid { payout: payout()? }]
+            }
             _ => Vec::new(),
         };
         self.booked.extend(claims);

@@ -240,7 +240,6 @@ impl World {
         self.may_die("before an order's outcome is recorded")?;
         let (facts, status, new_key) = match &told {
             Ok(report) => {
-                self.oracle.told(report);
                 let done = process::settles(report, what);
                 (process::facts(report), if done { Status::Done } else { Status::Open }, false)
             }
@@ -265,6 +264,9 @@ impl World {
                 return Ok(false);
             }
             self.may_die("between two facts of an order")?;
+        }
+        if let Ok(report) = &told {
+            self.oracle.told(report);
         }
         if let Some(stored) = self.records.outbox.get_mut(&key) {
             stored.status = status;
@@ -348,13 +350,13 @@ impl World {
         self.may_die("before a notice is recorded")?;
         match report {
             Ok(report) => {
-                self.oracle.told(&report);
                 for fact in process::facts(&report) {
                     if !self.record(&fact)? {
                         return Ok(false);
                     }
                     self.may_die("between two facts of a notice")?;
                 }
+                self.oracle.told(&report);
             }
             Err(ProviderError::Unusable(why)) => return Err(Violation::new("W", why).into()),
             Err(_) => return Ok(false),
