@@ -3,8 +3,8 @@
 //! # Invariants
 //! - One command id of a caller is in progress once in this process, and accepted once over all servers.
 //! - Requests on one contract wait for each other in this process, so that only other servers cause conflicts.
-//! - A refusal, or the finding that nothing changes, is given only on streams that were looked at just now: the commit
-//!   checks what was decided from the cache, nothing else does.
+//! - A refusal, or the finding that nothing changes, is given only on streams that were looked at just now, and all of
+//!   them with one query: the commit checks what was decided otherwise, nothing else does.
 //!
 //! # What is deliberately absent
 //! HTTP. Rules. SQL.
@@ -165,7 +165,9 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
     }
 
     async fn run(&self, work: &UnitOfWork, answer: Option<AnswerMaker<'_>>) -> Result<Performed, EngineError> {
-        let mut view = View { loaded: Loaded::new(), from_cache: BTreeSet::new() };
+        let assume = work.intent.may_begin();
+        let loaded = if assume { Loaded::assuming_new() } else { Loaded::new() };
+        let mut view = View { loaded, from_cache: BTreeSet::new(), queries: 0 };
         let mut fresh = false;
         let mut conflicts = 0;
         let mut timers = 0;
@@ -202,8 +204,12 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
                         }
                     }
                 }
-                Step::Unchanged | Step::Refused(_) if !view.from_cache.is_empty() => {
+                Step::Unchanged | Step::Refused(_) if view.loaded.assumes_new() => {
                     Self::start_again(&mut view);
+                    fresh = true;
+                }
+                Step::Unchanged | Step::Refused(_) if !view.is_of_one_instant() => {
+                    self.look_again(&mut view).await?;
                     fresh = true;
                 }
                 Step::Unchanged => {
@@ -255,6 +261,19 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
         if wanted.is_empty() {
             return Ok(());
         }
+        self.read(view, wanted).await
+    }
+
+    /// Reads what is newer of all that is in view, in one query.
+    async fn look_again(&self, view: &mut View) -> Result<(), EngineError> {
+        let wanted = view.loaded.iter().map(|(stream, loaded)| (stream.clone(), loaded.version)).collect();
+        view.from_cache.clear();
+        view.queries = 0;
+        self.read(view, wanted).await
+    }
+
+    async fn read(&self, view: &mut View, wanted: Vec<(StreamId, u64)>) -> Result<(), EngineError> {
+        view.queries = view.queries.saturating_add(1);
         let events = self.store.load(&wanted).await?;
         let asked: Vec<StreamId> = wanted.into_iter().map(|(stream, _)| stream).collect();
         // Streams of the same scope come along. One that was taken from the cache gets what is newer; the rest of it is
@@ -295,7 +314,7 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
 
     fn start_again(view: &mut View) {
         // What is in the cache stays: its versions tell from where on to read.
-        *view = View { loaded: Loaded::new(), from_cache: BTreeSet::new() };
+        *view = View { loaded: Loaded::new(), from_cache: BTreeSet::new(), queries: 0 };
     }
 
     fn queue(&self, stream: &StreamId) -> Arc<tokio::sync::Mutex<()>> {
@@ -318,6 +337,16 @@ struct View {
     loaded: Loaded,
     /// Streams that were taken from the cache without asking the log.
     from_cache: BTreeSet<StreamId>,
+    /// How often the log was asked.
+    queries: usize,
+}
+
+impl View {
+    /// Whether everything in it was true at once, just now. What came with two queries need not have been: in between,
+    /// another server may have approved, and what was read of the milestone and of its escrow contradict each other.
+    fn is_of_one_instant(&self) -> bool {
+        self.from_cache.is_empty() && self.queries <= 1
+    }
 }
 
 /// Holds a command id for as long as it is in progress.

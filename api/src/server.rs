@@ -113,6 +113,9 @@ pub enum ServeError {
         /// What mends it.
         sql: String,
     },
+    /// The system gives no thread.
+    #[error("the workers could not be started: {0}")]
+    Workers(std::io::Error),
     /// The metrics recorder could not be installed.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(String),
@@ -153,7 +156,7 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let provider = connect_provider(&config, address, &engine, test_clock).await?;
-        let projector = Projector::new(store.pool().clone());
+        let projector = Projector::new(store.pool());
         let app = App::new(Inner {
             engine,
             outbox: Outbox::new(store.pool().clone(), config.tenant.as_str()),
@@ -167,7 +170,7 @@ impl Server {
             metrics,
             tokens: Mutex::default(),
         });
-        let workers = Workers::start(&app, projector, Arc::new(provider.client));
+        let workers = Workers::start(&app, projector, Arc::new(provider.client)).map_err(ServeError::Workers)?;
         let (stop, mut stopped) = watch::channel(false);
         let service = ServiceExt::<axum::extract::Request>::into_make_service(router::router(app.clone()));
         let serving = tokio::spawn(

@@ -42,4 +42,16 @@ impl Command {
             Self::Payout(id, _) => payout::stream(*id),
         }
     }
+
+    /// Whether it begins its stream: it is accepted only as the first of it.
+    pub fn begins(&self) -> bool {
+        matches!(
+            self,
+            Self::Contract(_, ContractCommand::Draft { .. })
+                | Self::Milestone(_, MilestoneCommand::Plan { .. })
+                | Self::Escrow(_, EscrowCommand::Open { .. })
+                | Self::Funding(_, FundingCommand::Create { .. })
+                | Self::Payout(_, PayoutCommand::Request { .. })
+        )
+    }
 }

@@ -128,6 +128,17 @@ impl Intent {
         }
     }
 
+    /// Whether it may begin streams: then its first judgement may have taken them to be new without looking.
+    pub fn may_begin(&self) -> bool {
+        matches!(
+            self,
+            Self::DraftContract { .. }
+                | Self::AcceptContract { .. }
+                | Self::FundMilestones { .. }
+                | Self::RequestPayout { .. }
+        )
+    }
+
     /// The scope whose timers are judged first; `None` when it follows from the subject's state.
     pub(crate) fn scope(&self) -> Option<Scope> {
         match self {

@@ -15,6 +15,8 @@
 //! # Invariants
 //! - `step` is a function of what is loaded: asked again with more, or newer, it decides again from the start.
 //! - Every stream that a decision looked at is in the append, as written or as read: no write skew.
+//! - Where the driver allows it, a stream that a command is to begin is taken to be new without looking
+//!   ([`Loaded::assuming_new`]): the append expects it to have no event, and conflicts if it has.
 //! - Timers of the scope that are due are handed out before the request is judged, one append each, in their order, also
 //!   when the request is then refused.
 //! - All events of a decision, its reactions included, are in one append.
@@ -82,12 +84,24 @@ impl LoadedStream {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     streams: BTreeMap<StreamId, Arc<LoadedStream>>,
+    assume_new: bool,
 }
 
 impl Loaded {
     /// Nothing loaded.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Nothing loaded, and streams that are to begin are not asked for: right nearly always, since their ids are fresh,
+    /// and a conflict in the commit otherwise. What is refused on this footing has to be judged again without it.
+    pub fn assuming_new() -> Self {
+        Self { streams: BTreeMap::new(), assume_new: true }
+    }
+
+    /// Whether streams that are to begin are not asked for.
+    pub fn assumes_new(&self) -> bool {
+        self.assume_new
     }
 
     /// The stream, if it is loaded.
@@ -267,6 +281,9 @@ impl UnitOfWork {
         {
             streams.extend(agreement.milestones.iter().map(|plan| milestone::stream(plan.milestone_id)));
         }
+        if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
+            return Ok(Vec::new());
+        }
         let missing: Vec<_> = streams.iter().filter(|stream| loaded.get(stream).is_none()).cloned().collect();
         if missing.is_empty() { Ok(streams) } else { Err(Stop::Needs(missing)) }
     }
@@ -373,11 +390,19 @@ struct Pending {
     depth: usize,
 }
 
+/// A stream that a decision depends on.
+struct Touched {
+    /// Its version before the decision.
+    base: u64,
+    /// As it is by now.
+    part: Arc<LoadedStream>,
+}
+
 /// One run of the rules over a copy of what is loaded.
 struct Attempt<'a> {
     loaded: &'a Loaded,
-    /// Streams looked at, as they are by now.
-    touched: BTreeMap<StreamId, LoadedStream>,
+    /// Streams looked at.
+    touched: BTreeMap<StreamId, Touched>,
     context: Context,
     command_id: Uuid,
     work: &'a UnitOfWork,
@@ -403,9 +428,21 @@ impl<'a> Attempt<'a> {
     fn look(&mut self, stream: &StreamId) -> Result<&AggregateState, Stop> {
         if !self.touched.contains_key(stream) {
             let part = self.loaded.get(stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
-            self.touched.insert(stream.clone(), LoadedStream::clone(part));
+            self.touched.insert(stream.clone(), Touched { base: part.version, part: Arc::clone(part) });
         }
-        self.touched.get(stream).map(|part| &part.state).ok_or_else(|| defect("a stream was lost"))
+        self.touched.get(stream).map(|touched| &touched.part.state).ok_or_else(|| defect("a stream was lost"))
+    }
+
+    /// Takes the stream of a command that begins it to be new, unless it is known.
+    fn assume_new(&mut self, command: &Command, stream: &StreamId) {
+        if self.loaded.assume_new
+            && command.begins()
+            && !self.touched.contains_key(stream)
+            && self.loaded.get(stream).is_none()
+            && let Some(empty) = LoadedStream::empty(stream)
+        {
+            self.touched.insert(stream.clone(), Touched { base: 0, part: Arc::new(empty) });
+        }
     }
 
     /// Judges a command and takes its events in.
@@ -416,6 +453,7 @@ impl<'a> Attempt<'a> {
     fn ask(&mut self, command: &Command, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {
         let stream = command.stream();
         let context = self.context;
+        self.assume_new(command, &stream);
         let events = self.look(&stream)?.decide(command, &context)?;
         for event in events {
             self.take(stream.clone(), event, cause, depth)?;
@@ -429,8 +467,8 @@ impl<'a> Attempt<'a> {
         }
         let millis = u64::try_from(self.context.now.timestamp_millis()).unwrap_or(0);
         let id = EventId::of_command(self.command_id, self.events.len(), millis);
-        if let Some(part) = self.touched.get_mut(&stream) {
-            part.remember(&event, self.context.now, self.context.actor.is_somebody());
+        if let Some(touched) = self.touched.get_mut(&stream) {
+            Arc::make_mut(&mut touched.part).remember(&event, self.context.now, self.context.actor.is_somebody());
         }
         self.queue.push_back(self.events.len());
         self.events.push(Pending { id, cause, stream, event, depth });
@@ -467,10 +505,7 @@ impl<'a> Attempt<'a> {
         for pending in self.events {
             let Pending { id, cause, stream, event, .. } = pending;
             let index = *index_of.entry(stream.clone()).or_insert_with(|| {
-                let expected = match (self.touched.contains_key(&stream), self.loaded.get(&stream)) {
-                    (true, Some(part)) => Expected::At(part.version),
-                    _ => Expected::Any,
-                };
+                let expected = self.touched.get(&stream).map_or(Expected::Any, |touched| Expected::At(touched.base));
                 let scope = scope_of(&stream, &event);
                 streams.push(StreamWrite { stream: stream.clone(), expected, scope });
                 streams.len().saturating_sub(1)
@@ -503,13 +538,13 @@ impl<'a> Attempt<'a> {
         let written: BTreeSet<&StreamId> = index_of.keys().collect();
         let reads = self
             .touched
-            .keys()
-            .filter(|stream| !written.contains(stream))
-            .filter_map(|stream| Some((stream.clone(), self.loaded.get(stream)?.version)))
+            .iter()
+            .filter(|(stream, _)| !written.contains(stream))
+            .map(|(stream, touched)| (stream.clone(), touched.base))
             .collect();
         let mut after = Loaded::new();
-        for (stream, part) in self.touched {
-            after.insert(stream, Arc::new(part));
+        for (stream, touched) in self.touched {
+            after.insert(stream, touched.part);
         }
         let append = Append { command_id: self.command_id, streams, reads, events, answer: None };
         Ok(Some(Decision { append, events: told, after }))

@@ -100,8 +100,8 @@ impl World {
             idempotency_key: None,
             traceparent: None,
         };
-        let mut loaded = Loaded::new();
         let mut fresh = !self.chance.per_mille(500);
+        let mut loaded = if fresh || !work.intent.may_begin() { Loaded::new() } else { Loaded::assuming_new() };
         let mut from_cache = false;
         for _ in 0..MAX_ROUNDS {
             match work.step(&loaded) {
@@ -135,7 +135,7 @@ impl World {
                     }
                     (loaded, fresh, from_cache) = (Loaded::new(), true, false);
                 }
-                Step::Unchanged | Step::Refused(_) if from_cache => {
+                Step::Unchanged | Step::Refused(_) if from_cache || loaded.assumes_new() => {
                     (loaded, fresh, from_cache) = (Loaded::new(), true, false);
                 }
                 Step::Unchanged => return self.unless_repeated(ask, Told::Unchanged),

@@ -2,14 +2,17 @@
 //!
 //! # Invariants
 //! - Appends are answered only after the commit is durable.
-//! - Within a batch no append depends on what another one writes: such an append waits for the next batch. Appends that
-//!   only note to the same stream (`Expected::Any`) may share a batch.
+//! - Within what is under way no append depends on what another one writes: such an append waits. Appends that only note
+//!   to the same stream (`Expected::Any`) may go together.
 //! - An append that fails in a batch fails alone: the batch is rolled back and each append tried once by itself. A
 //!   database that is away fails the batch as a whole, so that nobody waits for the patience of all the others.
 //! - A connection lost during the commit loses nothing and doubles nothing: the batch is sent again, and what had
 //!   landed answers as a replay.
 //!
-//! While one batch is in the database the next one fills, so that under load batches grow by themselves.
+//! While one batch is in the database the next one fills, so that under load batches grow by themselves. The committer
+//! has a thread of its own: everybody waits for it, so it waits for nobody's turn. What can be done before is done by the
+//! callers: an append comes as text ([`Prepared`]). When very many wait, a second batch is sent on a second connection:
+//! the log's head is locked by one of them at a time, but sending and reading the one overlaps with storing the other.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +22,22 @@ use domain::log::{Append, Expected, Receipt, StoreError, StreamId, Verdict};
 use ledger::{Account, AccountKind, Floor};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::background::Background;
 use super::{to_i64, to_u64, unavailable};
 
 /// Most appends of a batch. Throughput does not grow beyond about 300, and the first waits for the last.
 const MAX_APPENDS: usize = 512;
+
+/// Batches under way at a time.
+const LANES: usize = 3;
+
+/// Appends that have to wait for a second batch to be worth its while: smaller batches cost more than the overlap brings.
+const DEEP: usize = 100;
 
 /// Most events of a batch.
 const MAX_EVENTS: usize = 4096;
@@ -36,6 +47,9 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Appends that may wait; beyond it callers wait for a place.
 const QUEUE: usize = 8192;
+
+/// Why nothing is taken after the end.
+const CLOSED: &str = "the store is shutting down";
 
 /// How often a batch is sent again after a lost connection, and how long to wait before each.
 const RECONNECTS: [Duration; 5] = [
@@ -51,24 +65,28 @@ type Told = Result<Verdict, Uuid>;
 
 struct Waiting {
     append: Append,
-    bytes: usize,
+    prepared: Prepared,
     reply: oneshot::Sender<Result<Told, StoreError>>,
 }
 
 /// The one writer of a tenant's log in this process.
 #[derive(Debug)]
 pub struct Committer {
-    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Where to put appends, or why none is taken.
+    queue: Mutex<Result<mpsc::Sender<Waiting>, String>>,
+    task: tokio::sync::Mutex<Option<Background>>,
 }
 
 impl Committer {
-    /// Starts it. It connects when the first append comes.
+    /// Starts it. It connects when the first append comes. A system that gives no thread is told by every append.
     pub fn start(options: PgConnectOptions, committed: Arc<Notify>) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let worker = Worker { options, connection: None, committed };
-        let task = tokio::spawn(worker.run(receiver));
-        Self { queue: Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
+        let worker = Worker { options, committed, idle: Vec::new() };
+        let (queue, task) = match Background::start("earnest-commit", move || worker.run(receiver)) {
+            Ok(task) => (Ok(sender), Some(task)),
+            Err(error) => (Err(format!("the committer could not be started: {error}")), None),
+        };
+        Self { queue: Mutex::new(queue), task: tokio::sync::Mutex::new(task) }
     }
 
     /// Appends; see [`domain::log::EventStore::append`].
@@ -76,77 +94,163 @@ impl Committer {
     /// # Errors
     /// [`StoreError`].
     pub async fn append(&self, append: Append) -> Result<Told, StoreError> {
-        let bytes = check(&append)?;
-        let closed = || StoreError::Unavailable("the store is shutting down".to_owned());
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let prepared = Prepared::of(&append)?;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = queue.map_err(StoreError::Unavailable)?;
         let (reply, told) = oneshot::channel();
-        queue.send(Waiting { append, bytes, reply }).await.map_err(|_| closed())?;
+        queue
+            .send(Waiting { append, prepared, reply })
+            .await
+            .map_err(|_| StoreError::Unavailable(CLOSED.to_owned()))?;
         drop(queue);
         told.await.map_err(|_| StoreError::Unavailable("the committer stopped; the outcome is unknown".to_owned()))?
     }
 
     /// Takes nothing new and commits what waits.
     pub async fn shutdown(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = self.task.lock().await.take()
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the committer ended badly");
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Err(CLOSED.to_owned());
+        if let Some(task) = self.task.lock().await.take() {
+            task.ended().await;
         }
     }
 }
 
-/// The size of an append; refuses what would fail a whole batch.
-fn check(append: &Append) -> Result<usize, StoreError> {
-    let mut bytes: usize = append.answer.as_ref().map_or(0, |answer| answer.body.len());
-    for event in &append.events {
-        bytes = bytes.saturating_add(event.payload.len()).saturating_add(512);
-        // `json` takes the escape, `text` does not take the character.
-        if event.payload.contains('\0') || append.streams.get(event.stream).is_none() {
-            return Err(StoreError::Corrupt("an event has a NUL or names no stream".to_owned()));
+/// What an append is in the database, as far as that can be said before its batch is known.
+struct Prepared {
+    answer: Option<String>,
+    events: Vec<PreparedEvent>,
+    /// What it does to the totals of each account and currency: account, floor, debits, credits.
+    deltas: Vec<(Account, &'static str, i64, i64)>,
+    bytes: usize,
+}
+
+struct PreparedEvent {
+    version: String,
+    metadata: String,
+    journal: Option<String>,
+}
+
+impl Prepared {
+    /// Refuses what would fail a whole batch.
+    fn of(append: &Append) -> Result<Self, StoreError> {
+        let json = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
+        let answer = append.answer.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+        let mut bytes: usize = answer.as_ref().map_or(0, String::len);
+        let mut events = Vec::with_capacity(append.events.len());
+        let mut deltas: Vec<(Account, &'static str, i64, i64)> = Vec::new();
+        for event in &append.events {
+            // `json` takes the escape, `text` does not take the character.
+            if event.payload.contains('\0') || append.streams.get(event.stream).is_none() {
+                return Err(StoreError::Corrupt("an event has a NUL or names no stream".to_owned()));
+            }
+            let metadata = serde_json::to_string(&event.metadata).map_err(json)?;
+            let journal = event.journal.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+            bytes = [event.payload.len(), metadata.len(), journal.as_ref().map_or(0, String::len), 128]
+                .into_iter()
+                .fold(bytes, usize::saturating_add);
+            events.push(PreparedEvent { version: event.event_version.to_string(), metadata, journal });
+            for posting in event.journal.iter().flat_map(ledger::JournalEntry::postings) {
+                let minor = posting.amount().minor().get();
+                let (account, currency) = (posting.account(), posting.amount().currency().code());
+                let place = deltas.iter().position(|delta| (delta.0, delta.1) == (account, currency));
+                let place = place.unwrap_or_else(|| {
+                    deltas.push((account, currency, 0, 0));
+                    deltas.len().saturating_sub(1)
+                });
+                let Some((_, _, debit, credit)) = deltas.get_mut(place) else { continue };
+                match posting.side() {
+                    ledger::Side::Debit => *debit = debit.saturating_add(minor),
+                    ledger::Side::Credit => *credit = credit.saturating_add(minor),
+                }
+            }
         }
+        if append.events.is_empty() || append.events.len() > MAX_EVENTS || bytes > MAX_BYTES {
+            return Err(StoreError::Corrupt("an append has no events, or too many".to_owned()));
+        }
+        Ok(Self { answer, events, deltas, bytes })
     }
-    if append.events.is_empty() || append.events.len() > MAX_EVENTS || bytes > MAX_BYTES {
-        return Err(StoreError::Corrupt("an append has no events, or too many".to_owned()));
-    }
-    Ok(bytes)
 }
 
 struct Worker {
     options: PgConnectOptions,
-    connection: Option<PgConnection>,
     committed: Arc<Notify>,
+    /// Connections that carry nothing at the moment.
+    idle: Vec<Lane>,
+}
+
+/// A connection, and how to have another one when it is lost.
+struct Lane {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
 }
 
 impl Worker {
     async fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
         let mut waiting: VecDeque<Waiting> = VecDeque::new();
-        loop {
-            if waiting.is_empty() {
-                match receiver.recv().await {
-                    Some(first) => waiting.push_back(first),
-                    None => break,
-                }
-            }
-            while waiting.len() < MAX_APPENDS {
+        let mut under_way: JoinSet<(Lane, u64)> = JoinSet::new();
+        let mut touched: Vec<(u64, Touched)> = Vec::new();
+        let mut batches = 0_u64;
+        let mut open = true;
+        while open || !waiting.is_empty() || !under_way.is_empty() {
+            while open && waiting.len() < MAX_APPENDS {
                 match receiver.try_recv() {
                     Ok(next) => waiting.push_back(next),
-                    Err(_) => break,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => open = false,
                 }
             }
-            let batch = take_batch(&mut waiting);
-            self.commit(batch).await;
-            self.committed.notify_waiters();
+            let enough = if under_way.is_empty() { 1 } else { DEEP };
+            if under_way.len() < LANES && waiting.len() >= enough {
+                let (batch, of_batch) = take_batch(&mut waiting, &touched);
+                if !batch.is_empty() {
+                    batches = batches.wrapping_add(1);
+                    touched.push((batches, of_batch));
+                    let lane = self.idle.pop();
+                    let mut lane = lane.unwrap_or_else(|| Lane { options: self.options.clone(), connection: None });
+                    let number = batches;
+                    under_way.spawn(async move {
+                        lane.commit(batch).await;
+                        (lane, number)
+                    });
+                }
+            }
+            tokio::select! {
+                next = receiver.recv(), if open && waiting.len() < MAX_APPENDS => match next {
+                    Some(next) => waiting.push_back(next),
+                    None => open = false,
+                },
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
+                    match ended {
+                        Ok((lane, number)) => {
+                            touched.retain(|(batch, _)| *batch != number);
+                            self.idle.push(lane);
+                        }
+                        Err(error) => {
+                            // Its callers are told that the outcome is unknown: their replies were dropped with it.
+                            tracing::error!(%error, "a commit ended badly");
+                            if under_way.is_empty() {
+                                touched.clear();
+                            }
+                        }
+                    }
+                    self.committed.notify_waiters();
+                }
+                else => {}
+            }
         }
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::debug!(%error, "closing the committer's connection");
+        for lane in self.idle {
+            if let Some(connection) = lane.connection
+                && let Err(error) = connection.close().await
+            {
+                tracing::debug!(%error, "closing the committer's connection");
+            }
         }
     }
+}
 
+impl Lane {
     async fn commit(&mut self, batch: Vec<Waiting>) {
-        match self.send(&batch.iter().map(|waiting| &waiting.append).collect::<Vec<_>>()).await {
+        match self.send(&batch.iter().collect::<Vec<_>>()).await {
             Ok(verdicts) => {
                 for (waiting, verdict) in batch.into_iter().zip(verdicts) {
                     // A caller that went away does not need the answer: the commit stands.
@@ -156,7 +260,7 @@ impl Worker {
             Err(Failure::Refused(error)) if batch.len() > 1 => {
                 tracing::warn!(%error, appends = batch.len(), "a batch was rolled back; trying each append alone");
                 for waiting in batch {
-                    let told = self.send(&[&waiting.append]).await.map(|mut verdicts| verdicts.pop());
+                    let told = self.send(&[&waiting]).await.map(|mut verdicts| verdicts.pop());
                     let _ = waiting.reply.send(match told {
                         Ok(Some(verdict)) => Ok(verdict),
                         Ok(None) => Err(StoreError::Corrupt("a batch without verdicts".to_owned())),
@@ -179,8 +283,8 @@ impl Worker {
     }
 
     /// One call of the function, again over a new connection when the old one is lost.
-    async fn send(&mut self, appends: &[&Append]) -> Result<Vec<Told>, Failure> {
-        let arrays = Arrays::of(appends).map_err(Failure::Refused)?;
+    async fn send(&mut self, batch: &[&Waiting]) -> Result<Vec<Told>, Failure> {
+        let arrays = Arrays::of(batch);
         let mut last = StoreError::Unavailable("not tried".to_owned());
         for pause in RECONNECTS {
             if !pause.is_zero() {
@@ -199,7 +303,7 @@ impl Worker {
             match arrays.call(&mut connection).await {
                 Ok(row) => {
                     self.connection = Some(connection);
-                    return Arrays::verdicts(appends, &row).map_err(Failure::Away);
+                    return verdicts(batch, &row).map_err(Failure::Away);
                 }
                 Err(sqlx::Error::Database(error)) => {
                     let code = error.code().unwrap_or_default().into_owned();
@@ -235,78 +339,96 @@ enum Failure {
     Away(StoreError),
 }
 
-/// Takes appends off the queue that can share a batch; the others stay in their order.
-fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let mut batch = Vec::new();
-    let mut left = VecDeque::new();
-    let (mut events, mut bytes) = (0_usize, 0_usize);
-    let mut commands: HashSet<Uuid> = HashSet::new();
-    // Streams written or read by the batch or by an append that was put aside. `true`: only noted to.
-    let mut written: HashMap<StreamId, bool> = HashMap::new();
-    let mut read: HashSet<StreamId> = HashSet::new();
-    let mut full = false;
-    while let Some(next) = waiting.pop_front() {
-        full = full
-            || batch.len() >= MAX_APPENDS
-            || (!batch.is_empty() && events.saturating_add(next.append.events.len()) > MAX_EVENTS)
-            || (!batch.is_empty() && bytes.saturating_add(next.bytes) > MAX_BYTES);
-        let clashes = commands.contains(&next.append.command_id)
-            || next.append.streams.iter().any(|write| {
+/// What appends write, read and are: nothing that depends on it may be under way together with them.
+#[derive(Default)]
+struct Touched {
+    commands: HashSet<Uuid>,
+    /// `true`: only noted to.
+    written: HashMap<StreamId, bool>,
+    read: HashSet<StreamId>,
+}
+
+impl Touched {
+    fn clashes(&self, append: &Append) -> bool {
+        self.commands.contains(&append.command_id)
+            || append.streams.iter().any(|write| {
                 let only_notes = write.expected == Expected::Any;
-                written.get(&write.stream).is_some_and(|noted| !(*noted && only_notes))
-                    || (!only_notes && read.contains(&write.stream))
+                self.written.get(&write.stream).is_some_and(|noted| !(*noted && only_notes))
+                    || (!only_notes && self.read.contains(&write.stream))
             })
-            || next.append.reads.iter().any(|(stream, _)| written.get(stream) == Some(&false));
-        // Also what is put aside counts: nothing later may overtake it on its streams.
-        commands.insert(next.append.command_id);
-        for write in &next.append.streams {
-            let only_notes = write.expected == Expected::Any;
-            written.entry(write.stream.clone()).and_modify(|noted| *noted = *noted && only_notes).or_insert(only_notes);
+            || append.reads.iter().any(|(stream, _)| self.written.get(stream) == Some(&false))
+    }
+
+    fn add(&mut self, append: &Append) {
+        self.commands.insert(append.command_id);
+        for write in &append.streams {
+            let notes = write.expected == Expected::Any;
+            self.written.entry(write.stream.clone()).and_modify(|noted| *noted = *noted && notes).or_insert(notes);
         }
-        read.extend(next.append.reads.iter().map(|(stream, _)| stream.clone()));
-        if full || clashes {
+        self.read.extend(append.reads.iter().map(|(stream, _)| stream.clone()));
+    }
+}
+
+/// Takes appends off the queue that can share a batch and clash with nothing under way; the others stay in their order.
+fn take_batch(waiting: &mut VecDeque<Waiting>, under_way: &[(u64, Touched)]) -> (Vec<Waiting>, Touched) {
+    let (mut batch, mut left) = (Vec::new(), VecDeque::new());
+    let (mut events, mut bytes) = (0_usize, 0_usize);
+    // Also what is put aside counts: nothing later may overtake it on its streams.
+    let (mut taken, mut aside) = (Touched::default(), Touched::default());
+    while let Some(next) = waiting.pop_front() {
+        let full = batch.len() >= MAX_APPENDS
+            || (!batch.is_empty() && events.saturating_add(next.append.events.len()) > MAX_EVENTS)
+            || (!batch.is_empty() && bytes.saturating_add(next.prepared.bytes) > MAX_BYTES);
+        if full {
+            left.push_back(next);
+            left.append(waiting);
+            break;
+        }
+        let clashes = taken.clashes(&next.append)
+            || aside.clashes(&next.append)
+            || under_way.iter().any(|(_, touched)| touched.clashes(&next.append));
+        if clashes {
+            aside.add(&next.append);
             left.push_back(next);
         } else {
+            taken.add(&next.append);
             events = events.saturating_add(next.append.events.len());
-            bytes = bytes.saturating_add(next.bytes);
+            bytes = bytes.saturating_add(next.prepared.bytes);
             batch.push(next);
-        }
-        if full {
-            left.append(waiting);
         }
     }
     *waiting = left;
-    batch
+    (batch, taken)
 }
 
 /// A batch as the arrays that the function takes.
 #[derive(Default)]
-struct Arrays {
+struct Arrays<'a> {
     commands: Vec<Uuid>,
-    answers: Vec<Option<String>>,
+    answers: Vec<Option<&'a str>>,
     event_counts: Vec<i32>,
     stream_append: Vec<i32>,
-    stream_type: Vec<String>,
-    stream_id: Vec<String>,
+    stream_type: Vec<&'a str>,
+    stream_id: Vec<&'a str>,
     stream_expected: Vec<i64>,
-    stream_scope: Vec<Option<String>>,
+    stream_scope: Vec<Option<&'a str>>,
     read_append: Vec<i32>,
-    read_type: Vec<String>,
-    read_id: Vec<String>,
+    read_type: Vec<&'a str>,
+    read_id: Vec<&'a str>,
     read_version: Vec<i64>,
     event_append: Vec<i32>,
     event_stream: Vec<i32>,
-    event_aggregate_type: Vec<String>,
-    event_aggregate_id: Vec<String>,
+    event_aggregate_type: Vec<&'a str>,
+    event_aggregate_id: Vec<&'a str>,
     event_commuting: Vec<bool>,
-    event_type: Vec<String>,
-    event_version: Vec<String>,
-    event_payload: Vec<String>,
-    event_metadata: Vec<String>,
-    event_journal: Vec<Option<String>>,
+    event_type: Vec<&'a str>,
+    event_version: Vec<&'a str>,
+    event_payload: Vec<&'a str>,
+    event_metadata: Vec<&'a str>,
+    event_journal: Vec<Option<&'a str>>,
     delta_append: Vec<i32>,
     delta_account: Vec<i16>,
-    delta_currency: Vec<String>,
+    delta_currency: Vec<&'a str>,
     delta_floor: Vec<i16>,
     delta_debit: Vec<i64>,
     delta_credit: Vec<i64>,
@@ -326,66 +448,56 @@ fn index(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-impl Arrays {
-    fn of(appends: &[&Append]) -> Result<Self, StoreError> {
-        let json = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
+impl<'a> Arrays<'a> {
+    fn of(batch: &[&'a Waiting]) -> Self {
         let mut arrays = Self::default();
-        for (number, append) in (1..).zip(appends) {
+        for (number, Waiting { append, prepared, .. }) in (1..).zip(batch) {
             arrays.commands.push(append.command_id);
-            arrays.answers.push(append.answer.as_ref().map(serde_json::to_string).transpose().map_err(json)?);
+            arrays.answers.push(prepared.answer.as_deref());
             arrays.event_counts.push(index(append.events.len()));
             let first_stream = arrays.stream_append.len();
             for write in &append.streams {
                 arrays.stream_append.push(number);
-                arrays.stream_type.push(write.stream.aggregate_type.clone().into_owned());
-                arrays.stream_id.push(write.stream.aggregate_id.clone());
+                arrays.stream_type.push(&write.stream.aggregate_type);
+                arrays.stream_id.push(&write.stream.aggregate_id);
                 arrays.stream_expected.push(match write.expected {
                     Expected::At(version) => to_i64(version),
                     Expected::Any => -1,
                 });
-                arrays.stream_scope.push(write.scope.clone());
+                arrays.stream_scope.push(write.scope.as_deref());
             }
             for (stream, version) in &append.reads {
                 arrays.read_append.push(number);
-                arrays.read_type.push(stream.aggregate_type.clone().into_owned());
-                arrays.read_id.push(stream.aggregate_id.clone());
+                arrays.read_type.push(&stream.aggregate_type);
+                arrays.read_id.push(&stream.aggregate_id);
                 arrays.read_version.push(to_i64(*version));
             }
-            let mut deltas: HashMap<(Account, &'static str), (i64, i64)> = HashMap::new();
-            for event in &append.events {
-                // `check` has seen that the stream is there.
+            for (event, texts) in append.events.iter().zip(&prepared.events) {
+                // `Prepared` has seen that the stream is there.
                 let Some(write) = append.streams.get(event.stream) else {
                     continue;
                 };
                 arrays.event_append.push(number);
                 arrays.event_stream.push(index(first_stream.saturating_add(event.stream).saturating_add(1)));
-                arrays.event_aggregate_type.push(write.stream.aggregate_type.clone().into_owned());
-                arrays.event_aggregate_id.push(write.stream.aggregate_id.clone());
+                arrays.event_aggregate_type.push(&write.stream.aggregate_type);
+                arrays.event_aggregate_id.push(&write.stream.aggregate_id);
                 arrays.event_commuting.push(write.expected == Expected::Any);
-                arrays.event_type.push(event.event_type.clone().into_owned());
-                arrays.event_version.push(event.event_version.to_string());
-                arrays.event_payload.push(event.payload.clone());
-                arrays.event_metadata.push(serde_json::to_string(&event.metadata).map_err(json)?);
-                arrays.event_journal.push(event.journal.as_ref().map(serde_json::to_string).transpose().map_err(json)?);
-                for posting in event.journal.iter().flat_map(ledger::JournalEntry::postings) {
-                    let minor = posting.amount().minor().get();
-                    let sums = deltas.entry((posting.account(), posting.amount().currency().code())).or_default();
-                    match posting.side() {
-                        ledger::Side::Debit => sums.0 = sums.0.saturating_add(minor),
-                        ledger::Side::Credit => sums.1 = sums.1.saturating_add(minor),
-                    }
-                }
+                arrays.event_type.push(&event.event_type);
+                arrays.event_version.push(&texts.version);
+                arrays.event_payload.push(&event.payload);
+                arrays.event_metadata.push(&texts.metadata);
+                arrays.event_journal.push(texts.journal.as_deref());
             }
-            for ((account, currency), (debit, credit)) in deltas {
+            for (account, currency, debit, credit) in &prepared.deltas {
                 arrays.delta_append.push(number);
                 arrays.delta_account.push(account.number());
-                arrays.delta_currency.push(currency.to_owned());
-                arrays.delta_floor.push(floor_sign(account));
-                arrays.delta_debit.push(debit);
-                arrays.delta_credit.push(credit);
+                arrays.delta_currency.push(currency);
+                arrays.delta_floor.push(floor_sign(*account));
+                arrays.delta_debit.push(*debit);
+                arrays.delta_credit.push(*credit);
             }
         }
-        Ok(arrays)
+        arrays
     }
 
     async fn call(&self, connection: &mut PgConnection) -> Result<sqlx::postgres::PgRow, sqlx::Error> {
@@ -425,46 +537,46 @@ impl Arrays {
         .fetch_one(connection)
         .await
     }
+}
 
-    /// Positions and versions, which follow from the head, the bases and the verdicts.
-    fn verdicts(appends: &[&Append], row: &sqlx::postgres::PgRow) -> Result<Vec<Told>, StoreError> {
-        let head: i64 = row.try_get("head").map_err(unavailable)?;
-        let verdicts: Vec<i32> = row.try_get("verdicts").map_err(unavailable)?;
-        let bases: Vec<i64> = row.try_get("bases").map_err(unavailable)?;
-        let mut position = to_u64(head);
-        let mut versions: HashMap<&StreamId, u64> = HashMap::new();
-        let mut bases = bases.into_iter();
-        let mut told = Vec::with_capacity(appends.len());
-        for (append, verdict) in appends.iter().zip(verdicts) {
-            let own_bases: Vec<i64> = bases.by_ref().take(append.streams.len()).collect();
-            told.push(match verdict {
-                0 => {
-                    for (write, base) in append.streams.iter().zip(own_bases) {
-                        versions.entry(&write.stream).or_insert(to_u64(base));
-                    }
-                    for event in &append.events {
-                        if let Some(version) =
-                            append.streams.get(event.stream).and_then(|write| versions.get_mut(&write.stream))
-                        {
-                            *version = version.saturating_add(1);
-                        }
-                    }
-                    let first_position = position.saturating_add(1);
-                    position = position.saturating_add(append.events.len() as u64);
-                    Ok(Verdict::Accepted(Receipt {
-                        first_position,
-                        last_position: position,
-                        versions: append
-                            .streams
-                            .iter()
-                            .map(|write| versions.get(&write.stream).copied().unwrap_or(0))
-                            .collect(),
-                    }))
+/// Positions and versions, which follow from the head, the bases and the verdicts.
+fn verdicts(batch: &[&Waiting], row: &sqlx::postgres::PgRow) -> Result<Vec<Told>, StoreError> {
+    let head: i64 = row.try_get("head").map_err(unavailable)?;
+    let verdicts: Vec<i32> = row.try_get("verdicts").map_err(unavailable)?;
+    let bases: Vec<i64> = row.try_get("bases").map_err(unavailable)?;
+    let mut position = to_u64(head);
+    let mut versions: HashMap<&StreamId, u64> = HashMap::new();
+    let mut bases = bases.into_iter();
+    let mut told = Vec::with_capacity(batch.len());
+    for (Waiting { append, .. }, verdict) in batch.iter().zip(verdicts) {
+        let own_bases: Vec<i64> = bases.by_ref().take(append.streams.len()).collect();
+        told.push(match verdict {
+            0 => {
+                for (write, base) in append.streams.iter().zip(own_bases) {
+                    versions.entry(&write.stream).or_insert(to_u64(base));
                 }
-                1 => Err(append.command_id),
-                _ => Ok(Verdict::Conflict),
-            });
-        }
-        Ok(told)
+                for event in &append.events {
+                    if let Some(version) =
+                        append.streams.get(event.stream).and_then(|write| versions.get_mut(&write.stream))
+                    {
+                        *version = version.saturating_add(1);
+                    }
+                }
+                let first_position = position.saturating_add(1);
+                position = position.saturating_add(append.events.len() as u64);
+                Ok(Verdict::Accepted(Receipt {
+                    first_position,
+                    last_position: position,
+                    versions: append
+                        .streams
+                        .iter()
+                        .map(|write| versions.get(&write.stream).copied().unwrap_or(0))
+                        .collect(),
+                }))
+            }
+            1 => Err(append.command_id),
+            _ => Ok(Verdict::Conflict),
+        });
     }
+    Ok(told)
 }

@@ -5,6 +5,7 @@
 //! - [`append`]: the group committer, which is the only writer of events
 //! - [`load`], [`log_reader`]: reading streams and the log
 //! - [`projection`]: what is derived from the log, and rebuilding it
+//! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
 //! - [`framework`]: an event store for cqrs-es over the same log
 //!
@@ -13,6 +14,7 @@
 //! - The login that serves cannot write events except through `append_batch`, and cannot change or delete them at all.
 
 pub mod append;
+pub mod background;
 pub mod clock;
 pub mod connect;
 pub mod document;

@@ -25,8 +25,9 @@ use super::{corrupt, to_i64, unavailable};
 /// whose outcome has been unknown for longer than this is not sent again; an operator has to look.
 pub const KEY_LIFETIME: Duration = Duration::from_secs(23 * 60 * 60);
 
-/// How long a call to the provider may take; the lease of an order is at least that when it is sent.
-const SENDING: Duration = Duration::from_secs(120);
+/// How long carrying out an order may take; its lease is at least that when it is sent. Two calls of 20 s each are the
+/// most that an order needs; the orders of a server that died wait for so long.
+const SENDING: Duration = Duration::from_secs(45);
 
 /// An order that is due.
 #[derive(Debug, Clone, PartialEq)]

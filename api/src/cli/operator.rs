@@ -156,7 +156,7 @@ pub async fn trial_balance(options: TenantOptions) -> Result<(), Failure> {
 pub async fn rebuild(options: TenantOptions) -> Result<(), Failure> {
     let database = options.database.open().await?;
     let pool = tenant_pool(database.app.clone(), &options.database.tenant, 2);
-    let mut projector = Projector::new(pool.clone());
+    let mut projector = Projector::new(&pool);
     let mut taken = std::time::Duration::ZERO;
     let position = projector
         .rebuild(|position, so_far| {

@@ -34,15 +34,18 @@ pub struct Workers {
 
 impl Workers {
     /// Starts them.
-    pub fn start<P: PaymentProvider>(app: &App, projector: Projector, provider: Arc<P>) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no thread to the projector.
+    pub fn start<P: PaymentProvider>(app: &App, projector: Projector, provider: Arc<P>) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let committed = Arc::clone(app.engine.store().committed());
-        tasks.spawn(projector.follow(committed, stopped.clone()));
+        tasks.spawn(projector.start(committed, stopped.clone())?.ended());
         tasks.spawn(timers::run(app.clone(), stopped.clone()));
         tasks.spawn(outbox::run(app.clone(), Arc::clone(&provider), stopped.clone()));
         tasks.spawn(inbox::run(app.clone(), provider, stopped));
-        Self { tasks, stop }
+        Ok(Self { tasks, stop })
     }
 
     /// Tells them to stop and waits until they have.

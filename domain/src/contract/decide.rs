@@ -31,6 +31,11 @@ pub(super) fn decide(
         (S::NotDrafted, C::Draft { .. }) => draft(command, context),
         (S::NotDrafted, _) => Err(Refusal::NotFound { what: "contract" }),
 
+        // A draft is the client's own: the payee does not know of it yet.
+        (S::Draft { agreement }, C::Offer { .. } | C::Accept) if context.actor.party() == Some(agreement.payee_id) => {
+            Err(Refusal::NotAParty)
+        }
+
         (S::Draft { agreement }, C::Offer { fee_schedule, policy }) => {
             only_client(agreement, context, "offer a contract")?;
             check_fees(agreement, fee_schedule)?;
@@ -64,10 +69,6 @@ pub(super) fn decide(
         (S::Expired { agreement, expired_at }, C::Accept) => {
             only_payee(agreement, context, "accept an offer")?;
             Err(Refusal::OfferExpired { expired_at: *expired_at })
-        }
-        // A draft is the client's own: the payee does not know of it yet.
-        (S::Draft { agreement }, C::Accept) if context.actor.party() == Some(agreement.payee_id) => {
-            Err(Refusal::NotAParty)
         }
         (state, C::Accept) => {
             if let Some(agreement) = state.agreement() {

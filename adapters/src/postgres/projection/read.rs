@@ -14,6 +14,7 @@ use super::ProjectionError;
 use crate::postgres::{corrupt, to_i64, to_u64};
 
 /// An event with what it means.
+#[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) position: Position,
     pub(crate) stream: StreamId,

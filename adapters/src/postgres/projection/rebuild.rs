@@ -31,7 +31,7 @@ impl Projector {
     pub async fn rebuild(&mut self, mut progress: impl FnMut(Position, Duration)) -> Result<Position, ProjectionError> {
         let started = Instant::now();
         self.cache = ViewCache::default();
-        let options = self.pool.connect_options();
+        let options = Arc::clone(&self.options);
         let mut log = PgConnection::connect_with(&options).await?;
         // Held with the connection until everything is written.
         sqlx::query("select pg_advisory_lock(hashtextextended('earnest projector ' || current_schema(), 0))")
