@@ -26,6 +26,7 @@ fn answer(body: &str) -> Answer {
     }
 }
 
+/// I2.
 #[tokio::test(flavor = "multi_thread")]
 async fn positions_have_no_gap_with_64_appenders_on_two_servers() {
     let database = database().await;
@@ -105,6 +106,7 @@ async fn a_command_sent_again_is_answered_with_what_was_stored() {
     assert_eq!(check_log(store.pool()).await, 2);
 }
 
+/// I6.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_sent_many_times_at_once_is_accepted_once() {
     let database = database().await;
@@ -224,6 +226,7 @@ async fn a_nul_is_refused_before_the_database_sees_it() {
     assert_eq!(check_log(store.pool()).await, 0);
 }
 
+/// L4, in the commit: per account and currency.
 #[tokio::test]
 async fn a_control_total_never_goes_below_its_floor() {
     let database = database().await;
@@ -237,6 +240,7 @@ async fn a_control_total_never_goes_below_its_floor() {
     assert_eq!(check_log(store.pool()).await, 2);
 }
 
+/// L1, in the commit.
 #[tokio::test]
 async fn the_database_refuses_an_entry_that_does_not_balance() {
     let database = database().await;
@@ -273,7 +277,7 @@ async fn control_totals_follow_the_entries() {
     assert!(balance.is_balanced());
 }
 
-/// D-204, on the pool that serves.
+/// D-204, I3, L2: on the pool that serves.
 #[tokio::test]
 async fn the_serving_login_cannot_touch_an_event() {
     let database = database().await;
@@ -303,6 +307,7 @@ async fn the_serving_login_cannot_touch_an_event() {
     assert_eq!(check_log(store.pool()).await, 1);
 }
 
+/// I3, L2.
 #[tokio::test]
 async fn not_even_the_owner_changes_an_event() {
     let database = database().await;

@@ -179,7 +179,7 @@ async fn somebody_elses_events_do_not_stop_the_projections() {
     let database = database().await;
     let store = Arc::new(store(&database));
     jars(&store).await.execute("j-1", JarCommand::Put(5)).await.unwrap();
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     assert_eq!(projector.run_once().await.unwrap(), Progress::To(1));
     assert_eq!(projector.run_once().await.unwrap(), Progress::CaughtUp(1));
 }

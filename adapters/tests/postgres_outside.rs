@@ -50,7 +50,7 @@ async fn request_payout(store: &PgStore) -> PayoutId {
 }
 
 async fn project(pool: &PgPool) {
-    let mut projector = Projector::new(pool.clone());
+    let mut projector = Projector::new(pool);
     while matches!(projector.run_once().await.unwrap(), Progress::To(_)) {}
 }
 
@@ -75,7 +75,7 @@ async fn an_order_is_stored_once_however_often_its_event_is_read() {
     let (store, outbox) = ordered(3).await;
     sqlx::query("update projections set position = 0 where name = 'orders'").execute(store.pool()).await.unwrap();
     project(store.pool()).await;
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     projector.rebuild(|_, _| {}).await.unwrap();
     assert_eq!(outbox.list(None, 10).await.unwrap().len(), 3);
     assert_eq!(outbox.outlook(at(0)).await.unwrap(), (3, None));
@@ -109,6 +109,7 @@ async fn nothing_is_handed_out_before_its_time_or_while_paused() {
     assert_eq!(outbox.take(at(0), 10, LEASE).await.unwrap().len(), 1);
 }
 
+/// I8.
 #[tokio::test]
 async fn the_key_stays_until_the_provider_has_proved_that_nothing_happened() {
     let (store, outbox) = ordered(1).await;
@@ -148,7 +149,7 @@ async fn the_key_stays_until_the_provider_has_proved_that_nothing_happened() {
     assert_eq!(keys, [&first, &second, &third, &fourth].map(|order| order.idempotency_key.clone()));
 }
 
-/// The case that would pay twice: one server waits for the provider beyond its lease, another takes the order, is
+/// I8: the case that would pay twice: one server waits for the provider beyond its lease, another takes the order, is
 /// refused, and pays with the next key; then the first one hears of the old refusal.
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_changes_nothing() {
@@ -175,6 +176,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     assert_eq!(quick.list(Some("done"), 1).await.unwrap().len(), 1);
 }
 
+/// I8.
 #[tokio::test]
 async fn an_order_sent_longer_ago_than_keys_live_is_not_sent_again() {
     let (store, outbox) = ordered(1).await;
@@ -199,7 +201,7 @@ async fn records_of_the_outside_survive_a_rebuild() {
     outbox.before_sending(&order).await.unwrap();
     outbox.done(order.order_id).await.unwrap();
     let before = outbox.list(None, 10).await.unwrap();
-    Projector::new(store.pool().clone()).rebuild(|_, _| {}).await.unwrap();
+    Projector::new(store.pool()).rebuild(|_, _| {}).await.unwrap();
     project(store.pool()).await;
     assert_eq!(outbox.list(None, 10).await.unwrap(), before);
 }

@@ -104,7 +104,7 @@ async fn dump(pool: &PgPool) -> Vec<String> {
 async fn the_books_agree_with_the_control_totals() {
     let store = store(&database().await);
     fill(&store, 20).await;
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     assert_eq!(catch_up(&mut projector).await, 60);
     assert_eq!(*projector.reached().borrow(), 60);
     assert_eq!(reached(store.pool()).await.unwrap(), 60);
@@ -135,7 +135,7 @@ async fn the_books_agree_with_the_control_totals() {
 async fn a_document_is_the_sum_of_its_events() {
     let store = store(&database().await);
     fill(&store, 20).await;
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     catch_up(&mut projector).await;
     let account = PayeeAccountId { party_id: payee_id(3), currency: Currency::USD };
     let account = payee::stream(account);
@@ -162,8 +162,8 @@ async fn a_document_is_the_sum_of_its_events() {
 async fn another_process_goes_on_exactly_where_one_stopped() {
     let database = database().await;
     let store = store(&database);
-    let mut one = Projector::new(store.pool().clone());
-    let mut other = Projector::new(store.pool().clone());
+    let mut one = Projector::new(store.pool());
+    let mut other = Projector::new(store.pool());
     for round in 0..12_u64 {
         accepted(store.append(credit(1, 1)).await);
         accepted(
@@ -174,17 +174,18 @@ async fn another_process_goes_on_exactly_where_one_stopped() {
         catch_up(projector).await;
     }
     let in_steps = dump(store.pool()).await;
-    let mut fresh = Projector::new(store.pool().clone());
+    let mut fresh = Projector::new(store.pool());
     assert_eq!(fresh.rebuild(|_, _| {}).await.unwrap(), 24);
     catch_up(&mut fresh).await;
     assert_eq!(dump(store.pool()).await, in_steps);
 }
 
+/// I7.
 #[tokio::test]
 async fn rebuilt_from_zero_the_tables_are_the_same() {
     let database = database().await;
     let store = store(&database);
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     for _ in 0..5 {
         accepted(store.append(credit(9, 5)).await);
         fill_more(&store).await;
@@ -200,7 +201,7 @@ async fn rebuilt_from_zero_the_tables_are_the_same() {
     assert_ne!(dump(store.pool()).await, before, "and it goes on from there");
 }
 
-/// A rebuild writes 10,000 events at a time, books and views beside each other.
+/// I7: a rebuild writes 10,000 events at a time, books and views beside each other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_of_many_batches_is_rebuilt_as_it_was_followed() {
     let database = database().await;
@@ -213,7 +214,7 @@ async fn a_log_of_many_batches_is_rebuilt_as_it_was_followed() {
         paid.events = vec![paid.events[0].clone(); 50];
         accepted(store.append(paid).await);
     }
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     assert_eq!(catch_up(&mut projector).await, 25_200);
     let followed = dump(store.pool()).await;
     let mut told = Vec::new();
@@ -233,7 +234,7 @@ async fn a_turn_that_failed_leaves_nothing_behind() {
     let database = database().await;
     let store = store(&database);
     let owner = pool(&database.owner_options);
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     accepted(store.append(credit(1, 10)).await);
     catch_up(&mut projector).await;
     // It fails after the documents were folded in memory.
@@ -265,13 +266,13 @@ async fn two_servers_project_one_log_once_and_a_rebuild_in_between_harms_nothing
     let (stop, stopped) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     for _ in 0..2 {
-        let projector = Projector::new(pool(&database.app_options));
+        let projector = Projector::new(&pool(&database.app_options));
         servers.spawn(projector.follow(Arc::clone(store.committed()), stopped.clone()));
     }
     fill(&store, 30).await;
-    Projector::new(pool(&database.app_options)).rebuild(|_, _| {}).await.unwrap();
+    Projector::new(&pool(&database.app_options)).rebuild(|_, _| {}).await.unwrap();
     fill_more(&store).await;
-    let watched = Projector::new(store.pool().clone());
+    let watched = Projector::new(store.pool());
     let head = store.head().await.unwrap();
     while reached(store.pool()).await.unwrap() < head {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -292,10 +293,11 @@ async fn one_connection_is_enough_to_project() {
     let store = store(&database);
     fill(&store, 3).await;
     let narrow = adapters::postgres::tenant_pool(database.app_options.clone(), &postgres_support::schema(), 1);
-    let mut projector = Projector::new(narrow);
+    let mut projector = Projector::new(&narrow);
     assert_eq!(catch_up(&mut projector).await, 9);
 }
 
+/// L4, per dimensions, after every event.
 #[tokio::test]
 async fn a_sub_ledger_below_its_floor_stops_the_projections_and_names_the_event() {
     let store = store(&database().await);
@@ -306,7 +308,7 @@ async fn a_sub_ledger_below_its_floor_stops_the_projections_and_names_the_event(
     accepted(store.append(append().books(stream("b"), Expected::At(2), withdrawal("pty_poor", 7))).await);
     // Back above its floor before the batch ends: it counts all the same.
     accepted(store.append(append().books(stream("b"), Expected::At(3), top_up("pty_poor", 500))).await);
-    let mut projector = Projector::new(store.pool().clone());
+    let mut projector = Projector::new(store.pool());
     for _ in 0..2 {
         match failure(&mut projector).await {
             ProjectionError::BelowFloor { account: 2120, dims, position: 4, .. } => {

@@ -87,6 +87,37 @@ async fn the_log_is_read_in_pages_without_a_gap() {
     assert_eq!(stream.iter().map(|event| (event.sequence, event.position)).collect::<Vec<_>>(), [(2, 2)]);
 }
 
+/// I2: position order is commit order. Whoever reads up to the newest position while two servers append has every
+/// position below it, so that "after the last one I saw" misses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_never_sees_a_gap_while_others_append() {
+    let database = database().await;
+    let servers = [Arc::new(store(&database)), Arc::new(store(&database))];
+    let reader = Arc::clone(&servers[0]);
+    let writers = tokio::spawn(async move {
+        let appends = (0..400_usize).map(|number| {
+            let append = append().writes(stream(&format!("own-{number}")), Expected::At(0), 1 + number % 3);
+            let server = Arc::clone(&servers[number % 2]);
+            async move { accepted(server.append(append).await).last_position }
+        });
+        // Sixteen at a time, so that there are many commits to look in between.
+        futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::buffer_unordered(futures::stream::iter(appends), 16))
+            .await
+    });
+    let (mut seen, mut looks) = (0, 0);
+    while !writers.is_finished() {
+        let page = reader.read(seen, 1000).await.unwrap();
+        for (expected, event) in (seen + 1..).zip(&page) {
+            assert_eq!(event.position, expected, "a position below a visible one was not visible");
+        }
+        seen += page.len() as u64;
+        looks += u64::from(!page.is_empty());
+    }
+    let last = writers.await.unwrap().into_iter().max().unwrap();
+    assert!(looks > 5, "it was looked {looks} times only while they appended");
+    assert_eq!(check_log(reader.pool()).await, last);
+}
+
 #[tokio::test]
 async fn a_page_of_the_feed_can_be_narrowed() {
     let store = scoped().await;

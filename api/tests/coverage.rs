@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What this version promises to prove.
+/// What this version promises to prove: each has to be named by a test.
 const PROMISED: &[&str] = &[
     "D-04", "D-05", "D-07", "D-11", "D-12", "D-13", "D-14", "D-15", "D-31", "D-34", "D-35", "D-42", "D-46", "D-48",
-    "D-51", "D-52", "D-53", "D-54", "D-68", "D-69", "D-118", "D-154", "D-155", "D-156", "D-157", "D-158", "D-159",
-    "D-165", "D-173", "D-174", "D-175", "D-204", "J01", "J02", "J03", "J10", "J11", "J12", "J13", "J16", "J20", "J21",
-    "J22", "J23", "J24", "J92", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I11", "L1", "L2", "L4",
+    "D-51", "D-52", "D-53", "D-54", "D-55", "D-68", "D-69", "D-118", "D-154", "D-155", "D-156", "D-157", "D-158",
+    "D-159", "D-165", "D-173", "D-174", "D-175", "D-204", "J01", "J02", "J03", "J10", "J11", "J12", "J13", "J16",
+    "J20", "J21", "J22", "J23", "J24", "J90", "J91", "J92", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10",
+    "I11", "L1", "L2", "L4", "L6", "L8", "L10",
 ];
 
 #[test]
@@ -37,6 +38,8 @@ fn the_coverage_table_is_true() {
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(committed, table, "docs/coverage.md is not true any more: write it anew, and look at what is gone");
+    let unproved: Vec<_> = PROMISED.iter().filter(|id| !proved.contains_key(**id)).collect();
+    assert!(unproved.is_empty(), "promised, and named by no test: {unproved:?}");
 }
 
 fn rust_files(directory: &Path) -> Vec<PathBuf> {

@@ -388,7 +388,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the lines: an entry exists exactly if its debits are its credits, and then the books balance.
+        /// I1, L1: whatever the lines, an entry exists exactly if its debits are its credits, and then the books balance.
         #[test]
         fn an_entry_is_balanced_or_does_not_exist(
             lines in proptest::collection::vec((any::<bool>(), 1_i64..=i64::MAX), 2..8),

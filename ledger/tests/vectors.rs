@@ -284,6 +284,7 @@ fn each_currency_has_its_own_table() {
     ");
 }
 
+/// L1.
 #[test]
 fn what_does_not_balance_is_refused() {
     let lines = vec![
@@ -296,6 +297,7 @@ fn what_does_not_balance_is_refused() {
     assert_eq!(JournalEntry::new("x", date(), one), Err(EntryError::TooFewPostings));
 }
 
+/// L8.
 #[test]
 fn two_currencies_meet_only_in_the_fx_position() {
     let mut lines = vec![
@@ -367,6 +369,7 @@ fn every_account_refuses_a_posting_that_lacks_a_dimension() {
     }
 }
 
+/// L1.
 #[test]
 fn json_cannot_bring_in_what_the_constructor_refuses() {
     let line = |side: &str, account: &str, minor: &str| {

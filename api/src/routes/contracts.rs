@@ -25,7 +25,7 @@ use crate::app::{ApiCommand, App, ReadAt};
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
 use crate::extract::{Body, CommandHeaders, IdPath, Query};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::Problem;
 use crate::view::{ContractView, EventView};
 
 /// A contract to be drafted.
@@ -69,9 +69,11 @@ pub struct DraftMilestone {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Drafts a contract. The caller is its client; the payee sees it once it is offered.
+/// Drafts a contract.
+///
+/// The caller is its client; the payee sees it once it is offered.
 #[utoipa::path(post, path = "/v1/contracts", tag = "contracts", request_body = DraftContract,
-    responses((status = 201, body = ContractView), (status = 422, body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, body = ContractView)))]
 pub async fn draft(
     State(app): State<App>,
     caller: Caller,
@@ -118,7 +120,9 @@ pub async fn draft(
     .await
 }
 
-/// Offers a draft to its payee, on the platform's fees and periods of today.
+/// Offers a draft to its payee.
+///
+/// On the platform's fees and periods of today, which are fixed for the life of the contract.
 #[utoipa::path(post, path = "/v1/contracts/{id}/offer", tag = "contracts", request_body = Nothing,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
 pub async fn offer(
@@ -133,7 +137,9 @@ pub async fn offer(
     change(&app, caller, headers, "POST /v1/contracts/{id}/offer", body.fingerprint, contract_id, intent).await
 }
 
-/// Accepts an offer: milestones and escrow are made, the client can pay.
+/// Accepts an offer.
+///
+/// Its milestones and its escrow are made; the client can pay.
 #[utoipa::path(post, path = "/v1/contracts/{id}/accept", tag = "contracts", request_body = Nothing,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
 pub async fn accept(
@@ -171,7 +177,9 @@ async fn change(
     .await
 }
 
-/// The contracts that the caller takes part in, newest first; all of them for staff.
+/// Lists contracts, newest first.
+///
+/// Those that the caller takes part in; all of them for staff.
 #[utoipa::path(get, path = "/v1/contracts", tag = "contracts", params(Paging),
     responses((status = 200, body = Page<ContractView>)))]
 pub async fn list(
@@ -198,10 +206,10 @@ pub async fn list(
     Ok(at.respond(&page, None))
 }
 
-/// A contract with its milestones and its money.
+/// Shows a contract with its milestones and its money.
 #[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts",
     params(("id" = String, Path, description = "the contract")),
-    responses((status = 200, body = ContractView), (status = 404, body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, body = ContractView)))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -223,7 +231,9 @@ pub struct HistoryPaging {
     pub limit: Option<usize>,
 }
 
-/// Every event about a contract, oldest first.
+/// Lists every event about a contract, oldest first.
+///
+/// A payee does not see how the client pays, nor what the provider takes for it.
 #[utoipa::path(get, path = "/v1/contracts/{id}/timeline", tag = "contracts",
     params(("id" = String, Path, description = "the contract"), HistoryPaging),
     responses((status = 200, body = Page<EventView>)))]
@@ -237,7 +247,9 @@ pub async fn timeline(
     history(&app, &caller, contract_id, at, &paging, false).await
 }
 
-/// The journal entries of a contract, oldest first: the events that carry one.
+/// Lists the journal entries of a contract, oldest first.
+///
+/// They are the events that carry one.
 #[utoipa::path(get, path = "/v1/contracts/{id}/journal", tag = "contracts",
     params(("id" = String, Path, description = "the contract"), HistoryPaging),
     responses((status = 200, body = Page<EventView>)))]

@@ -31,8 +31,10 @@ pub struct FeedQuery {
     pub contract: Option<String>,
 }
 
-/// Events by position. Positions are gap-free and in the order of commits: keep the last one and ask for what is after
-/// it, and you miss nothing.
+/// Lists events by position.
+///
+/// Positions are gap-free and in the order of commits: keep the last one and ask for what is after it, and you miss
+/// nothing.
 #[utoipa::path(get, path = "/v1/events", tag = "log", params(FeedQuery),
     responses((status = 200, body = Page<EventView>)))]
 pub async fn list(

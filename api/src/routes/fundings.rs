@@ -46,7 +46,9 @@ pub struct CreateAllocation {
     pub amount: i64,
 }
 
-/// Asks the client's bank for the money. The answer is `created`; how it goes on is told by `GET /v1/fundings/{id}`.
+/// Pays into escrow for milestones.
+///
+/// The answer is `created`, before the client's bank was asked; how it goes on is told by `GET /v1/fundings/{id}`.
 #[utoipa::path(post, path = "/v1/contracts/{id}/fundings", tag = "fundings", request_body = CreateFunding,
     params(("id" = String, Path, description = "the contract")), responses((status = 201, body = FundingView)))]
 pub async fn create(
@@ -89,7 +91,7 @@ pub async fn create(
     .await
 }
 
-/// A funding: its status, and what the client has to do next.
+/// Shows a funding: its status, and what the client has to do next.
 #[utoipa::path(get, path = "/v1/fundings/{id}", tag = "fundings",
     params(("id" = String, Path, description = "the funding")), responses((status = 200, body = FundingView)))]
 pub async fn show(

@@ -48,7 +48,9 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Answers 200 when requests can be served: database there, read models not far behind.
+/// Answers 200 when requests can be served.
+///
+/// The database is there, and the read models are not far behind.
 #[utoipa::path(get, path = "/readyz", tag = "operation", responses((status = 200, body = Readiness)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Readiness>, Problem> {
     let position = app.engine.store().head().await?;
@@ -62,7 +64,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Readiness>, Problem> {
     Ok(Json(Readiness { status: "ready", position, projection_lag }))
 }
 
-/// The metrics, in Prometheus' text format.
+/// Shows the metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>) -> Result<String, Problem> {
     let position = app.engine.store().head().await?;
@@ -82,7 +84,7 @@ fn gauge(count: u64) -> f64 {
     value
 }
 
-/// Name and version of the program.
+/// Shows name and version of the program.
 #[utoipa::path(get, path = "/version", tag = "operation", responses((status = 200, body = Version)))]
 pub async fn version() -> Json<Version> {
     Json(Version { name: "earnest", version: env!("CARGO_PKG_VERSION") })

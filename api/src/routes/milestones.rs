@@ -17,7 +17,7 @@ use super::{amount, currency, visible};
 use crate::app::{ApiCommand, App, Look, ReadAt};
 use crate::caller::Caller;
 use crate::extract::{Body, CommandHeaders, IdPath};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::Problem;
 use crate::view::MilestoneView;
 
 /// How much is approved. All of it when nothing is said.
@@ -34,7 +34,7 @@ pub struct Approve {
     pub currency: Option<String>,
 }
 
-/// A milestone.
+/// Shows a milestone.
 #[utoipa::path(get, path = "/v1/milestones/{id}", tag = "milestones",
     params(("id" = String, Path, description = "the milestone")), responses((status = 200, body = MilestoneView)))]
 pub async fn show(
@@ -54,7 +54,9 @@ pub async fn show(
     }
 }
 
-/// Delivers: the review window begins.
+/// Delivers the work.
+///
+/// The client's review window begins; when it ends without a word, the milestone counts as approved.
 #[utoipa::path(post, path = "/v1/milestones/{id}/submit", tag = "milestones", request_body = Nothing,
     params(("id" = String, Path, description = "the milestone")), responses((status = 200, body = MilestoneView)))]
 pub async fn submit(
@@ -79,13 +81,12 @@ pub async fn submit(
     .await
 }
 
-/// Approves, and with it releases what is held: fees are split and the payee is credited in the same commit.
+/// Approves a milestone, and with it releases what is held.
+///
+/// Fees are split and the payee is credited in the same commit. It cannot be undone.
 #[utoipa::path(post, path = "/v1/milestones/{id}/approve", tag = "milestones", request_body = Approve,
     params(("id" = String, Path, description = "the milestone")),
-    responses((status = 200, body = MilestoneView),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`milestone_already_approved`, `milestone_not_funded`"),
-        (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`version_mismatch`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`exceeds_held`")))]
+    responses((status = 200, body = MilestoneView)))]
 pub async fn approve(
     State(app): State<App>,
     caller: Caller,

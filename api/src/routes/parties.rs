@@ -29,7 +29,9 @@ pub struct LinkPayoutAccount {
     pub psp_account: String,
 }
 
-/// A party: itself, or anybody for staff.
+/// Shows a party.
+///
+/// Parties see themselves; staff sees anybody.
 #[utoipa::path(get, path = "/v1/parties/{id}", tag = "parties",
     params(("id" = String, Path, description = "the party")), responses((status = 200, body = PartyView)))]
 pub async fn show(
@@ -52,7 +54,7 @@ pub async fn show(
     }
 }
 
-/// Links the account at the payment provider that the caller's earnings are paid to.
+/// Links the account at the payment provider that earnings are paid to.
 #[utoipa::path(post, path = "/v1/parties/{id}/payout-account", tag = "parties", request_body = LinkPayoutAccount,
     params(("id" = String, Path, description = "the party")), responses((status = 200, body = PartyView)))]
 pub async fn link_payout_account(
@@ -79,7 +81,7 @@ pub async fn link_payout_account(
     .await
 }
 
-/// The caller's earnings, one entry per currency.
+/// Shows the caller's earnings, one entry per currency.
 #[utoipa::path(get, path = "/v1/balances/me", tag = "parties", responses((status = 200, body = Page<BalanceView>)))]
 pub async fn my_balances(State(app): State<App>, caller: Caller, at: ReadAt) -> Result<Response, Problem> {
     // One account per currency; there are fewer currencies than this.

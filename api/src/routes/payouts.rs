@@ -33,7 +33,9 @@ pub struct CreatePayout {
     pub currency: String,
 }
 
-/// Withdraws the caller's earnings to the bank account of its payout account.
+/// Withdraws earnings of the caller to the bank.
+///
+/// They go through the account at the payment provider that the caller has linked.
 #[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = CreatePayout,
     responses((status = 201, body = PayoutView)))]
 pub async fn create(
@@ -65,7 +67,9 @@ pub async fn create(
     .await
 }
 
-/// The caller's payouts, newest first; all of them for staff.
+/// Lists payouts, newest first.
+///
+/// The caller's own; all of them for staff.
 #[utoipa::path(get, path = "/v1/payouts", tag = "payouts", params(Paging),
     responses((status = 200, body = Page<PayoutView>)))]
 pub async fn list(
@@ -90,7 +94,9 @@ pub async fn list(
     Ok(at.respond(&page, None))
 }
 
-/// A payout. `paid` is what the provider says; a bank can still return it.
+/// Shows a payout.
+///
+/// `paid` is what the provider says; a bank can still return it.
 #[utoipa::path(get, path = "/v1/payouts/{id}", tag = "payouts",
     params(("id" = String, Path, description = "the payout")), responses((status = 200, body = PayoutView)))]
 pub async fn show(

@@ -52,7 +52,7 @@ pub struct AccountLine {
     pub decimal: String,
 }
 
-/// The trial balance at the newest position.
+/// Shows the trial balance at the newest position.
 #[utoipa::path(get, path = "/v1/reports/trial-balance", tag = "reports",
     responses((status = 200, body = TrialBalanceView)))]
 pub async fn trial_balance(State(app): State<App>, caller: Caller, _at: ReadAt) -> Result<Response, Problem> {

@@ -53,7 +53,7 @@ pub struct Advance {
     pub to: DateTime<Utc>,
 }
 
-/// The tenant's test clock.
+/// Shows the tenant's test clock.
 #[utoipa::path(get, path = "/v1/test_clocks", tag = "test mode", responses((status = 200, body = ClockView)))]
 pub async fn show(State(app): State<App>, _caller: Caller, at: ReadAt) -> Result<Response, Problem> {
     require_test_mode(&app)?;
@@ -61,8 +61,10 @@ pub async fn show(State(app): State<App>, _caller: Caller, at: ReadAt) -> Result
     Ok(at.respond(&view, None))
 }
 
-/// Moves the clock forward, instant by instant through all that is due in the engine and at the built-in provider, and
-/// answers when nothing is left to do. Twice to the same instant does nothing.
+/// Moves the test clock forward.
+///
+/// Instant by instant through all that is due in the engine and at the built-in provider; it answers when nothing is left
+/// to do. Twice to the same instant does nothing.
 #[utoipa::path(post, path = "/v1/test_clocks/{id}/advance", tag = "test mode", request_body = Advance,
     params(("id" = String, Path, description = "the clock")), responses((status = 200, body = ClockView)))]
 pub async fn advance(

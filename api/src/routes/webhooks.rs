@@ -22,7 +22,9 @@ pub struct Received {
     pub received: bool,
 }
 
-/// Takes a notice of the payment provider. 2xx means that it is stored for good.
+/// Takes a notice of the payment provider.
+///
+/// 2xx means that it is stored for good.
 #[utoipa::path(post, path = "/v1/psp/webhooks/{endpoint}", tag = "provider",
     params(("endpoint" = String, Path, description = "`stripe` for the platform, `stripe_connect` for payees' accounts")),
     request_body(content = String, content_type = "application/json"), responses((status = 200, body = Received)))]

@@ -1,13 +1,21 @@
 //! A server on a database of its own, and everybody who takes part: what tests over HTTP stand on.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "every test binary compiles this module and uses a part of it; a test may fail loudly"
+)]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use adapters::embedded::testing::TestCluster;
+use adapters::embedded::testing::{TestCluster, TestDatabase};
 use adapters::postgres::migrate;
+use adapters::stripe::Secret;
 use api::caller::Role;
 use api::cli::operator::{MadeToken, make_token};
-use api::cli::story::{Answer, ApiClient};
+use api::cli::story::{Answer, ApiClient, nets_of, nets_shown, recount};
 use api::server::{ProviderConfig, Server, ServerConfig};
 use chrono::{DateTime, Utc};
 use domain::actor::StaffRole;
@@ -16,12 +24,15 @@ use serde_json::{Value, json};
 
 const BEGIN: &str = "2026-12-01T10:00:00Z";
 
-/// A server, its provider and its callers. The payee has no payout account until [`World::linked`].
+/// A server, its provider and its callers.
 pub struct World {
+    pub database: TestDatabase,
     pub server: Server,
     pub api: ApiClient,
     pub client: MadeToken,
     pub payee: MadeToken,
+    /// A client who has no part in any contract.
+    pub outsider: MadeToken,
     pub admin: MadeToken,
     keys: AtomicU64,
 }
@@ -33,8 +44,17 @@ pub struct Contract {
 }
 
 impl World {
+    /// The payee has an account at the provider.
     pub async fn new() -> Self {
-        let tenant: adapters::postgres::SchemaName = "main".parse().unwrap();
+        let world = Self::without_account().await;
+        let account = world.server.sandbox_account("US").await.unwrap();
+        let path = format!("/v1/parties/{}/payout-account", world.payee.party_id);
+        world.post(&world.payee, &path, None, json!({ "psp_account": account })).await.success().unwrap();
+        world
+    }
+
+    /// Nobody has an account at the provider.
+    pub async fn without_account() -> Self {
         let database = TestCluster::shared()
             .unwrap()
             .fresh_database("tenant", |database| async move {
@@ -46,8 +66,8 @@ impl World {
         let server = Server::start(ServerConfig {
             listen: local,
             database: database.app_options.clone(),
-            tenant,
-            test_clock: Some(BEGIN.parse().unwrap()),
+            tenant: "main".parse().unwrap(),
+            test_clock: Some(Self::begin()),
             provider: ProviderConfig::Sandbox { listen: local, database: Box::new(database.owner_options.clone()) },
             allow_owner: false,
         })
@@ -56,22 +76,46 @@ impl World {
         let engine = &server.app().engine;
         let client = make_token(engine, Role::Client, None, None, None).await.unwrap();
         let payee = make_token(engine, Role::Payee, None, None, None).await.unwrap();
+        let outsider = make_token(engine, Role::Client, None, None, None).await.unwrap();
         let admin = make_token(engine, Role::Staff(StaffRole::Admin), None, None, None).await.unwrap();
         let api = ApiClient::new(server.base_url());
-        Self { server, api, client, payee, admin, keys: AtomicU64::new(0) }
+        Self { database, server, api, client, payee, outsider, admin, keys: AtomicU64::new(0) }
     }
 
-    /// The payee links an account at the provider.
-    pub async fn linked(&self) {
-        let account = self.server.sandbox_account("US").await.unwrap();
-        let path = format!("/v1/parties/{}/payout-account", self.payee.party_id);
-        self.post(&self.payee, &path, None, json!({ "psp_account": account })).await.success().unwrap();
+    /// Another server on the same database and provider.
+    pub async fn second_server(&self) -> Server {
+        Server::start(ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            database: self.database.app_options.clone(),
+            tenant: "main".parse().unwrap(),
+            test_clock: None,
+            provider: ProviderConfig::Remote {
+                base_url: self.server.sandbox_url(),
+                secret_key: Secret::new(self.server.sandbox_key().unwrap()),
+                webhook_secrets: Vec::new(),
+                connect_webhook_secrets: Vec::new(),
+            },
+            allow_owner: false,
+        })
+        .await
+        .unwrap()
     }
 
     /// A command under a new key.
     pub async fn post(&self, who: &MadeToken, path: &str, version: Option<&str>, body: Value) -> Answer {
         let key = format!("key-{}", self.keys.fetch_add(1, Ordering::Relaxed));
-        let mut headers = vec![("Idempotency-Key", key.as_str())];
+        self.post_with_key(who, path, &key, version, body).await
+    }
+
+    pub async fn post_with_key(
+        &self,
+        who: &MadeToken,
+        path: &str,
+        key: &str,
+        version: Option<&str>,
+        body: Value,
+    ) -> Answer {
+        let mut headers = vec![("Idempotency-Key", key)];
         headers.extend(version.map(|version| ("If-Match", version)));
         self.api.post(path, &who.token, &headers, &body).await.unwrap()
     }
@@ -87,9 +131,22 @@ impl World {
         Answer { status, headers, body: response.json().await.unwrap() }
     }
 
-    pub async fn settle(&self) {
-        let begin: DateTime<Utc> = BEGIN.parse().unwrap();
-        self.api.advance(&self.admin.token, "main", begin).await.unwrap();
+    /// What the provider is to do wrong.
+    pub async fn sandbox(&self, faults: Value) {
+        let url = format!("{}/_sandbox/faults", self.server.sandbox_url().unwrap());
+        let key = self.server.sandbox_key().unwrap();
+        let answer = reqwest::Client::new().post(url).bearer_auth(key).json(&faults).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// The instant that the clock starts with.
+    pub fn begin() -> DateTime<Utc> {
+        BEGIN.parse().unwrap()
+    }
+
+    /// Moves the clock there, and waits until everything that follows has happened.
+    pub async fn at(&self, instant: DateTime<Utc>) {
+        self.api.advance(&self.admin.token, "main", instant).await.unwrap();
     }
 
     pub async fn drafted(&self) -> Contract {
@@ -98,23 +155,59 @@ impl World {
         Contract { id: drafted.text("/id").unwrap(), milestone: drafted.text("/milestones/0/id").unwrap() }
     }
 
-    pub async fn funded(&self) -> Contract {
-        self.linked().await;
+    pub async fn offered(&self) -> Contract {
         let contract = self.drafted().await;
-        let path = |step: &str| format!("/v1/contracts/{}/{step}", contract.id);
-        self.post(&self.client, &path("offer"), Some("\"1\""), json!({})).await.success().unwrap();
-        self.post(&self.payee, &path("accept"), Some("\"2\""), json!({})).await.success().unwrap();
-        let body = json!({
-            "allocations": [{ "milestone_id": contract.milestone, "amount": 100_000 }],
-            "currency": "USD", "payment_method": "pm_card_visa",
-        });
-        self.post(&self.client, &path("fundings"), None, body).await.success().unwrap();
-        self.settle().await;
+        let path = format!("/v1/contracts/{}/offer", contract.id);
+        self.post(&self.client, &path, Some("\"1\""), json!({})).await.success().unwrap();
         contract
+    }
+
+    pub async fn accepted(&self) -> Contract {
+        let contract = self.offered().await;
+        let path = format!("/v1/contracts/{}/accept", contract.id);
+        self.post(&self.payee, &path, Some("\"2\""), json!({})).await.success().unwrap();
+        contract
+    }
+
+    pub async fn fund(&self, contract: &Contract, method: &str) -> Answer {
+        let body = funding_of(contract, 100_000, method);
+        self.post(&self.client, &format!("/v1/contracts/{}/fundings", contract.id), None, body).await
+    }
+
+    pub async fn funded(&self) -> Contract {
+        let contract = self.accepted().await;
+        self.fund(&contract, "pm_card_visa").await.success().unwrap();
+        self.at(Self::begin()).await;
+        contract
+    }
+
+    pub async fn approve(&self, contract: &Contract, version: &str, body: Value) -> Answer {
+        let path = format!("/v1/milestones/{}/approve", contract.milestone);
+        self.post(&self.client, &path, Some(version), body).await
+    }
+
+    pub async fn released(&self) -> Contract {
+        let contract = self.funded().await;
+        self.approve(&contract, "\"3\"", json!({})).await.success().unwrap();
+        self.at(Self::begin()).await;
+        contract
+    }
+
+    pub async fn count(&self, event_type: &str) -> usize {
+        let events = self.api.events(&self.admin.token, 0).await.unwrap();
+        events.iter().filter(|event| event.r#type == event_type).count()
     }
 
     pub async fn head(&self) -> u64 {
         self.api.events(&self.admin.token, 0).await.unwrap().last().map_or(0, |event| event.position)
+    }
+
+    /// The trial balance that the API shows, checked against a recount of the log.
+    pub async fn books(&self) -> BTreeMap<String, i128> {
+        let shown = nets_shown(&self.api.trial_balance(&self.admin.token).await.unwrap());
+        let events = self.api.events(&self.admin.token, 0).await.unwrap();
+        assert_eq!(nets_of(&recount(&events)), shown);
+        shown.into_iter().map(|((account, _), net)| (account, net)).collect()
     }
 
     /// Asks for something that is refused, and sees that nothing was written.
@@ -125,7 +218,21 @@ impl World {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert!(answer.header("request-id").is_some());
         assert_eq!(answer.header("request-id"), answer.body["request_id"].as_str());
+        assert_eq!(answer.body["type"], json!(format!("/problems/{}", code.replace('_', "-"))));
         assert_eq!(self.head().await, before, "a refusal writes nothing");
         answer
     }
+}
+
+/// A request to pay for the contract's milestone.
+pub fn funding_of(contract: &Contract, amount: i64, method: &str) -> Value {
+    json!({
+        "allocations": [{ "milestone_id": contract.milestone, "amount": amount }],
+        "currency": "USD", "payment_method": method,
+    })
+}
+
+/// Nets by account, debits positive.
+pub fn books(lines: &[(&str, i128)]) -> BTreeMap<String, i128> {
+    lines.iter().map(|(account, net)| ((*account).to_owned(), *net)).collect()
 }

@@ -1,11 +1,14 @@
-//! What the description of the API says beyond the routes: security, shared headers, shared answers.
+//! What the description of the API says beyond the routes: security, shared headers, answers.
+//!
+//! # Invariants
+//! - Every operation has an example of its answer, taken from a real one (`examples.json`, written and kept true by
+//!   `tests/description.rs`), and names the problems that it may be answered with.
+
+mod answers;
 
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, KnownFormat, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, Required, ResponseBuilder,
-    SchemaFormat, Type,
-};
+use utoipa::openapi::{InfoBuilder, KnownFormat, ObjectBuilder, OpenApi, OpenApiBuilder, Required, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::ProblemBody;
@@ -53,24 +56,37 @@ pub fn complete(description: &mut OpenApi) {
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    let examples = answers::examples();
     for (path, item) in &mut description.paths.paths {
         let open = OPEN.contains(&path.as_str());
+        let with_version = WITH_VERSION.contains(&path.as_str());
+        let mut asks = Vec::new();
         if let Some(operation) = &mut item.get {
             if !open {
                 header(operation, "Min-Log-Position", Required::False, "Read at this position of the log or later.");
             }
-            finish(operation, open);
+            asks.push((operation, "GET"));
         }
         if let Some(operation) = &mut item.post {
-            if !open && !path.starts_with("/v1/test_clocks") {
+            if takes_key(path) {
                 header(operation, "Idempotency-Key", Required::True, "New for each new request, 1 to 255 characters.");
             }
-            if WITH_VERSION.contains(&path.as_str()) {
+            if with_version {
                 header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
             }
-            finish(operation, open);
+            asks.push((operation, "POST"));
+        }
+        for (operation, method) in asks {
+            operation.security =
+                Some(if open { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] });
+            answers::complete(operation, method, path, examples.get(&format!("{method} {path}")));
         }
     }
+}
+
+/// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
+fn takes_key(path: &str) -> bool {
+    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks")
 }
 
 fn header(operation: &mut Operation, name: &str, required: Required, description: &str) {
@@ -86,17 +102,4 @@ fn header(operation: &mut Operation, name: &str, required: Required, description
         .description(Some(description))
         .schema(Some(schema));
     operation.parameters.get_or_insert_default().push(parameter.build().into());
-}
-
-fn finish(operation: &mut Operation, open: bool) {
-    let problem = ResponseBuilder::new()
-        .description("A problem: see `code`.")
-        .content(
-            "application/problem+json",
-            ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build(),
-        )
-        .build();
-    operation.responses.responses.insert("default".to_owned(), problem.into());
-    operation.security =
-        Some(if open { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] });
 }

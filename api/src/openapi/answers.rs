@@ -1,0 +1,156 @@
+//! The answers of an operation: an example of its success, and the problems that it may be answered with.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+use super::{OPEN, WITH_VERSION, takes_key};
+use crate::code::ErrorCode;
+
+/// Problems that are an operation's own, by method and route.
+const OWN: &[(&str, &[ErrorCode])] = &[
+    ("POST /v1/contracts", &[ErrorCode::AmountTooLarge]),
+    ("POST /v1/contracts/{id}/offer", &[ErrorCode::ContractWrongState, ErrorCode::AmountTooLarge]),
+    ("POST /v1/contracts/{id}/accept", &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired]),
+    (
+        "POST /v1/contracts/{id}/fundings",
+        &[
+            ErrorCode::ContractWrongState,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    ("POST /v1/milestones/{id}/submit", &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState]),
+    (
+        "POST /v1/milestones/{id}/approve",
+        &[
+            ErrorCode::MilestoneNotFunded,
+            ErrorCode::MilestoneAlreadyApproved,
+            ErrorCode::ExceedsHeld,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    (
+        "POST /v1/payouts",
+        &[ErrorCode::InsufficientAvailable, ErrorCode::PayoutAccountRequired, ErrorCode::AmountTooLarge],
+    ),
+    ("GET /v1/events", &[ErrorCode::Forbidden]),
+    ("GET /v1/reports/trial-balance", &[ErrorCode::Forbidden]),
+    ("GET /v1/test_clocks", &[ErrorCode::NotInTestMode]),
+    (
+        "POST /v1/test_clocks/{id}/advance",
+        &[
+            ErrorCode::Forbidden,
+            ErrorCode::MalformedRequest,
+            ErrorCode::ValidationFailed,
+            ErrorCode::ClockBackwards,
+            ErrorCode::NotInTestMode,
+            ErrorCode::PspUnavailable,
+        ],
+    ),
+    (
+        "POST /v1/psp/webhooks/{endpoint}",
+        &[ErrorCode::InvalidSignature, ErrorCode::NotFound, ErrorCode::PayloadTooLarge, ErrorCode::Unavailable],
+    ),
+    ("GET /readyz", &[ErrorCode::ProjectionLagging, ErrorCode::Unavailable]),
+    ("GET /metrics", &[ErrorCode::Unavailable]),
+];
+
+/// Problems of every command.
+const OF_COMMANDS: &[ErrorCode] = &[
+    ErrorCode::IdempotencyKeyRequired,
+    ErrorCode::MalformedRequest,
+    ErrorCode::Forbidden,
+    ErrorCode::IdempotencyInProgress,
+    ErrorCode::IdempotencyExpired,
+    ErrorCode::ConflictRetry,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+    ErrorCode::ValidationFailed,
+    ErrorCode::IdempotencyMismatch,
+];
+
+/// Answers by method and route, such as `GET /v1/contracts/{id}`. Read from the file once per description.
+pub(super) fn examples() -> Map<String, Value> {
+    // A test compares the file with real answers, so that it can be read.
+    serde_json::from_str(include_str!("examples.json")).unwrap_or_default()
+}
+
+/// Fills in what the route does not say of its answers itself.
+pub(super) fn complete(operation: &mut Operation, method: &str, path: &str, example: Option<&Value>) {
+    for (status, answer) in &mut operation.responses.responses {
+        let RefOr::T(answer) = answer else { continue };
+        if answer.description.is_empty() {
+            let words = if status == "201" { "Made; `Location` tells where." } else { "As asked." };
+            answer.description.push_str(words);
+        }
+        for content in answer.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example = example.cloned();
+            }
+        }
+    }
+    for (status, codes) in problems(method, path) {
+        operation.responses.responses.insert(status.to_string(), problem(&codes).into());
+    }
+    let other =
+        ResponseBuilder::new().description("A problem: see `code`.").content("application/problem+json", body());
+    operation.responses.responses.insert("default".to_owned(), other.build().into());
+}
+
+/// The problems of an operation, by status.
+fn problems(method: &str, path: &str) -> BTreeMap<u16, Vec<ErrorCode>> {
+    let with_token = !OPEN.contains(&path);
+    let own = OWN.iter().find(|(route, _)| route.split_once(' ') == Some((method, path)));
+    // The operation's own first: it is the first of a status that is shown as its example.
+    let mut codes = own.map_or_else(Vec::new, |(_, codes)| codes.to_vec());
+    if method == "POST" && takes_key(path) {
+        codes.extend(OF_COMMANDS);
+    }
+    if method == "POST" && WITH_VERSION.contains(&path) {
+        codes.extend([ErrorCode::PreconditionRequired, ErrorCode::VersionMismatch]);
+    }
+    if with_token && path.contains("{id}") {
+        codes.extend([ErrorCode::NotFound, ErrorCode::NotAValidId]);
+    }
+    if method == "GET" && with_token {
+        // A paging parameter, or `Min-Log-Position`, that makes no sense; and a read model that is not that far yet.
+        codes.extend([ErrorCode::ValidationFailed, ErrorCode::ProjectionLagging]);
+    }
+    if with_token {
+        codes.extend([ErrorCode::Unauthenticated, ErrorCode::Unavailable]);
+    }
+    let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
+    for code in codes {
+        let of_status = by_status.entry(code.status().as_u16()).or_default();
+        if !of_status.contains(&code) {
+            of_status.push(code);
+        }
+    }
+    by_status
+}
+
+/// The answer with one of these codes, which have one status.
+fn problem(codes: &[ErrorCode]) -> Response {
+    let lines: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.code(), code.title())).collect();
+    let example = codes.first().map(|code| {
+        json!({
+            "type": format!("/problems/{}", code.code().replace('_', "-")),
+            "title": code.title(),
+            "status": code.status().as_u16(),
+            "code": code.code(),
+            "detail": code.title(),
+            "request_id": "5f0c2a4e-8b57-4c0e-9d38-2f1a6b7c9e10",
+        })
+    });
+    let content = ContentBuilder::from(body()).example(example).build();
+    ResponseBuilder::new().description(lines.join("\n\n")).content("application/problem+json", content).build()
+}
+
+fn body() -> utoipa::openapi::Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build()
+}

@@ -1,0 +1,225 @@
+//! The description of the API (OpenAPI): every route is in it, with examples that have the shape of real answers.
+//!
+//! The examples are written from the answers of the story told here: `UPDATE_EXAMPLES=1 cargo test -p api --test
+//! description`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use api::cli::operator::MadeToken;
+use api::cli::story::Answer;
+use api::code::ErrorCode;
+use chrono::TimeDelta;
+use serde_json::{Map, Value, json};
+use support::{World, funding_of};
+
+/// Operations by method and route, such as `GET /v1/contracts/{id}`.
+fn operations() -> BTreeMap<String, Value> {
+    let description = serde_json::to_value(api::router::description()).unwrap();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut operations = BTreeMap::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            operations.insert(format!("{} {path}", method.to_uppercase()), operation.clone());
+        }
+    }
+    operations
+}
+
+/// The real answer of every operation but the provider's own.
+struct Told<'a> {
+    world: &'a World,
+    answers: Map<String, Value>,
+}
+
+impl Told<'_> {
+    fn keep(&mut self, route: &str, answer: Answer) -> Answer {
+        let answer = answer.success().unwrap();
+        self.answers.insert(route.to_owned(), answer.body.clone());
+        answer
+    }
+
+    async fn get(&mut self, who: &MadeToken, route: &str, id: &str) {
+        let path = route.replace("{id}", id);
+        let answer = self.world.get(who, &path).await;
+        self.keep(&format!("GET {}", route.split('?').next().unwrap()), answer);
+    }
+
+    async fn post(&mut self, who: &MadeToken, route: &str, id: &str, version: Option<&str>, body: Value) -> Answer {
+        let answer = self.world.post(who, &route.replace("{id}", id), version, body).await;
+        self.keep(&format!("POST {route}"), answer)
+    }
+}
+
+/// The way of a contract, looked at from everywhere.
+async fn story(world: &World) -> Map<String, Value> {
+    let (client, payee, admin) = (&world.client, &world.payee, &world.admin);
+    let mut told = Told { world, answers: Map::new() };
+    let account = json!({ "psp_account": world.server.sandbox_account("US").await.unwrap() });
+    let party = payee.party_id.to_string();
+    told.post(payee, "/v1/parties/{id}/payout-account", &party, None, account).await;
+    told.get(payee, "/v1/parties/{id}", &party).await;
+    let due_at = World::begin() + TimeDelta::days(30);
+    let draft = json!({
+        "payee_id": party, "currency": "USD", "reference": "order-4711",
+        "milestones": [{ "amount": 100_000, "due_at": due_at, "review_days": 14, "reference": "order-4711/1" }],
+    });
+    let drafted = told.post(client, "/v1/contracts", "", None, draft).await;
+    let (id, milestone) = (drafted.text("/id").unwrap(), drafted.text("/milestones/0/id").unwrap());
+    told.post(client, "/v1/contracts/{id}/offer", &id, Some("\"1\""), json!({})).await;
+    told.post(payee, "/v1/contracts/{id}/accept", &id, Some("\"2\""), json!({})).await;
+    let contract = support::Contract { id: id.clone(), milestone: milestone.clone() };
+    let fund = funding_of(&contract, 100_000, "pm_card_visa");
+    let funding = told.post(client, "/v1/contracts/{id}/fundings", &id, None, fund).await.text("/id").unwrap();
+    world.at(World::begin()).await;
+    told.get(client, "/v1/fundings/{id}", &funding).await;
+    told.post(payee, "/v1/milestones/{id}/submit", &milestone, Some("\"3\""), json!({})).await;
+    told.get(payee, "/v1/milestones/{id}", &milestone).await;
+    told.get(client, "/v1/contracts/{id}", &id).await;
+    told.post(client, "/v1/milestones/{id}/approve", &milestone, Some("\"4\""), json!({})).await;
+    world.at(World::begin() + TimeDelta::days(5)).await;
+    told.get(payee, "/v1/balances/me", "").await;
+    let payout = json!({ "amount": 90_000, "currency": "USD" });
+    let payout = told.post(payee, "/v1/payouts", "", None, payout).await.text("/id").unwrap();
+    let to = json!({ "to": World::begin() + TimeDelta::days(7) });
+    told.post(admin, "/v1/test_clocks/{id}/advance", "clk_main", None, to).await;
+    told.get(admin, "/v1/test_clocks", "").await;
+    told.get(payee, "/v1/payouts/{id}", &payout).await;
+    told.get(payee, "/v1/payouts", "").await;
+    told.get(client, "/v1/contracts", "").await;
+    told.get(client, "/v1/contracts/{id}/timeline?limit=1", &id).await;
+    told.get(client, "/v1/contracts/{id}/journal?limit=1", &id).await;
+    told.get(admin, "/v1/events?types=escrow.released", "").await;
+    told.get(admin, "/v1/reports/trial-balance", "").await;
+    for path in ["/healthz", "/readyz", "/version"] {
+        told.get(admin, path, "").await;
+    }
+    let metrics = world.get(admin, "/metrics").await.success().unwrap();
+    let lines = metrics.body.as_str().unwrap().lines();
+    let of_log: Vec<_> = lines.filter(|line| line.contains("log_position")).collect();
+    assert!(!of_log.is_empty());
+    told.answers.insert("GET /metrics".to_owned(), json!(format!("{}\n", of_log.join("\n"))));
+    // The provider's answer is to a signed notice; `http.rs` and the sandbox's tests see it.
+    told.answers.insert("POST /v1/psp/webhooks/{endpoint}".to_owned(), json!({ "received": true }));
+    told.answers
+}
+
+/// Members and kinds of value, but not the values: what two answers of one operation have in common. What may be absent
+/// is `null` in one of them; a list may be empty.
+fn differences(at: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Null, _) | (_, Value::Null) => {}
+        (Value::Object(one), Value::Object(other)) => {
+            let keys = |object: &Map<String, Value>| object.keys().cloned().collect::<BTreeSet<_>>();
+            found.extend(keys(one).symmetric_difference(&keys(other)).map(|key| format!("{at}/{key}")));
+            for (key, value) in one {
+                differences(&format!("{at}/{key}"), value, other.get(key).unwrap_or(&Value::Null), found);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            if let (Some(one), Some(other)) = (one.first(), other.first()) {
+                differences(&format!("{at}/0"), one, other, found);
+            }
+        }
+        (Value::String(_), Value::String(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::Bool(_), Value::Bool(_)) => {}
+        _ => found.push(format!("{at}: {one} and {other}")),
+    }
+}
+
+/// Every operation has an example of its answer, and a real answer has the same members.
+#[tokio::test]
+async fn examples_have_the_shape_of_real_answers() {
+    let world = World::without_account().await;
+    let told = story(&world).await;
+    if std::env::var_os("UPDATE_EXAMPLES").is_some() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/openapi/examples.json");
+        std::fs::write(file, serde_json::to_string_pretty(&told).unwrap() + "\n").unwrap();
+        return;
+    }
+    let operations = operations();
+    let names = |keys: Vec<&String>| keys.into_iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(operations.keys().collect()), names(told.keys().collect()), "operations, and those of the story");
+    for (name, operation) in &operations {
+        let responses = operation["responses"].as_object().unwrap();
+        let success: Vec<_> = responses.iter().filter(|(status, _)| status.starts_with('2')).collect();
+        let [(_, answer)] = success.as_slice() else { panic!("{name} has {} successes", success.len()) };
+        let contents: Vec<_> = answer["content"].as_object().unwrap().values().collect();
+        let [content] = contents.as_slice() else { panic!("{name} has {} kinds of answer", contents.len()) };
+        assert!(content["example"].is_object() || content["example"].is_string(), "{name} has no example");
+        let mut found = Vec::new();
+        differences("", &content["example"], &told[name], &mut found);
+        assert!(found.is_empty(), "the example of {name} is not like a real answer: {found:?}");
+    }
+}
+
+/// Every operation says in a sentence what it does, what it answers and which problems there are, with an example each.
+#[test]
+fn every_operation_describes_itself_and_its_problems() {
+    for (name, operation) in operations() {
+        let summary = operation["summary"].as_str().unwrap_or_default();
+        assert!(summary.ends_with('.') && summary.len() <= 80, "{name}: {summary:?} is no short sentence");
+        assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{name}");
+        let responses = operation["responses"].as_object().unwrap();
+        let mut problems = BTreeSet::new();
+        for (status, answer) in responses {
+            assert!(!answer["description"].as_str().unwrap().is_empty(), "{name} {status}");
+            if status.starts_with('2') {
+                continue;
+            }
+            let content = &answer["content"]["application/problem+json"];
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/ProblemBody", "{name} {status}");
+            if status == "default" {
+                continue;
+            }
+            let code = content["example"]["code"].as_str().unwrap();
+            let known = ErrorCode::from_code(code).unwrap();
+            assert_eq!(known.status().as_u16().to_string(), *status, "{name}: {code}");
+            assert_eq!(content["example"]["status"].to_string(), *status, "{name}");
+            problems.insert(status.as_str());
+        }
+        assert!(responses.contains_key("default"), "{name}");
+        let asks = |header: &str| {
+            let parameters = operation["parameters"].as_array();
+            parameters.is_some_and(|all| all.iter().any(|one| one["name"] == header && one["required"] == true))
+        };
+        let has = |statuses: &[&str]| statuses.iter().all(|status| problems.contains(status));
+        assert!(!asks("Idempotency-Key") || has(&["400", "401", "403", "409", "422", "503"]), "{name}: {problems:?}");
+        assert!(!asks("If-Match") || has(&["412", "428"]), "{name}: {problems:?}");
+        assert!(!name.contains("{id}") || has(&["404"]), "{name}: {problems:?}");
+        let open = operation["security"].as_array().unwrap().is_empty();
+        assert_eq!(open, !problems.contains("401"), "{name}: what needs a token can be asked without");
+    }
+}
+
+/// What is described is routed, and what is routed is described.
+#[tokio::test]
+async fn the_description_names_the_routes_of_the_path() {
+    let world = World::without_account().await;
+    let operations = operations();
+    for name in operations.keys() {
+        let (method, route) = name.split_once(' ').unwrap();
+        let path = route.replace("{id}", "ctr_00000000000000000000000000").replace("{endpoint}", "stripe");
+        let url = format!("{}{path}", world.server.base_url());
+        let response = reqwest::Client::new().request(method.parse().unwrap(), url).send().await.unwrap();
+        // Without a token: an operation asks for one, or answers; a route that is none is not found.
+        let open = operations[name]["security"].as_array().unwrap().is_empty();
+        match (open, response.status().as_u16()) {
+            (false, status) => assert_eq!(status, 401, "{name}"),
+            (true, status) => assert!(status == 200 || status == 400, "{name}: {status}"),
+        }
+    }
+    // The router is made of documented handlers only.
+    let source = include_str!("../src/router.rs");
+    let handlers: usize = source
+        .split("routes!(")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .fold(0, |sum, names| sum + names.split(',').filter(|name| !name.trim().is_empty()).count());
+    assert_eq!(handlers, operations.len());
+    assert!(!source.contains(".route(") && !source.contains(".nest("), "a route that nobody described");
+}
