@@ -534,14 +534,24 @@ async fn a_refusal_proves_that_nothing_moved() {
         (400, json!({ "type": "invalid_request_error", "code": "balance_insufficient" }), "balance_insufficient"),
         (400, json!({ "type": "invalid_request_error", "code": "a_code_of_next_year" }), "a_code_of_next_year"),
         (400, json!({ "type": "invalid_request_error", "message": "You cannot." }), "invalid_request_error"),
-        (401, json!({ "type": "invalid_request_error" }), "unauthorized"),
-        (403, json!({ "type": "invalid_request_error" }), "forbidden"),
         (404, json!({ "type": "invalid_request_error", "code": "resource_missing" }), "resource_missing"),
     ] {
         assert_eq!(
             carried_out(&move_to_payee(), error(status, body)).await,
             Err(ProviderError::Refused { code: code.to_owned() }),
             "{status}"
+        );
+    }
+}
+
+/// A key that expired says nothing about the order that it was used for.
+#[tokio::test]
+async fn a_key_that_is_not_accepted_refuses_no_order() {
+    for status in [401, 403] {
+        let refused = json!({ "type": "invalid_request_error", "code": "api_key_expired" });
+        assert_eq!(
+            carried_out(&collect(), error(status, refused)).await,
+            Err(ProviderError::NotAuthorized(format!("status {status}: api_key_expired")))
         );
     }
 }

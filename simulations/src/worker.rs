@@ -257,7 +257,9 @@ impl World {
             Err(ProviderError::Unusable(why)) => {
                 return Err(Violation::new("W", format!("{idempotency_key}: {why}")).into());
             }
-            Err(ProviderError::Unknown(_) | ProviderError::RateLimited { .. }) => return Ok(false),
+            Err(ProviderError::Unknown(_) | ProviderError::RateLimited { .. } | ProviderError::NotAuthorized(_)) => {
+                return Ok(false);
+            }
         };
         for fact in &facts {
             if !self.record(fact)? {

@@ -17,8 +17,10 @@ pub(super) fn of(error: &StripeError) -> ProviderError {
 
 /// What an answer with Stripe's error object proves.
 pub(super) fn of_answer(error: &ApiErrors, status: u16) -> ProviderError {
-    let code = code(error, status);
+    let code = code(error);
     match status {
+        // Our key is at fault, not the order: a payment must not fail because a key expired.
+        401 | 403 => ProviderError::NotAuthorized(format!("status {status}: {code}")),
         429 => ProviderError::RateLimited { retry_after: None },
         // Timed out, key in use, a failure behind Stripe, too early: something may still be under way.
         408 | 409 | 424 | 425 => ProviderError::Unknown(format!("status {status}: {code}")),
@@ -33,11 +35,6 @@ pub(super) fn of_answer(error: &ApiErrors, status: u16) -> ProviderError {
 }
 
 /// Stripe's code; where it gives none, a word that an operator can act on.
-fn code(error: &ApiErrors, status: u16) -> String {
-    match (&error.code, status) {
-        (Some(code), _) => code.as_str().to_owned(),
-        (None, 401) => "unauthorized".to_owned(),
-        (None, 403) => "forbidden".to_owned(),
-        (None, _) => error.type_.as_str().to_owned(),
-    }
+fn code(error: &ApiErrors) -> String {
+    error.code.as_ref().map_or_else(|| error.type_.as_str().to_owned(), |code| code.as_str().to_owned())
 }

@@ -61,7 +61,7 @@ async fn work_on<P: PaymentProvider>(app: &App, provider: &P, notice: &StoredNot
             app.inbox.retry(notice, after, "rate limited").await?;
             return Ok(());
         }
-        Err(ProviderError::Unknown(why)) => {
+        Err(ProviderError::Unknown(why) | ProviderError::NotAuthorized(why)) => {
             app.inbox.retry(notice, backoff(notice.attempts), &why).await?;
             return Ok(());
         }

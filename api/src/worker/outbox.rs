@@ -113,6 +113,10 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
                 app.outbox.block(id, &code).await?;
             }
         }
+        Err(ProviderError::NotAuthorized(why)) => {
+            tracing::error!(order_id = %id, action, why, "the provider does not accept our key: look at STRIPE_SECRET_KEY");
+            app.outbox.again(id, wait, &why).await?;
+        }
         Err(ProviderError::RateLimited { retry_after }) => {
             app.outbox.again(id, retry_after.unwrap_or(wait), "rate limited").await?;
         }

@@ -273,6 +273,10 @@ pub enum ProviderError {
         /// The provider's code, such as `balance_insufficient`.
         code: String,
     },
+    /// The provider does not take our key, or not for this. Nothing has happened, and nothing is said of the order: it
+    /// waits until an operator has given a better key.
+    #[error("the payment provider does not accept our key: {0}")]
+    NotAuthorized(String),
     /// No answer, or one that proves nothing. Only the same idempotency key may be sent again.
     #[error("the outcome at the payment provider is unknown: {0}")]
     Unknown(String),
