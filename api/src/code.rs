@@ -54,6 +54,11 @@ codes! {
     OfferExpired = "offer_expired", CONFLICT, "The offer ran out before it was accepted.";
     MilestoneNotFunded = "milestone_not_funded", CONFLICT, "Nothing is held for the milestone.";
     MilestoneAlreadyApproved = "milestone_already_approved", CONFLICT, "The milestone was approved earlier.";
+    MilestoneDisputed = "milestone_disputed", CONFLICT, "The milestone is in dispute.";
+    ReviewWindowClosed = "review_window_closed", CONFLICT, "The review window closed before.";
+    PaymentUnderWay = "payment_under_way", CONFLICT, "A payment is under way; wait for its end.";
+    AmendmentPending = "amendment_pending", CONFLICT, "Another amendment waits for an answer.";
+    NotSupported = "not_supported", NOT_IMPLEMENTED, "This version does not have that.";
     ExceedsHeld = "exceeds_held", UNPROCESSABLE_ENTITY, "More was asked than is held.";
     InsufficientAvailable = "insufficient_available", UNPROCESSABLE_ENTITY, "More was asked than can be withdrawn.";
     PayoutAccountRequired = "payout_account_required", UNPROCESSABLE_ENTITY, "The payee has no payout account.";

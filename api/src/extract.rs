@@ -34,13 +34,38 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::new(ErrorCode::NotAValidId, "the path has no readable id"))?;
-        text.parse().map(Self).map_err(|error: IdError| {
-            Problem::new(ErrorCode::NotAValidId, error.to_string()).with("expected_prefix", error.prefix)
-        })
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| no_id())?;
+        read_id(&text).map(Self)
     }
+}
+
+/// Two ids in the path: of a thing, and of a part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct IdPaths<T, P>(pub T, pub P);
+
+impl<T, P, S> FromRequestParts<S> for IdPaths<T, P>
+where
+    T: FromStr<Err = IdError>,
+    P: FromStr<Err = IdError>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((thing, part)) =
+            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| no_id())?;
+        Ok(Self(read_id(&thing)?, read_id(&part)?))
+    }
+}
+
+fn no_id() -> Problem {
+    Problem::new(ErrorCode::NotAValidId, "the path has no readable id")
+}
+
+fn read_id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: IdError| {
+        Problem::new(ErrorCode::NotAValidId, error.to_string()).with("expected_prefix", error.prefix)
+    })
 }
 
 /// A JSON body, with the digest that says whether two requests are the same.

@@ -145,7 +145,14 @@ impl From<Refusal> for Problem {
             Refusal::VersionMismatch { current, .. } => Self::new(code, detail)
                 .with("current_version", current)
                 .with_header(header::ETAG, format!("\"{current}\"")),
+            Refusal::MilestoneDisputed { dispute_id } => {
+                Self::new(code, detail).with("dispute_id", dispute_id.to_string())
+            }
             Refusal::Forbidden { .. }
+            | Refusal::ReviewWindowClosed
+            | Refusal::PaymentUnderWay
+            | Refusal::AmendmentPending
+            | Refusal::NotSupported { .. }
             | Refusal::MilestoneNotFunded
             | Refusal::MilestoneAlreadyApproved
             | Refusal::PayoutAccountRequired

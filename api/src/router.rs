@@ -25,7 +25,8 @@ use crate::extract::MAX_BODY_BYTES;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    contracts, events, fundings, health, milestones, parties, payouts, reports, test_clocks, webhooks,
+    amendments, contracts, events, fundings, health, milestones, offers, parties, payouts, reports, test_clocks,
+    webhooks,
 };
 
 /// Largest webhook, as `process-managers.md` C.2 has it.
@@ -40,15 +41,27 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(contracts::draft, contracts::list))
         .routes(routes!(contracts::show))
-        .routes(routes!(contracts::offer))
-        .routes(routes!(contracts::accept))
+        .routes(routes!(offers::offer))
+        .routes(routes!(offers::accept))
+        .routes(routes!(offers::counter))
+        .routes(routes!(offers::decline))
+        .routes(routes!(offers::withdraw))
+        .routes(routes!(amendments::propose))
+        .routes(routes!(amendments::accept))
+        .routes(routes!(amendments::reject))
+        .routes(routes!(contracts::cancel))
+        .routes(routes!(contracts::pause))
+        .routes(routes!(contracts::resume))
         .routes(routes!(contracts::timeline))
         .routes(routes!(contracts::journal))
         .routes(routes!(fundings::create))
         .routes(routes!(fundings::show))
         .routes(routes!(milestones::show))
         .routes(routes!(milestones::submit))
+        .routes(routes!(milestones::withdraw_submission))
+        .routes(routes!(milestones::request_changes))
         .routes(routes!(milestones::approve))
+        .routes(routes!(milestones::cancel))
         .routes(routes!(parties::show))
         .routes(routes!(parties::link_payout_account))
         .routes(routes!(parties::my_balances))

@@ -52,6 +52,12 @@ impl Told<'_> {
         let answer = self.world.post(who, &route.replace("{id}", id), version, body).await;
         self.keep(&format!("POST {route}"), answer)
     }
+
+    /// A command under the version of this moment.
+    async fn act(&mut self, who: &MadeToken, route: &str, id: &str, body: Value) -> Answer {
+        let answer = self.world.act(who, &route.replace("{id}", id), body).await;
+        self.keep(&format!("POST {route}"), answer)
+    }
 }
 
 /// The way of a contract, looked at from everywhere.
@@ -102,9 +108,46 @@ async fn story(world: &World) -> Map<String, Value> {
     let of_log: Vec<_> = lines.filter(|line| line.contains("log_position")).collect();
     assert!(!of_log.is_empty());
     told.answers.insert("GET /metrics".to_owned(), json!(format!("{}\n", of_log.join("\n"))));
+    side_stories(&mut told).await;
     // The provider's answer is to a signed notice; `http.rs` and the sandbox's tests see it.
     told.answers.insert("POST /v1/psp/webhooks/{endpoint}".to_owned(), json!({ "received": true }));
     told.answers
+}
+
+/// What becomes of other contracts: an offer that is countered and declined, one that is withdrawn, a draft that is thrown
+/// away, and one that is amended, paused, sent back and given up in part.
+async fn side_stories(told: &mut Told<'_>) {
+    let world = told.world;
+    let (client, payee) = (&world.client, &world.payee);
+    let countered = world.offered().await;
+    let dearer = json!({ "kind": "change_amount", "milestone_id": countered.milestone, "amount": 120_000 });
+    told.act(payee, "/v1/contracts/{id}/counter-offer", &countered.id, json!({ "changes": [dearer] })).await;
+    told.act(payee, "/v1/contracts/{id}/decline", &countered.id, json!({ "reason": "too.cheap" })).await;
+    let withdrawn = world.offered().await;
+    told.act(client, "/v1/contracts/{id}/withdraw", &withdrawn.id, json!({})).await;
+    let thrown_away = world.drafted().await;
+    told.act(client, "/v1/contracts/{id}/cancel", &thrown_away.id, json!({ "reason": "not.needed" })).await;
+
+    let contract = world.funded().await;
+    let more = json!({ "kind": "add_milestone", "amount": 50_000, "reference": "order-4711/2" });
+    for verb in ["reject", "accept"] {
+        let proposed =
+            told.act(client, "/v1/contracts/{id}/amendments", &contract.id, json!({ "changes": [more] })).await;
+        let amendment = proposed.text("/amendment/id").unwrap();
+        let path = contract.at(&format!("/amendments/{amendment}/{verb}"));
+        let answer = world.act(payee, &path, json!({})).await;
+        let answer = told.keep(&format!("POST /v1/contracts/{{id}}/amendments/{{amendment_id}}/{verb}"), answer);
+        if let Ok(second) = answer.text("/milestones/1/id") {
+            told.act(payee, "/v1/milestones/{id}/cancel", &second, json!({})).await;
+        }
+    }
+    told.act(client, "/v1/contracts/{id}/pause", &contract.id, json!({ "reason": "holidays" })).await;
+    told.act(client, "/v1/contracts/{id}/resume", &contract.id, json!({})).await;
+    world.act(payee, &contract.work("/submit"), json!({})).await.success().unwrap();
+    told.act(payee, "/v1/milestones/{id}/withdraw-submission", &contract.milestone, json!({})).await;
+    world.act(payee, &contract.work("/submit"), json!({})).await.success().unwrap();
+    let wish = json!({ "note_ref": "note-17" });
+    told.act(client, "/v1/milestones/{id}/request-changes", &contract.milestone, wish).await;
 }
 
 /// Members and kinds of value, but not the values: what two answers of one operation have in common. What may be absent
@@ -204,6 +247,7 @@ async fn the_description_names_the_routes_of_the_path() {
     for name in operations.keys() {
         let (method, route) = name.split_once(' ').unwrap();
         let path = route.replace("{id}", "ctr_00000000000000000000000000").replace("{endpoint}", "stripe");
+        let path = path.replace("{amendment_id}", "amd_00000000000000000000000000");
         let url = format!("{}{path}", world.server.base_url());
         let response = reqwest::Client::new().request(method.parse().unwrap(), url).send().await.unwrap();
         // Without a token: an operation asks for one, or answers; a route that is none is not found.

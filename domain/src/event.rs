@@ -63,25 +63,60 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("party.psp_account_linked"),
     plain("contract.drafted"),
     plain("contract.offered"),
+    plain("contract.countered"),
     plain("contract.accepted"),
+    plain("contract.declined"),
+    plain("contract.offer_withdrawn"),
     plain("contract.offer_expired"),
     plain("contract.activated"),
+    plain("contract.cancelled"),
+    plain("contract.deadline_extended"),
+    plain("contract.amendment_proposed"),
+    plain("contract.amendment_accepted"),
+    plain("contract.amendment_rejected"),
+    plain("contract.paused"),
+    plain("contract.resumed"),
+    plain("contract.end_requested"),
+    plain("contract.end_agreed"),
+    plain("contract.dormancy_warned"),
+    plain("contract.dormancy_postponed"),
+    plain("contract.marked_dormant"),
+    plain("contract.dormancy_escalated_to_payee"),
+    plain("contract.dormancy_release_requested"),
+    plain("contract.dormancy_defaulted"),
+    plain("contract.reactivated"),
     plain("contract.milestone_closed"),
     plain("contract.completed"),
     plain("contract.timer_blocked"),
     plain("milestone.planned"),
+    plain("milestone.amended"),
     plain("milestone.funding_requested"),
     plain("milestone.funded"),
     plain("milestone.funding_failed"),
+    plain("milestone.cancelled"),
     plain("milestone.work_submitted"),
+    plain("milestone.submission_withdrawn"),
+    plain("milestone.changes_requested"),
     plain("milestone.approved"),
+    plain("milestone.partially_approved"),
     plain("milestone.auto_approved"),
     plain("milestone.released"),
+    plain("milestone.roll_forward_accepted"),
+    plain("milestone.roll_forward_rejected"),
+    plain("milestone.moved_out"),
+    plain("milestone.moved_in"),
+    plain("milestone.refund_requested"),
+    plain("milestone.refund_agreed"),
+    plain("milestone.refund_rejected"),
+    plain("milestone.refunded"),
+    plain("milestone.disputed"),
+    plain("milestone.dispute_withdrawn"),
     plain("milestone.timer_blocked"),
     plain("escrow.opened"),
     plain("escrow.funding_requested"),
     financial("escrow.funded"),
     plain("escrow.funding_rejected"),
+    plain("escrow.funding_abandoned"),
     financial("escrow.released"),
     plain("escrow.closed"),
     plain("funding.created"),
@@ -142,22 +177,56 @@ impl DomainEvent {
             Self::Contract(event) => match event {
                 ContractEvent::Drafted { .. } => "contract.drafted",
                 ContractEvent::Offered { .. } => "contract.offered",
+                ContractEvent::Countered { .. } => "contract.countered",
                 ContractEvent::Accepted { .. } => "contract.accepted",
+                ContractEvent::Declined { .. } => "contract.declined",
+                ContractEvent::OfferWithdrawn { .. } => "contract.offer_withdrawn",
                 ContractEvent::OfferExpired { .. } => "contract.offer_expired",
                 ContractEvent::Activated { .. } => "contract.activated",
+                ContractEvent::Cancelled { .. } => "contract.cancelled",
+                ContractEvent::DeadlineExtended { .. } => "contract.deadline_extended",
+                ContractEvent::AmendmentProposed { .. } => "contract.amendment_proposed",
+                ContractEvent::AmendmentAccepted { .. } => "contract.amendment_accepted",
+                ContractEvent::AmendmentRejected { .. } => "contract.amendment_rejected",
+                ContractEvent::Paused { .. } => "contract.paused",
+                ContractEvent::Resumed { .. } => "contract.resumed",
+                ContractEvent::EndRequested { .. } => "contract.end_requested",
+                ContractEvent::EndAgreed { .. } => "contract.end_agreed",
+                ContractEvent::DormancyWarned { .. } => "contract.dormancy_warned",
+                ContractEvent::DormancyPostponed { .. } => "contract.dormancy_postponed",
+                ContractEvent::MarkedDormant { .. } => "contract.marked_dormant",
+                ContractEvent::DormancyEscalatedToPayee { .. } => "contract.dormancy_escalated_to_payee",
+                ContractEvent::DormancyReleaseRequested { .. } => "contract.dormancy_release_requested",
+                ContractEvent::DormancyDefaulted { .. } => "contract.dormancy_defaulted",
+                ContractEvent::Reactivated { .. } => "contract.reactivated",
                 ContractEvent::MilestoneClosed { .. } => "contract.milestone_closed",
                 ContractEvent::Completed { .. } => "contract.completed",
                 ContractEvent::TimerBlocked { .. } => "contract.timer_blocked",
             },
             Self::Milestone(event) => match event {
                 MilestoneEvent::Planned { .. } => "milestone.planned",
+                MilestoneEvent::Amended { .. } => "milestone.amended",
                 MilestoneEvent::FundingRequested { .. } => "milestone.funding_requested",
                 MilestoneEvent::Funded { .. } => "milestone.funded",
                 MilestoneEvent::FundingFailed { .. } => "milestone.funding_failed",
+                MilestoneEvent::Cancelled { .. } => "milestone.cancelled",
                 MilestoneEvent::WorkSubmitted { .. } => "milestone.work_submitted",
+                MilestoneEvent::SubmissionWithdrawn { .. } => "milestone.submission_withdrawn",
+                MilestoneEvent::ChangesRequested { .. } => "milestone.changes_requested",
                 MilestoneEvent::Approved { .. } => "milestone.approved",
+                MilestoneEvent::PartiallyApproved { .. } => "milestone.partially_approved",
                 MilestoneEvent::AutoApproved { .. } => "milestone.auto_approved",
                 MilestoneEvent::Released { .. } => "milestone.released",
+                MilestoneEvent::RollForwardAccepted { .. } => "milestone.roll_forward_accepted",
+                MilestoneEvent::RollForwardRejected { .. } => "milestone.roll_forward_rejected",
+                MilestoneEvent::MovedOut { .. } => "milestone.moved_out",
+                MilestoneEvent::MovedIn { .. } => "milestone.moved_in",
+                MilestoneEvent::RefundRequested { .. } => "milestone.refund_requested",
+                MilestoneEvent::RefundAgreed { .. } => "milestone.refund_agreed",
+                MilestoneEvent::RefundRejected { .. } => "milestone.refund_rejected",
+                MilestoneEvent::Refunded { .. } => "milestone.refunded",
+                MilestoneEvent::Disputed { .. } => "milestone.disputed",
+                MilestoneEvent::DisputeWithdrawn { .. } => "milestone.dispute_withdrawn",
                 MilestoneEvent::TimerBlocked { .. } => "milestone.timer_blocked",
             },
             Self::Escrow(event) => match event {
@@ -165,6 +234,7 @@ impl DomainEvent {
                 EscrowEvent::FundingRequested { .. } => "escrow.funding_requested",
                 EscrowEvent::Funded { .. } => "escrow.funded",
                 EscrowEvent::FundingRejected { .. } => "escrow.funding_rejected",
+                EscrowEvent::FundingAbandoned { .. } => "escrow.funding_abandoned",
                 EscrowEvent::Released { .. } => "escrow.released",
                 EscrowEvent::Closed { .. } => "escrow.closed",
             },
@@ -265,32 +335,14 @@ impl DomainEvent {
     pub fn contract_id(&self) -> Option<ContractId> {
         match self {
             Self::Party(_) | Self::Payout(_) => None,
-            Self::Contract(event) => Some(match event {
-                ContractEvent::Drafted { contract_id, .. }
-                | ContractEvent::Offered { contract_id, .. }
-                | ContractEvent::Accepted { contract_id, .. }
-                | ContractEvent::OfferExpired { contract_id, .. }
-                | ContractEvent::Activated { contract_id, .. }
-                | ContractEvent::MilestoneClosed { contract_id, .. }
-                | ContractEvent::Completed { contract_id, .. }
-                | ContractEvent::TimerBlocked { contract_id, .. } => *contract_id,
-            }),
-            Self::Milestone(event) => Some(match event {
-                MilestoneEvent::Planned { plan } => plan.contract_id,
-                MilestoneEvent::FundingRequested { contract_id, .. }
-                | MilestoneEvent::Funded { contract_id, .. }
-                | MilestoneEvent::FundingFailed { contract_id, .. }
-                | MilestoneEvent::WorkSubmitted { contract_id, .. }
-                | MilestoneEvent::Approved { contract_id, .. }
-                | MilestoneEvent::AutoApproved { contract_id, .. }
-                | MilestoneEvent::Released { contract_id, .. }
-                | MilestoneEvent::TimerBlocked { contract_id, .. } => *contract_id,
-            }),
+            Self::Contract(event) => Some(event.contract_id()),
+            Self::Milestone(event) => Some(event.contract_id()),
             Self::Escrow(event) => Some(match event {
                 EscrowEvent::Opened { contract_id, .. }
                 | EscrowEvent::FundingRequested { contract_id, .. }
                 | EscrowEvent::Funded { contract_id, .. }
                 | EscrowEvent::FundingRejected { contract_id, .. }
+                | EscrowEvent::FundingAbandoned { contract_id, .. }
                 | EscrowEvent::Released { contract_id, .. }
                 | EscrowEvent::Closed { contract_id, .. } => *contract_id,
             }),

@@ -8,12 +8,12 @@ use ledger::{Currency, Minor};
 use crate::actor::Actor;
 use crate::aggregate::AggregateState;
 use crate::command::Command;
-use crate::contract::{self, ContractCommand, MilestonePlan};
+use crate::contract::{self, Contract, ContractCommand, MilestonePlan};
 use crate::escrow::EscrowCommand;
 use crate::funding;
 use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
 use crate::log::StreamId;
-use crate::milestone::{self, MilestoneCommand};
+use crate::milestone::{self, MilestoneCommand, Remainder};
 use crate::party::{self, Party, PartyCommand, PayoutAccount};
 use crate::payee::{self, PayeeAccountId, PayeeCommand};
 use crate::payout;
@@ -84,7 +84,7 @@ pub enum Intent {
         /// The milestone.
         milestone_id: MilestoneId,
     },
-    /// Approve, and with it release.
+    /// Approve, and with it release. Less than is held is approved as a part, and the rest stays held.
     ApproveMilestone {
         /// The milestone.
         milestone_id: MilestoneId,
@@ -92,6 +92,20 @@ pub enum Intent {
         amount: Option<Minor>,
         /// The currency that the caller thinks it is in.
         currency: Option<Currency>,
+    },
+    /// Anything else that a party asks for about a contract.
+    OnContract {
+        /// The contract.
+        contract_id: ContractId,
+        /// What; only what a party may ask for.
+        command: ContractCommand,
+    },
+    /// Anything else that a party asks for about a milestone.
+    OnMilestone {
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// What; only what a party may ask for.
+        command: MilestoneCommand,
     },
     /// Withdraw earnings to the bank.
     RequestPayout {
@@ -117,11 +131,12 @@ impl Intent {
             Self::RegisterParty { party_id } | Self::LinkPayoutAccount { party_id, .. } => party::stream(*party_id),
             Self::DraftContract { contract_id, .. }
             | Self::OfferContract { contract_id, .. }
-            | Self::AcceptContract { contract_id } => contract::stream(*contract_id),
+            | Self::AcceptContract { contract_id }
+            | Self::OnContract { contract_id, .. } => contract::stream(*contract_id),
             Self::FundMilestones { funding_id, .. } => funding::stream(*funding_id),
-            Self::SubmitWork { milestone_id } | Self::ApproveMilestone { milestone_id, .. } => {
-                milestone::stream(*milestone_id)
-            }
+            Self::SubmitWork { milestone_id }
+            | Self::ApproveMilestone { milestone_id, .. }
+            | Self::OnMilestone { milestone_id, .. } => milestone::stream(*milestone_id),
             Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
             Self::Fact(command) => command.stream(),
             Self::Wake(scope) => scope.stream(),
@@ -134,6 +149,8 @@ impl Intent {
             self,
             Self::DraftContract { .. }
                 | Self::AcceptContract { .. }
+                // An amendment can add milestones.
+                | Self::OnContract { command: ContractCommand::Accept | ContractCommand::AcceptAmendment { .. }, .. }
                 | Self::FundMilestones { .. }
                 | Self::RequestPayout { .. }
         )
@@ -145,8 +162,9 @@ impl Intent {
             Self::DraftContract { contract_id, .. }
             | Self::OfferContract { contract_id, .. }
             | Self::AcceptContract { contract_id }
+            | Self::OnContract { contract_id, .. }
             | Self::FundMilestones { contract_id, .. } => Some(Scope::Contract(*contract_id)),
-            Self::SubmitWork { .. } | Self::ApproveMilestone { .. } => None,
+            Self::SubmitWork { .. } | Self::ApproveMilestone { .. } | Self::OnMilestone { .. } => None,
             Self::RegisterParty { .. } | Self::LinkPayoutAccount { .. } => Some(Scope::Stream(self.subject())),
             Self::RequestPayout { payee_id, currency, .. } => {
                 Some(Scope::Stream(payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })))
@@ -201,7 +219,7 @@ impl Intent {
                 // The escrow exists from acceptance on; before it, the contract says who may know of it and in which
                 // state it is.
                 if let AggregateState::Contract(contract) = look(&contract::stream(*contract_id))?
-                    && !contract.has_parts()
+                    && (!contract.has_parts() || matches!(*contract, Contract::Cancelled { .. }))
                 {
                     return Err(Stop::Refused(contract.refuse_funding(actor)));
                 }
@@ -217,8 +235,28 @@ impl Intent {
                 vec![Command::Milestone(*milestone_id, MilestoneCommand::SubmitWork)]
             }
             Self::ApproveMilestone { milestone_id, amount, currency } => {
-                let approve = MilestoneCommand::Approve { amount: *amount, currency: *currency };
+                let held = match look(&milestone::stream(*milestone_id))? {
+                    AggregateState::Milestone(state) => state.progress().map(|progress| progress.held),
+                    _ => None,
+                };
+                let approve = match (amount, held) {
+                    (Some(gross), Some(held)) if *gross < held => MilestoneCommand::ApprovePartially {
+                        gross: *gross,
+                        currency: *currency,
+                        remainder: Remainder::Keep,
+                    },
+                    _ => MilestoneCommand::Approve { amount: *amount, currency: *currency },
+                };
                 vec![Command::Milestone(*milestone_id, approve)]
+            }
+            Self::OnContract { contract_id, command } if command.is_of_a_party() => {
+                vec![Command::Contract(*contract_id, command.clone())]
+            }
+            Self::OnMilestone { milestone_id, command } if command.is_of_a_party() => {
+                vec![Command::Milestone(*milestone_id, command.clone())]
+            }
+            Self::OnContract { .. } | Self::OnMilestone { .. } => {
+                return Err(Stop::Refused(Refusal::Defect("a command that no party may give".to_owned())));
             }
             Self::RequestPayout { payout_id, payee_id, currency, amount } => {
                 let AggregateState::Party(Party::Registered { payout_account: Some(account), .. }) =

@@ -35,4 +35,5 @@ pub mod rules;
 pub mod time;
 pub mod timer;
 pub mod unit_of_work;
+mod unsupported;
 pub mod view;

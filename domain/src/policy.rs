@@ -78,12 +78,22 @@ pub struct Policy {
     pub review_days: u16,
     /// Days that released earnings stay pending before they can be withdrawn.
     pub clearance_days: u16,
+    /// Whether a contract about which nothing happens is warned about, becomes dormant, and in the end is settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dormancy: bool,
 }
 
 impl Default for Policy {
-    /// The periods of `domain.md` B.12 for fixed-price contracts.
+    /// The periods of `domain.md` B.12 for fixed-price contracts; without dormancy, which this version cannot settle.
     fn default() -> Self {
-        Self { id: "fixed".to_owned(), version: 1, offer_expiry_days: 7, review_days: 14, clearance_days: 5 }
+        Self {
+            id: "fixed".to_owned(),
+            version: 1,
+            offer_expiry_days: 7,
+            review_days: 14,
+            clearance_days: 5,
+            dormancy: false,
+        }
     }
 }
 

@@ -7,14 +7,21 @@
 //! # What is deliberately absent
 //! Whatever reaches the outside: that is [`crate::process`], after the commit.
 
+use std::collections::BTreeSet;
+
+use ledger::{Currency, Minor};
+
 use crate::command::Command;
-use crate::contract::{ContractCommand, ContractEvent, MilestoneOutcome};
+use crate::contract::{
+    Activity, CancelStage, Change, ClosedMilestone, ContractCommand, ContractEvent, MilestoneOutcome, MilestonePlan,
+    Role,
+};
 use crate::escrow::{EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PspPlace, ReleaseReason};
 use crate::event::DomainEvent;
 use crate::funding::{FundingCommand, FundingEvent, Order, SuspenseReason};
-use crate::id::EventId;
+use crate::id::{ContractId, EventId, MilestoneId, PartyId};
 use crate::log::StreamId;
-use crate::milestone::{MilestoneCommand, MilestoneEvent, Plan};
+use crate::milestone::{ApprovalReason, EndCause, MilestoneCommand, MilestoneEvent, Plan, Remainder};
 use crate::payee::{self, PayeeAccountId, PayeeEvent};
 use crate::payout::{PayoutCommand, PayoutEvent, Withdrawal};
 
@@ -58,18 +65,8 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
             milestones,
             ..
         } => {
-            let plans = milestones.iter().map(|plan| {
-                let plan = Plan {
-                    milestone_id: plan.milestone_id,
-                    contract_id: *contract_id,
-                    client_id: *client_id,
-                    payee_id: *payee_id,
-                    amount: plan.amount,
-                    currency: *currency,
-                    review_days: plan.review_days.unwrap_or(policy.review_days),
-                    due_at: plan.due_at,
-                    reference: plan.reference.clone(),
-                };
+            let plans = milestones.iter().map(|agreed| {
+                let plan = plan(*contract_id, *client_id, *payee_id, *currency, agreed, policy.review_days);
                 Reaction::Ask(Command::Milestone(plan.milestone_id, MilestoneCommand::Plan { plan }))
             });
             let open = EscrowCommand::Open {
@@ -82,46 +79,175 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
             };
             plans.chain([Reaction::Ask(Command::Escrow(*contract_id, open))]).collect()
         }
+        ContractEvent::AmendmentAccepted {
+            contract_id,
+            client_id,
+            payee_id,
+            currency,
+            changes,
+            milestones,
+            default_review_days,
+            ..
+        } => {
+            let is_new = |id| {
+                changes
+                    .iter()
+                    .any(|change| matches!(change, Change::AddMilestone { milestone } if milestone.milestone_id == id))
+            };
+            let touched: BTreeSet<_> = changes.iter().map(Change::milestone_id).collect();
+            let agreed = milestones.iter().filter(|agreed| touched.contains(&agreed.milestone_id));
+            agreed
+                .map(|agreed| {
+                    let plan = plan(*contract_id, *client_id, *payee_id, *currency, agreed, *default_review_days);
+                    let milestone_id = plan.milestone_id;
+                    let command = if is_new(milestone_id) {
+                        MilestoneCommand::Plan { plan }
+                    } else {
+                        let Plan { amount, due_at, review_days, .. } = plan;
+                        MilestoneCommand::Amend { amount, due_at, review_days }
+                    };
+                    Reaction::Ask(Command::Milestone(milestone_id, command))
+                })
+                .collect()
+        }
+        ContractEvent::Cancelled { stage: CancelStage::Draft, .. } => Vec::new(),
+        ContractEvent::Cancelled { contract_id, milestones, .. } => {
+            let cancel = |id: &MilestoneId| Reaction::Ask(Command::Milestone(*id, MilestoneCommand::Cancel));
+            let close = Reaction::Ask(Command::Escrow(*contract_id, EscrowCommand::Close));
+            milestones.iter().map(cancel).chain([close]).collect()
+        }
+        ContractEvent::EndAgreed { milestones, .. } => end(milestones, Role::Client, EndCause::Agreed),
+        ContractEvent::DormancyDefaulted { milestones, to, .. } => end(milestones, *to, EndCause::Dormant),
         ContractEvent::Completed { contract_id, .. } => {
             vec![Reaction::Ask(Command::Escrow(*contract_id, EscrowCommand::Close))]
         }
+        ContractEvent::MilestoneClosed { contract_id, milestone_id, .. } => {
+            let stop = EscrowCommand::StopAwaiting { milestone_id: *milestone_id };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, stop))]
+        }
         ContractEvent::Drafted { .. }
         | ContractEvent::Offered { .. }
+        | ContractEvent::Countered { .. }
+        | ContractEvent::Declined { .. }
+        | ContractEvent::OfferWithdrawn { .. }
         | ContractEvent::OfferExpired { .. }
         | ContractEvent::Activated { .. }
-        | ContractEvent::MilestoneClosed { .. }
+        | ContractEvent::DeadlineExtended { .. }
+        | ContractEvent::AmendmentProposed { .. }
+        | ContractEvent::AmendmentRejected { .. }
+        | ContractEvent::Paused { .. }
+        | ContractEvent::Resumed { .. }
+        | ContractEvent::EndRequested { .. }
+        | ContractEvent::DormancyWarned { .. }
+        | ContractEvent::DormancyPostponed { .. }
+        | ContractEvent::MarkedDormant { .. }
+        | ContractEvent::DormancyEscalatedToPayee { .. }
+        | ContractEvent::DormancyReleaseRequested { .. }
+        | ContractEvent::Reactivated { .. }
         | ContractEvent::TimerBlocked { .. } => Vec::new(),
     }
+}
+
+/// A milestone as it is to be made, with the review window of the policy where it has none of its own.
+fn plan(
+    contract_id: ContractId,
+    client_id: PartyId,
+    payee_id: PartyId,
+    currency: Currency,
+    agreed: &MilestonePlan,
+    default_review_days: u16,
+) -> Plan {
+    Plan {
+        milestone_id: agreed.milestone_id,
+        contract_id,
+        client_id,
+        payee_id,
+        amount: agreed.amount,
+        currency,
+        review_days: agreed.review_days.unwrap_or(default_review_days),
+        due_at: agreed.due_at,
+        reference: agreed.reference.clone(),
+    }
+}
+
+fn end(milestones: &[MilestoneId], to: Role, cause: EndCause) -> Vec<Reaction> {
+    let end = |id: &MilestoneId| Reaction::Ask(Command::Milestone(*id, MilestoneCommand::End { to, cause }));
+    milestones.iter().map(end).collect()
 }
 
 fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
     let release = |contract_id, milestone_id, release_id, gross, reason| {
         let command = EscrowCommand::Release { release_id, milestone_id, gross, reason };
-        vec![Reaction::Ask(Command::Escrow(contract_id, command))]
+        Reaction::Ask(Command::Escrow(contract_id, command))
+    };
+    let note = |contract_id, activity| {
+        Reaction::Ask(Command::Contract(contract_id, ContractCommand::NoteActivity { activity }))
     };
     match event {
-        MilestoneEvent::Approved { contract_id, milestone_id, release_id, gross, .. } => {
-            release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Approved)
+        MilestoneEvent::FundingRequested { contract_id, .. } => vec![note(*contract_id, Activity::Funding)],
+        MilestoneEvent::WorkSubmitted { contract_id, .. } => vec![note(*contract_id, Activity::Submission)],
+        MilestoneEvent::SubmissionWithdrawn { contract_id, .. }
+        | MilestoneEvent::ChangesRequested { contract_id, .. }
+        | MilestoneEvent::RollForwardRejected { contract_id, .. }
+        | MilestoneEvent::RefundRequested { contract_id, .. }
+        | MilestoneEvent::Disputed { contract_id, .. } => vec![note(*contract_id, Activity::Other)],
+        MilestoneEvent::Approved { contract_id, milestone_id, release_id, gross, reason, .. } => match reason {
+            ApprovalReason::Client => vec![
+                release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Approved),
+                note(*contract_id, Activity::Other),
+            ],
+            ApprovalReason::Dormancy => {
+                vec![release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Dormancy)]
+            }
+        },
+        MilestoneEvent::PartiallyApproved { contract_id, milestone_id, release_id, gross, remainder, .. } => {
+            let target = match remainder {
+                Remainder::RollForward { milestone_id: target } => {
+                    let expect = MilestoneCommand::ExpectMoney { contract_id: *contract_id, from: *milestone_id };
+                    Some(Reaction::Ask(Command::Milestone(*target, expect)))
+                }
+                Remainder::Keep | Remainder::RefundRequest => None,
+            };
+            let release = release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Partial);
+            target.into_iter().chain([release, note(*contract_id, Activity::Other)]).collect()
         }
         MilestoneEvent::AutoApproved { contract_id, milestone_id, release_id, gross, .. } => {
-            release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto)
+            vec![release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto)]
         }
-        MilestoneEvent::Released { contract_id, milestone_id, gross, remaining, .. } if remaining.is_zero() => {
-            let close = ContractCommand::CloseMilestone {
-                milestone_id: *milestone_id,
-                outcome: MilestoneOutcome::Released,
-                released: *gross,
-            };
-            vec![Reaction::Ask(Command::Contract(*contract_id, close))]
+        MilestoneEvent::Cancelled { contract_id, milestone_id } => {
+            let over =
+                ClosedMilestone { outcome: MilestoneOutcome::Cancelled, released: Minor::ZERO, refunded: Minor::ZERO };
+            vec![note(*contract_id, Activity::Other), close(*contract_id, *milestone_id, over)]
+        }
+        MilestoneEvent::Released { contract_id, milestone_id, closes: Some(over), .. }
+        | MilestoneEvent::MovedOut { contract_id, milestone_id, closes: Some(over), .. }
+        | MilestoneEvent::Refunded { contract_id, milestone_id, closes: Some(over), .. }
+        | MilestoneEvent::FundingFailed { contract_id, milestone_id, closes: Some(over), .. } => {
+            vec![close(*contract_id, *milestone_id, *over)]
+        }
+        // What was agreed is moved by the escrow, which then tells the milestone (RecordRefund, RecordMovedOut and
+        // RecordMovedIn).
+        MilestoneEvent::RefundAgreed { contract_id, .. } | MilestoneEvent::RollForwardAccepted { contract_id, .. } => {
+            vec![note(*contract_id, Activity::Other)]
         }
         MilestoneEvent::Released { .. }
-        | MilestoneEvent::Planned { .. }
-        | MilestoneEvent::FundingRequested { .. }
-        | MilestoneEvent::Funded { .. }
+        | MilestoneEvent::MovedOut { .. }
+        | MilestoneEvent::Refunded { .. }
         | MilestoneEvent::FundingFailed { .. }
-        | MilestoneEvent::WorkSubmitted { .. }
+        | MilestoneEvent::Planned { .. }
+        | MilestoneEvent::Amended { .. }
+        | MilestoneEvent::Funded { .. }
+        | MilestoneEvent::MovedIn { .. }
+        | MilestoneEvent::RefundRejected { .. }
+        | MilestoneEvent::DisputeWithdrawn { .. }
         | MilestoneEvent::TimerBlocked { .. } => Vec::new(),
     }
+}
+
+fn close(contract_id: ContractId, milestone_id: MilestoneId, over: ClosedMilestone) -> Reaction {
+    let ClosedMilestone { outcome, released, refunded } = over;
+    let close = ContractCommand::CloseMilestone { milestone_id, outcome, released, refunded };
+    Reaction::Ask(Command::Contract(contract_id, close))
 }
 
 fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
@@ -196,7 +322,7 @@ fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
                 Reaction::Ask(Command::Milestone(*milestone_id, released)),
             ]
         }
-        EscrowEvent::Opened { .. } | EscrowEvent::Closed { .. } => Vec::new(),
+        EscrowEvent::Opened { .. } | EscrowEvent::FundingAbandoned { .. } | EscrowEvent::Closed { .. } => Vec::new(),
     }
 }
 

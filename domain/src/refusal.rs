@@ -6,6 +6,7 @@
 
 use ledger::{Currency, Minor};
 
+use crate::id::DisputeId;
 use crate::time::Timestamp;
 
 /// A rule said no.
@@ -64,6 +65,27 @@ pub enum Refusal {
     /// The milestone was approved earlier; an approval cannot be repeated or undone.
     #[error("the milestone is already approved")]
     MilestoneAlreadyApproved,
+    /// The parties disagree about the milestone: nothing moves until that is settled.
+    #[error("the milestone is in dispute {dispute_id}")]
+    MilestoneDisputed {
+        /// Which dispute.
+        dispute_id: DisputeId,
+    },
+    /// The review window had closed, and with it the milestone was approved, before changes were requested.
+    #[error("the review window has closed")]
+    ReviewWindowClosed,
+    /// A payment is under way: what it leads to is not known yet.
+    #[error("a payment is under way")]
+    PaymentUnderWay,
+    /// Another amendment waits for an answer.
+    #[error("another amendment waits for an answer")]
+    AmendmentPending,
+    /// A rule of the specification that this version does not have.
+    #[error("this version has no {what}")]
+    NotSupported {
+        /// What is missing.
+        what: &'static str,
+    },
     /// More was asked than is held.
     #[error("only {held} minor units are held")]
     ExceedsHeld {
@@ -118,6 +140,11 @@ impl Refusal {
             Self::MilestoneWrongState { .. } => "milestone_wrong_state",
             Self::MilestoneNotFunded => "milestone_not_funded",
             Self::MilestoneAlreadyApproved => "milestone_already_approved",
+            Self::MilestoneDisputed { .. } => "milestone_disputed",
+            Self::ReviewWindowClosed => "review_window_closed",
+            Self::PaymentUnderWay => "payment_under_way",
+            Self::AmendmentPending => "amendment_pending",
+            Self::NotSupported { .. } => "not_supported",
             Self::ExceedsHeld { .. } => "exceeds_held",
             Self::InsufficientAvailable { .. } => "insufficient_available",
             Self::PayoutAccountRequired => "payout_account_required",

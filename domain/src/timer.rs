@@ -23,8 +23,18 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6b0f_8a3e_4c1d_5e72_9a84_7d3f_1c2b_5e6
 pub enum Rank {
     /// An offer runs out.
     OfferExpiry,
+    /// Nothing was paid in in time.
+    FirstFunding,
+    /// An amendment lapses.
+    AmendmentExpiry,
     /// A review window closes.
     ReviewWindow,
+    /// A wish for a refund counts as agreed.
+    RefundRequest,
+    /// A wish to end a contract counts as agreed.
+    EndRequest,
+    /// Nothing has happened for long.
+    Dormancy,
     /// Pending earnings become available.
     Clearance,
 }
@@ -86,16 +96,10 @@ impl Scope {
 
 /// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
 pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
-    use crate::contract::ContractEvent;
-    use crate::milestone::MilestoneEvent;
     use crate::payee::PayeeEvent;
     match event {
-        DomainEvent::Contract(ContractEvent::Offered { contract_id, offer_expires_at, .. }) => {
-            Some((Scope::Contract(*contract_id), *offer_expires_at))
-        }
-        DomainEvent::Milestone(MilestoneEvent::WorkSubmitted { contract_id, review_due_at, .. }) => {
-            Some((Scope::Contract(*contract_id), *review_due_at))
-        }
+        DomainEvent::Contract(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
+        DomainEvent::Milestone(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
             Some((Scope::Stream(stream.clone()), *clears_at))
         }

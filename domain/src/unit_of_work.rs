@@ -24,6 +24,7 @@
 //! # What is deliberately absent
 //! Retrying conflicts, storing answers, caching: whoever drives it does that.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use uuid::Uuid;
 use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
 use crate::command::Command;
-use crate::contract::{self, ContractCommand};
+use crate::contract::{self, ContractCommand, Parts};
 use crate::escrow;
 use crate::event::{DomainEvent, EventError};
 use crate::id::EventId;
@@ -45,6 +46,7 @@ use crate::refusal::Refusal;
 use crate::rules::Context;
 use crate::time::Timestamp;
 use crate::timer::{Scope, Timer};
+use crate::unsupported;
 
 /// A stream as far as it was loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +59,8 @@ pub struct LoadedStream {
     pub version_by_somebody: u64,
     /// Business time of the newest event; `None` when there is none.
     pub newest: Option<Timestamp>,
+    /// Business time of the newest event that somebody caused; `None` when there is none.
+    pub newest_by_somebody: Option<Timestamp>,
 }
 
 impl LoadedStream {
@@ -67,6 +71,7 @@ impl LoadedStream {
             version: 0,
             version_by_somebody: 0,
             newest: None,
+            newest_by_somebody: None,
         })
     }
 
@@ -75,6 +80,7 @@ impl LoadedStream {
         self.version = self.version.saturating_add(1);
         if by_somebody {
             self.version_by_somebody = self.version;
+            self.newest_by_somebody = self.newest_by_somebody.max(Some(occurred_at));
         }
         self.newest = self.newest.max(Some(occurred_at));
     }
@@ -245,6 +251,9 @@ impl UnitOfWork {
             attempt.perform(&command)?;
         }
         attempt.run_reactions()?;
+        if !matches!(self.intent, Intent::Fact(_) | Intent::Wake(_)) {
+            unsupported::check(attempt.events.iter().map(|pending| &pending.event))?;
+        }
         Ok(match attempt.finish()? {
             Some(decision) => Step::Decided(Box::new(decision)),
             None => Step::Unchanged,
@@ -454,11 +463,42 @@ impl<'a> Attempt<'a> {
         let stream = command.stream();
         let context = self.context;
         self.assume_new(command, &stream);
-        let events = self.look(&stream)?.decide(command, &context)?;
+        let command = self.with_parts(command)?;
+        let events = self.look(&stream)?.decide(&command, &context)?;
         for event in events {
             self.take(stream.clone(), event, cause, depth)?;
         }
         Ok(())
+    }
+
+    /// The command with what the milestones of its contract say, if it asks for that.
+    fn with_parts<'c>(&mut self, command: &'c Command) -> Result<Cow<'c, Command>, Stop> {
+        let Command::Contract(contract_id, wanted) = command else {
+            return Ok(Cow::Borrowed(command));
+        };
+        let mut wanted = wanted.clone();
+        let Some(parts) = wanted.parts_mut() else {
+            return Ok(Cow::Borrowed(command));
+        };
+        *parts = Parts::default();
+        let root = contract::stream(*contract_id);
+        if let AggregateState::Contract(state) = self.look(&root)?
+            && state.has_parts()
+            && let Some(agreement) = state.agreement()
+        {
+            let ids: Vec<_> = agreement.milestones.iter().map(|plan| plan.milestone_id).collect();
+            let mut streams = vec![root, escrow::stream(*contract_id)];
+            for id in ids {
+                let stream = milestone::stream(id);
+                if let AggregateState::Milestone(state) = self.look(&stream)? {
+                    parts.milestones.extend(state.part());
+                }
+                streams.push(stream);
+            }
+            let known = streams.iter().filter_map(|stream| self.touched.get(stream)?.part.newest_by_somebody);
+            parts.last_activity_at = known.max();
+        }
+        Ok(Cow::Owned(Command::Contract(*contract_id, wanted)))
     }
 
     fn take(&mut self, stream: StreamId, event: DomainEvent, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {

@@ -1,6 +1,7 @@
 //! Releases in thirds: what each takes and books, in currencies of two, no and three decimals.
 //!
-//! A milestone is approved whole so far, so the escrow is told each release itself: three commands with a gross amount.
+//! The escrow is told each release itself, so that its state can be looked at in between; what approvals of parts lead to
+//! is the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 mod support;
@@ -9,6 +10,8 @@ use domain::actor::{Actor, SystemPart};
 use domain::escrow::{self, Escrow, EscrowCommand, EscrowEvent, ReleaseReason};
 use domain::event::DomainEvent;
 use domain::id::ReleaseId;
+use domain::intent::Intent;
+use domain::milestone::{MilestoneCommand, Remainder};
 use domain::refusal::Refusal;
 use domain::rules::{Context, Rules};
 use ledger::{Currency, Minor, allocate};
@@ -72,6 +75,22 @@ fn a_thousand_dollars_in_thirds() {
     let (taken, booked) = thirds(100_000, Currency::USD);
     let expected = [[33_334, 3333, 1667, 30_001], [33_333, 3334, 1666, 29_999], [33_333, 3333, 1667, 30_000]];
     assert_eq!(taken, expected);
+    assert_eq!(booked, ["J11", "J12", "J13"].map(vector));
+}
+
+/// D-51, J11, J12, J13: two parts and the rest, approved by the client, book the same and complete the contract.
+#[test]
+fn a_milestone_approved_in_thirds_books_the_same() {
+    let mut world = World::new().funded();
+    for gross in [33_334, 33_333] {
+        let (gross, currency) = (minor(gross), Some(Currency::USD));
+        let command = MilestoneCommand::ApprovePartially { gross, currency, remainder: Remainder::Keep };
+        world.by_client(Intent::OnMilestone { milestone_id: world.milestone, command }).unwrap();
+    }
+    let last = world.approve().unwrap();
+    assert!(last.contains(&"contract.completed".to_owned()) && last.contains(&"escrow.closed".to_owned()));
+    let releases = world.entries().filter(|(event_type, _)| *event_type == "escrow.released");
+    let booked: Vec<_> = releases.map(|(_, entry)| lines(entry)).collect();
     assert_eq!(booked, ["J11", "J12", "J13"].map(vector));
 }
 

@@ -1,12 +1,10 @@
-//! Parties who do sensible and senseless things, and remember what was promised to them.
+//! Parties who do something, and remember what was promised to them.
 
 use adapters::memory::MemoryStore;
-use domain::actor::{Actor, StaffRole, SystemPart};
-use domain::contract::{self, MilestonePlan};
-use domain::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
+use domain::actor::{Actor, SystemPart};
+use domain::id::{ContractId, PartyId, PayoutId};
 use domain::intent::Intent;
 use domain::log::{Answer, Position};
-use domain::milestone;
 use domain::party::PayoutAccount;
 use domain::payee::{self, PayeeAccountId};
 use domain::policy::{Fee, FeeSchedule, Policy};
@@ -17,20 +15,6 @@ use rust_decimal::Decimal;
 use crate::driver::{Ask, Told};
 use crate::failure::Violation;
 use crate::world::{Interrupt, Known, World};
-
-/// Ways to pay, at the simulated provider. Most cards work.
-const PAYMENT_METHODS: [&str; 10] = [
-    "pm_card",
-    "pm_card",
-    "pm_card",
-    "pm_card",
-    "pm_debit",
-    "pm_authenticate",
-    "pm_declined",
-    "pm_retried",
-    "pm_unknown",
-    "pm_card",
-];
 
 /// A command that was acknowledged: what was promised with it.
 #[derive(Debug, Clone)]
@@ -86,8 +70,8 @@ impl World {
     /// Somebody does something.
     pub(crate) fn act(&mut self) -> Result<(), Interrupt> {
         match self.chance.between(0, 99) {
-            0..=3 => self.draft(),
-            4..=64 => self.advance_a_contract(),
+            0 | 1 => self.draft(),
+            2..=64 => self.advance_a_contract(),
             65..=76 => self.withdraw(),
             77..=84 => self.do_something_senseless(),
             85..=92 => self.repeat(),
@@ -105,7 +89,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, intent: Intent, actor: Actor) -> Ask {
+    pub(crate) fn ask(&mut self, intent: Intent, actor: Actor) -> Ask {
         let if_match =
             self.trouble(60).then(|| self.records.documents.get(&intent.subject()).map_or(0, |(_, version)| *version));
         let command_id = self.chance.uuid(self.now);
@@ -173,7 +157,7 @@ impl World {
         self.send(promise.ask)
     }
 
-    fn draft(&mut self) -> Result<(), Interrupt> {
+    pub(crate) fn draft(&mut self) -> Result<(), Interrupt> {
         let (Some(client_id), Some(payee_id)) =
             (self.chance.pick(&self.parties).copied(), self.chance.pick(&self.parties).copied())
         else {
@@ -184,17 +168,8 @@ impl World {
         let currency = self.chance.pick(&currencies).copied().unwrap_or(Currency::USD);
         let contract_id = ContractId::from_uuid(self.chance.uuid(self.now));
         let count = self.chance.between(1, 4);
-        let mut milestones = Vec::new();
-        let mut plans = Vec::new();
-        for _ in 0..count {
-            let milestone_id = MilestoneId::from_uuid(self.chance.uuid(self.now));
-            // Small ones too: fees can take all of them.
-            let most = if self.chance.per_mille(100) { 60 } else { 3_000_000 };
-            let amount = Minor::new(self.chance.between(1, most)).unwrap_or_default();
-            let review_days = self.chance.per_mille(300).then(|| u16::try_from(self.chance.between(1, 9)).unwrap_or(1));
-            milestones.push((milestone_id, amount));
-            plans.push(MilestonePlan { milestone_id, amount, due_at: None, review_days, reference: None });
-        }
+        let plans: Vec<_> = (0..count).map(|_| self.plan()).collect();
+        let milestones = plans.iter().map(|plan| (plan.milestone_id, plan.amount)).collect();
         let intent =
             Intent::DraftContract { contract_id, client_id, payee_id, currency, milestones: plans, reference: None };
         // Client and payee can be the same: the rules say no to it.
@@ -213,7 +188,7 @@ impl World {
         Fee::Percent { percent: Percent::new(Decimal::new(hundredths, 2)).unwrap_or_default() }
     }
 
-    fn terms(&mut self) -> (FeeSchedule, Policy) {
+    pub(crate) fn terms(&mut self) -> (FeeSchedule, Policy) {
         let fees = if self.chance.per_mille(500) {
             FeeSchedule::two_sided()
         } else {
@@ -222,73 +197,6 @@ impl World {
         let policy =
             Policy { clearance_days: u16::try_from(self.chance.between(0, 6)).unwrap_or(5), ..Policy::default() };
         (fees, policy)
-    }
-
-    /// Whoever's turn it is takes a contract one step further.
-    fn advance_a_contract(&mut self) -> Result<(), Interrupt> {
-        let recent = self.contracts.len().saturating_sub(5);
-        let young = self.contracts.get(recent..).unwrap_or_default();
-        let Some(known) = self.chance.pick(young).cloned() else {
-            return self.draft();
-        };
-        let Some(document) = self.document(&contract::stream(known.contract_id)) else {
-            return Ok(());
-        };
-        let (client, payee) = (Actor::Client(known.client_id), Actor::Payee(known.payee_id));
-        let contract_id = known.contract_id;
-        let (intent, actor) = match document.keys().status {
-            "draft" => {
-                let (fee_schedule, policy) = self.terms();
-                (Intent::OfferContract { contract_id, fee_schedule, policy }, client)
-            }
-            "offered" | "expired" => (Intent::AcceptContract { contract_id }, payee),
-            _ => return self.advance_a_milestone(&known),
-        };
-        let ask = self.ask(intent, actor);
-        self.send(ask)
-    }
-
-    fn advance_a_milestone(&mut self, known: &Known) -> Result<(), Interrupt> {
-        let status = |world: &Self, id: MilestoneId| {
-            world.document(&milestone::stream(id)).map_or("unknown", |document| document.keys().status)
-        };
-        let Some((milestone_id, amount)) = self.chance.pick(&known.milestones).copied() else {
-            return Ok(());
-        };
-        let (client, payee) = (Actor::Client(known.client_id), Actor::Payee(known.payee_id));
-        let (intent, actor) = match status(self, milestone_id) {
-            "funded" if self.chance.per_mille(650) => (Intent::SubmitWork { milestone_id }, payee),
-            "funded" | "submitted" => {
-                let stated = self.chance.per_mille(400);
-                let (amount, currency) = (stated.then_some(amount), stated.then_some(known.currency));
-                (Intent::ApproveMilestone { milestone_id, amount, currency }, client)
-            }
-            // Paid for twice, or approved once more: now and then somebody tries.
-            "funding_pending" | "released" if self.chance.per_mille(800) => return self.draft(),
-            "planned" | "funding_pending" => {
-                let mut allocations = vec![(milestone_id, amount)];
-                for (other, amount) in &known.milestones {
-                    if *other != milestone_id && status(self, *other) == "planned" && self.chance.per_mille(500) {
-                        allocations.push((*other, *amount));
-                    }
-                }
-                (self.funding(known, allocations), client)
-            }
-            _ => (Intent::ApproveMilestone { milestone_id, amount: None, currency: None }, client),
-        };
-        let ask = self.ask(intent, actor);
-        self.send(ask)
-    }
-
-    fn funding(&mut self, known: &Known, allocations: Vec<(MilestoneId, Minor)>) -> Intent {
-        let payment_method = self.chance.pick(&PAYMENT_METHODS).copied().unwrap_or("pm_card").to_owned();
-        Intent::FundMilestones {
-            contract_id: known.contract_id,
-            funding_id: FundingId::from_uuid(self.chance.uuid(self.now)),
-            allocations,
-            currency: known.currency,
-            payment_method,
-        }
     }
 
     fn withdraw(&mut self) -> Result<(), Interrupt> {
@@ -324,51 +232,6 @@ impl World {
             amount: Minor::new(amount).unwrap_or_default(),
         };
         let ask = self.ask(intent, Actor::Payee(payee_id));
-        self.send(ask)
-    }
-
-    /// The wrong party, the wrong moment, the wrong amount.
-    fn do_something_senseless(&mut self) -> Result<(), Interrupt> {
-        let Some(known) = self.chance.pick(&self.contracts).cloned() else {
-            return Ok(());
-        };
-        let Some((milestone_id, amount)) = self.chance.pick(&known.milestones).copied() else {
-            return Ok(());
-        };
-        let stranger = self.chance.pick(&self.parties).copied().unwrap_or(known.client_id);
-        let actors = [
-            Actor::Client(known.client_id),
-            Actor::Payee(known.payee_id),
-            Actor::Payee(known.client_id),
-            Actor::Client(stranger),
-            Actor::Staff(StaffRole::Support, stranger),
-        ];
-        let actor = self.chance.pick(&actors).copied().unwrap_or(Actor::Client(stranger));
-        let contract_id = known.contract_id;
-        let intent = match self.chance.between(0, 7) {
-            0 => Intent::AcceptContract { contract_id },
-            1 => {
-                let (fee_schedule, policy) = self.terms();
-                Intent::OfferContract { contract_id, fee_schedule, policy }
-            }
-            2 => Intent::SubmitWork { milestone_id },
-            3 => {
-                let short = Minor::new(self.chance.between(1, amount.get())).unwrap_or_default();
-                self.funding(&known, vec![(milestone_id, short)])
-            }
-            4 => self.funding(&known, vec![(milestone_id, amount), (milestone_id, amount)]),
-            5 => {
-                // More, or less, than is held.
-                let other = Minor::new(self.chance.between(1, amount.get().saturating_mul(2))).unwrap_or_default();
-                Intent::ApproveMilestone { milestone_id, amount: Some(other), currency: None }
-            }
-            6 => {
-                let currency = if known.currency == Currency::EUR { Currency::USD } else { Currency::EUR };
-                Intent::ApproveMilestone { milestone_id, amount: Some(amount), currency: Some(currency) }
-            }
-            _ => Intent::ApproveMilestone { milestone_id, amount: None, currency: None },
-        };
-        let ask = self.ask(intent, actor);
         self.send(ask)
     }
 }

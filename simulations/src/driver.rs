@@ -10,8 +10,10 @@
 use std::sync::Arc;
 
 use domain::actor::Actor;
+use domain::contract::ContractCommand;
 use domain::intent::Intent;
 use domain::log::{Answer, Receipt, StoreError, StoredCommand, StreamId, Verdict};
+use domain::milestone::MilestoneCommand;
 use domain::payee;
 use domain::refusal::Refusal;
 use domain::unit_of_work::{Decision, Loaded, Step, UnitOfWork};
@@ -47,10 +49,37 @@ impl Ask {
             Intent::FundMilestones { .. } => "fund_milestones",
             Intent::SubmitWork { .. } => "submit_work",
             Intent::ApproveMilestone { .. } => "approve_milestone",
+            Intent::OnContract { command, .. } => word_on_contract(command),
+            Intent::OnMilestone { command, .. } => word_on_milestone(command),
             Intent::RequestPayout { .. } => "request_payout",
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }
+    }
+}
+
+fn word_on_contract(command: &ContractCommand) -> &'static str {
+    match command {
+        ContractCommand::CounterOffer { .. } => "counter_offer",
+        ContractCommand::Decline { .. } => "decline_offer",
+        ContractCommand::WithdrawOffer => "withdraw_offer",
+        ContractCommand::Cancel { .. } => "cancel_contract",
+        ContractCommand::ProposeAmendment { .. } => "propose_amendment",
+        ContractCommand::AcceptAmendment { .. } => "accept_amendment",
+        ContractCommand::RejectAmendment { .. } => "reject_amendment",
+        ContractCommand::Pause { .. } => "pause_contract",
+        ContractCommand::Resume => "resume_contract",
+        _ => "on_contract",
+    }
+}
+
+fn word_on_milestone(command: &MilestoneCommand) -> &'static str {
+    match command {
+        MilestoneCommand::Cancel => "cancel_milestone",
+        MilestoneCommand::WithdrawSubmission => "withdraw_submission",
+        MilestoneCommand::RequestChanges { .. } => "request_changes",
+        MilestoneCommand::ApprovePartially { .. } => "approve_a_part",
+        _ => "on_milestone",
     }
 }
 

@@ -5,7 +5,9 @@
 //! - [`run`]: one seed, from nothing to drained books
 //! - [`world`]: what there is (log, clock, provider, records) and how one step of it is chosen
 //! - [`driver`]: the unit of work, driven as a server does it: stale views, conflicts, lost answers
-//! - [`actor`]: parties who do sensible and senseless things
+//! - [`actor`]: parties who do sensible things, and remember what was promised to them: [`agreement`] has what they do
+//!   about a contract, [`delivery`] what they do about a milestone
+//! - [`senseless`]: the wrong party, the wrong moment, the wrong amount
 //! - [`worker`]: outbox, inbox, timers and projections, with a process that dies between any two steps
 //! - [`provider`]: a payment provider that is slow, forgetful and sometimes wrong, with books of its own
 //! - [`oracle`]: what must hold, recomputed from the JSON of the log without the engine's code
@@ -17,11 +19,14 @@
 //! Postgres (crash tests on the real database are elsewhere), HTTP, threads: what runs at once is interleaved.
 
 pub mod actor;
+pub mod agreement;
 pub mod chance;
+pub mod delivery;
 pub mod driver;
 pub mod failure;
 pub mod oracle;
 pub mod provider;
+pub mod senseless;
 pub mod worker;
 pub mod world;
 

@@ -5,6 +5,8 @@
 //! - Every event is looked at once, in order; what spans events is judged where an append ends.
 
 mod books;
+mod contract;
+mod milestone;
 mod path;
 
 use std::collections::{BTreeMap, BTreeSet};

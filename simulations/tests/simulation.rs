@@ -7,10 +7,69 @@ use domain::event::EVENT_TYPES;
 use simulations::{Outcome, run};
 
 /// Seeds of every test run; `earnest-simulate` takes any others.
-const SEEDS: std::ops::Range<u64> = 0..60;
+const SEEDS: std::ops::Range<u64> = 0..120;
 
 /// Steps of each.
-const STEPS: u64 = 400;
+const STEPS: u64 = 600;
+
+/// Everything that somebody asks for, or the provider says.
+const ASKED: [&str; 23] = [
+    "register_party",
+    "link_payout_account",
+    "draft_contract",
+    "offer_contract",
+    "counter_offer",
+    "decline_offer",
+    "withdraw_offer",
+    "accept_contract",
+    "cancel_contract",
+    "propose_amendment",
+    "accept_amendment",
+    "reject_amendment",
+    "pause_contract",
+    "resume_contract",
+    "fund_milestones",
+    "submit_work",
+    "withdraw_submission",
+    "request_changes",
+    "approve_milestone",
+    "approve_a_part",
+    "cancel_milestone",
+    "request_payout",
+    "fact",
+];
+
+/// Events that nobody can bring about yet. One that happens after all fails the test, so that it leaves the list and gets
+/// a rule of the oracle.
+///
+/// - Ends, dormancy, refunds and roll-forward need an escrow that gives money back or moves it between milestones: no
+///   actor asks for them, and no milestone ends for which money can still arrive.
+/// - Disputes have no settlement.
+/// - No timer of the rest can be refused, so none is blocked.
+const NOT_YET: &[&str] = &[
+    "contract.end_requested",
+    "contract.end_agreed",
+    "contract.dormancy_warned",
+    "contract.dormancy_postponed",
+    "contract.marked_dormant",
+    "contract.dormancy_escalated_to_payee",
+    "contract.dormancy_release_requested",
+    "contract.dormancy_defaulted",
+    "contract.reactivated",
+    "milestone.roll_forward_accepted",
+    "milestone.roll_forward_rejected",
+    "milestone.moved_out",
+    "milestone.moved_in",
+    "milestone.refund_requested",
+    "milestone.refund_agreed",
+    "milestone.refund_rejected",
+    "milestone.refunded",
+    "milestone.disputed",
+    "milestone.dispute_withdrawn",
+    "contract.timer_blocked",
+    "milestone.timer_blocked",
+    "payee.timer_blocked",
+];
 
 fn lived(seed: u64) -> Outcome {
     run(seed, STEPS).unwrap_or_else(|failure| panic!("{failure}"))
@@ -33,19 +92,7 @@ fn nothing_breaks_and_everything_happens() {
     let missing = |names: &[&str]| -> Vec<String> {
         names.iter().filter(|name| !counts.contains_key(**name)).map(|name| (*name).to_owned()).collect()
     };
-    let intents = [
-        "register_party",
-        "link_payout_account",
-        "draft_contract",
-        "offer_contract",
-        "accept_contract",
-        "fund_milestones",
-        "submit_work",
-        "approve_milestone",
-        "request_payout",
-        "fact",
-    ];
-    for word in intents {
+    for word in ASKED {
         let (accepted, replayed) = (format!("accepted {word}"), format!("replayed {word}"));
         assert_eq!(missing(&[&accepted, &replayed]), Vec::<String>::new());
     }
@@ -78,6 +125,9 @@ fn nothing_breaks_and_everything_happens() {
         "conflict",
         "timer lost a race",
         "timer contract.offer_expired",
+        "timer contract.cancelled",
+        "timer contract.deadline_extended",
+        "timer contract.amendment_rejected",
         "timer milestone.auto_approved",
         "timer payee.earnings_cleared",
         "outcome unknown",
@@ -85,13 +135,16 @@ fn nothing_breaks_and_everything_happens() {
         "unchanged fact",
     ];
     assert_eq!(missing(&faults), Vec::<String>::new());
-    // No timer can be refused on this path, so none is blocked.
-    let events: Vec<String> = EVENT_TYPES
+    let happens: Vec<String> = EVENT_TYPES
         .iter()
-        .filter(|kind| !kind.name.ends_with(".timer_blocked"))
+        .filter(|kind| !NOT_YET.contains(&kind.name))
         .map(|kind| format!("event {}", kind.name))
         .collect();
-    assert_eq!(missing(&events.iter().map(String::as_str).collect::<Vec<_>>()), Vec::<String>::new());
+    assert_eq!(missing(&happens.iter().map(String::as_str).collect::<Vec<_>>()), Vec::<String>::new());
+    for name in NOT_YET {
+        assert!(EVENT_TYPES.iter().any(|kind| kind.name == *name), "there is no event {name}");
+        assert!(!counts.contains_key(&format!("event {name}")), "{name} happens now: it is no exception any more");
+    }
     let codes = [
         "forbidden",
         "validation_failed",
@@ -100,6 +153,9 @@ fn nothing_breaks_and_everything_happens() {
         "milestone_wrong_state",
         "milestone_not_funded",
         "milestone_already_approved",
+        "review_window_closed",
+        "payment_under_way",
+        "amendment_pending",
         "exceeds_held",
         "insufficient_available",
         "payout_account_required",

@@ -15,20 +15,62 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ("POST /v1/contracts/{id}/offer", &[ErrorCode::ContractWrongState, ErrorCode::AmountTooLarge]),
     ("POST /v1/contracts/{id}/accept", &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired]),
     (
+        "POST /v1/contracts/{id}/counter-offer",
+        &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired, ErrorCode::AmountTooLarge],
+    ),
+    ("POST /v1/contracts/{id}/decline", &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired]),
+    ("POST /v1/contracts/{id}/withdraw", &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired]),
+    ("POST /v1/contracts/{id}/cancel", &[ErrorCode::ContractWrongState, ErrorCode::PaymentUnderWay]),
+    ("POST /v1/contracts/{id}/pause", &[ErrorCode::ContractWrongState]),
+    ("POST /v1/contracts/{id}/resume", &[ErrorCode::ContractWrongState]),
+    (
+        "POST /v1/contracts/{id}/amendments",
+        &[ErrorCode::ContractWrongState, ErrorCode::AmendmentPending, ErrorCode::AmountTooLarge],
+    ),
+    (
+        "POST /v1/contracts/{id}/amendments/{amendment_id}/accept",
+        &[
+            ErrorCode::ContractWrongState,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::PaymentUnderWay,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    ("POST /v1/contracts/{id}/amendments/{amendment_id}/reject", &[ErrorCode::ContractWrongState]),
+    (
         "POST /v1/contracts/{id}/fundings",
         &[
             ErrorCode::ContractWrongState,
+            ErrorCode::PaymentUnderWay,
             ErrorCode::MilestoneWrongState,
             ErrorCode::CurrencyMismatch,
             ErrorCode::AmountTooLarge,
         ],
     ),
-    ("POST /v1/milestones/{id}/submit", &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState]),
+    (
+        "POST /v1/milestones/{id}/submit",
+        &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState, ErrorCode::ContractWrongState],
+    ),
+    (
+        "POST /v1/milestones/{id}/withdraw-submission",
+        &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState, ErrorCode::MilestoneAlreadyApproved],
+    ),
+    (
+        "POST /v1/milestones/{id}/request-changes",
+        &[
+            ErrorCode::ReviewWindowClosed,
+            ErrorCode::MilestoneNotFunded,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::MilestoneAlreadyApproved,
+        ],
+    ),
+    ("POST /v1/milestones/{id}/cancel", &[ErrorCode::MilestoneWrongState, ErrorCode::PaymentUnderWay]),
     (
         "POST /v1/milestones/{id}/approve",
         &[
             ErrorCode::MilestoneNotFunded,
             ErrorCode::MilestoneAlreadyApproved,
+            ErrorCode::MilestoneWrongState,
             ErrorCode::ExceedsHeld,
             ErrorCode::CurrencyMismatch,
             ErrorCode::AmountTooLarge,

@@ -29,8 +29,20 @@ Answers carry `Log-Position`.
 const WITH_VERSION: &[&str] = &[
     "/v1/contracts/{id}/offer",
     "/v1/contracts/{id}/accept",
+    "/v1/contracts/{id}/counter-offer",
+    "/v1/contracts/{id}/decline",
+    "/v1/contracts/{id}/withdraw",
+    "/v1/contracts/{id}/cancel",
+    "/v1/contracts/{id}/pause",
+    "/v1/contracts/{id}/resume",
+    "/v1/contracts/{id}/amendments",
+    "/v1/contracts/{id}/amendments/{amendment_id}/accept",
+    "/v1/contracts/{id}/amendments/{amendment_id}/reject",
     "/v1/milestones/{id}/submit",
+    "/v1/milestones/{id}/withdraw-submission",
+    "/v1/milestones/{id}/request-changes",
     "/v1/milestones/{id}/approve",
+    "/v1/milestones/{id}/cancel",
 ];
 
 /// Routes that need no token.

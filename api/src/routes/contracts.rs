@@ -1,4 +1,4 @@
-//! Contracts: draft, offer, accept, read.
+//! Contracts: draft, cancel, pause, resume, read. How one comes about is in `offers`, how it is changed in `amendments`.
 
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -9,11 +9,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
-use domain::contract::{self, MilestonePlan};
+use domain::contract::{self, ContractCommand, MilestonePlan, Parts};
 use domain::id::{ContractId, MilestoneId};
 use domain::intent::Intent;
 use domain::log::StreamId;
-use domain::policy::{FeeSchedule, Policy};
 use domain::view::Document;
 use domain::{escrow, milestone};
 use serde::{Deserialize, Serialize};
@@ -69,6 +68,16 @@ pub struct DraftMilestone {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
+/// Why, if you want to say.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Your own code of the reason, for the other side to see: 1 to 64 characters out of A-Z a-z 0-9 . _ : / -
+    #[serde(default)]
+    #[schema(example = "scope.changed")]
+    pub reason: Option<String>,
+}
+
 /// Drafts a contract.
 ///
 /// The caller is its client; the payee sees it once it is offered.
@@ -120,40 +129,56 @@ pub async fn draft(
     .await
 }
 
-/// Offers a draft to its payee.
+/// Gives a contract up before anything is paid in.
 ///
-/// On the platform's fees and periods of today, which are fixed for the life of the contract.
-#[utoipa::path(post, path = "/v1/contracts/{id}/offer", tag = "contracts", request_body = Nothing,
+/// A draft by its client; an accepted contract by either side, while no payment is under way. It cannot be undone.
+#[utoipa::path(post, path = "/v1/contracts/{id}/cancel", tag = "contracts", request_body = Reason,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
-pub async fn offer(
+pub async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    headers: CommandHeaders,
+    body: Body<Reason>,
+) -> Result<Response, Problem> {
+    let command = ContractCommand::Cancel { reason: body.value.reason.clone(), parts: Parts::default() };
+    let intent = Intent::OnContract { contract_id, command };
+    change(&app, caller, headers, "POST /v1/contracts/{id}/cancel", body.fingerprint, contract_id, intent).await
+}
+
+/// Pauses a contract: nothing new is paid in or submitted.
+///
+/// What has begun goes on: a review window that is running closes at its instant, and the client can approve.
+#[utoipa::path(post, path = "/v1/contracts/{id}/pause", tag = "contracts", request_body = Reason,
+    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
+pub async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(contract_id): IdPath<ContractId>,
+    headers: CommandHeaders,
+    body: Body<Reason>,
+) -> Result<Response, Problem> {
+    let command = ContractCommand::Pause { reason: body.value.reason.clone() };
+    let intent = Intent::OnContract { contract_id, command };
+    change(&app, caller, headers, "POST /v1/contracts/{id}/pause", body.fingerprint, contract_id, intent).await
+}
+
+/// Goes on with a contract that was paused, by the side that paused it.
+#[utoipa::path(post, path = "/v1/contracts/{id}/resume", tag = "contracts", request_body = Nothing,
+    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
+pub async fn resume(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
     headers: CommandHeaders,
     body: Body<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent =
-        Intent::OfferContract { contract_id, fee_schedule: FeeSchedule::two_sided(), policy: Policy::default() };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/offer", body.fingerprint, contract_id, intent).await
+    let intent = Intent::OnContract { contract_id, command: ContractCommand::Resume };
+    change(&app, caller, headers, "POST /v1/contracts/{id}/resume", body.fingerprint, contract_id, intent).await
 }
 
-/// Accepts an offer.
-///
-/// Its milestones and its escrow are made; the client can pay.
-#[utoipa::path(post, path = "/v1/contracts/{id}/accept", tag = "contracts", request_body = Nothing,
-    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
-pub async fn accept(
-    State(app): State<App>,
-    caller: Caller,
-    IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
-) -> Result<Response, Problem> {
-    let intent = Intent::AcceptContract { contract_id };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/accept", body.fingerprint, contract_id, intent).await
-}
-
-async fn change(
+/// A command on a contract, answered with the contract.
+pub(super) async fn change(
     app: &App,
     caller: Caller,
     headers: CommandHeaders,

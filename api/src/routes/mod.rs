@@ -5,11 +5,13 @@
     reason = "every handler answers with a problem document; the description of the API tells which"
 )]
 
+pub mod amendments;
 pub mod contracts;
 pub mod events;
 pub mod fundings;
 pub mod health;
 pub mod milestones;
+pub mod offers;
 pub mod parties;
 pub mod payouts;
 pub mod reports;

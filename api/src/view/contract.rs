@@ -1,7 +1,7 @@
 //! A contract and its escrow as the API shows them.
 
 use chrono::{DateTime, Utc};
-use domain::contract::Contract;
+use domain::contract::{Contract, Proposal};
 use domain::escrow::Escrow;
 use domain::milestone::Milestone;
 use domain::policy::Fee;
@@ -9,7 +9,7 @@ use domain::rules::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{MilestoneView, decimal};
+use super::{ChangeView, MilestoneView, decimal};
 
 /// A contract with its milestones and its money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -20,7 +20,8 @@ pub struct ContractView {
     /// Always `contract`.
     #[schema(example = "contract")]
     pub object: String,
-    /// `draft`, `offered`, `expired`, `pending_funding`, `active` or `completed`.
+    /// `draft`, `offered`, `declined`, `withdrawn`, `expired`, `pending_funding`, `active`, `paused`, `dormant`, `ending`,
+    /// `completed` or `cancelled`.
     #[schema(example = "active")]
     pub status: String,
     /// Who pays.
@@ -40,6 +41,14 @@ pub struct ContractView {
     pub fees: Option<FeesView>,
     /// When the offer runs out, while it is one.
     pub offer_expires_at: Option<DateTime<Utc>>,
+    /// Who answers the offer, while it is one: `payee`, or after a counter offer the other side.
+    pub answer_by: Option<String>,
+    /// When it is cancelled for want of money, while nothing is paid in.
+    pub funding_due_at: Option<DateTime<Utc>>,
+    /// Who paused it and can resume it, while it is paused.
+    pub paused_by: Option<String>,
+    /// The amendment that waits for an answer.
+    pub amendment: Option<AmendmentView>,
     /// When it was completed.
     pub completed_at: Option<DateTime<Utc>>,
     /// Its milestones, in order.
@@ -48,6 +57,21 @@ pub struct ContractView {
     pub escrow: Option<EscrowView>,
     /// The marketplace's own reference.
     pub reference: Option<String>,
+}
+
+/// An amendment that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AmendmentView {
+    /// Its id.
+    #[schema(example = "amd_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub id: String,
+    /// Who proposed it, `client` or `payee`; the other side answers.
+    #[schema(example = "client")]
+    pub proposed_by: String,
+    /// What is to change.
+    pub changes: Vec<ChangeView>,
+    /// When it lapses.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// The fees of a contract.
@@ -105,6 +129,9 @@ impl ContractView {
                 held: 0,
                 released: 0,
                 net: 0,
+                refunded: 0,
+                missing: plan.amount.get(),
+                revision_no: 0,
                 review_days: plan
                     .review_days
                     .or(contract.terms().map(|terms| terms.policy.review_days))
@@ -133,6 +160,24 @@ impl ContractView {
                 Contract::Offered { offer_expires_at, .. } => *offer_expires_at,
                 _ => None,
             },
+            answer_by: match contract {
+                Contract::Offered { answer_by, .. } => Some(answer_by.word().to_owned()),
+                _ => None,
+            },
+            funding_due_at: match contract {
+                Contract::PendingFunding { funding_due_at, .. } => *funding_due_at,
+                _ => None,
+            },
+            paused_by: match contract {
+                Contract::Paused { by, .. } => Some(by.word().to_owned()),
+                _ => None,
+            },
+            amendment: match contract {
+                Contract::Active { life } | Contract::Paused { life, .. } => {
+                    life.proposal.as_ref().map(AmendmentView::of)
+                }
+                _ => None,
+            },
             completed_at: match contract {
                 Contract::Completed { completed_at, .. } => Some(*completed_at),
                 _ => None,
@@ -141,6 +186,18 @@ impl ContractView {
             escrow: escrow.and_then(EscrowView::of),
             reference: agreement.reference.clone(),
         })
+    }
+}
+
+impl AmendmentView {
+    /// The view of a proposal.
+    pub fn of(proposal: &Proposal) -> Self {
+        Self {
+            id: proposal.amendment_id.to_string(),
+            proposed_by: proposal.by.word().to_owned(),
+            changes: proposal.changes.iter().map(ChangeView::of).collect(),
+            expires_at: proposal.expires_at,
+        }
     }
 }
 

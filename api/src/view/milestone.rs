@@ -19,7 +19,8 @@ pub struct MilestoneView {
     pub object: String,
     /// Its contract.
     pub contract_id: String,
-    /// `planned`, `funding_pending`, `funded`, `submitted`, `approved` or `released`.
+    /// `planned`, `funding_pending`, `funded`, `submitted`, `changes_requested`, `approved`, `partially_released`,
+    /// `refund_pending`, `disputed`, `released`, `refunded` or `cancelled`.
     #[schema(example = "funded")]
     pub status: String,
     /// What it is worth, in minor units, fees not included.
@@ -37,6 +38,12 @@ pub struct MilestoneView {
     pub released: i64,
     /// What the payee got of that.
     pub net: i64,
+    /// What went back to the client.
+    pub refunded: i64,
+    /// What the client has still to pay in for the amount that is agreed.
+    pub missing: i64,
+    /// How often the client asked for changes.
+    pub revision_no: u32,
     /// Days that the client has to review a submission.
     pub review_days: u16,
     /// When it is to be delivered, if agreed.
@@ -64,26 +71,44 @@ impl MilestoneView {
             held: 0,
             released: 0,
             net: 0,
+            refunded: 0,
+            missing: missing(milestone),
+            revision_no: 0,
             review_days: plan.review_days,
             due_at: plan.due_at,
             submission_no: None,
             review_due_at: None,
             reference: plan.reference.clone(),
         };
-        match milestone {
-            Milestone::NotPlanned | Milestone::Planned { .. } | Milestone::FundingPending { .. } => {}
-            Milestone::Funded { held, .. } => view.held = held.get(),
-            Milestone::Submitted { held, submission_no, review_due_at, .. } => {
-                view.held = held.get();
-                view.submission_no = Some(*submission_no);
-                view.review_due_at = *review_due_at;
-            }
-            Milestone::Approved { gross, .. } => view.held = gross.get(),
-            Milestone::Released { gross, net, .. } => {
-                view.released = gross.get();
-                view.net = net.get();
-            }
+        if let Some(progress) = milestone.progress() {
+            view.held = progress.held.get();
+            view.released = progress.released.get();
+            view.net = progress.net.get();
+            view.refunded = progress.refunded.get();
+            view.revision_no = progress.revision_no;
+        }
+        if let Milestone::Submitted { progress, review_due_at } = milestone {
+            view.submission_no = Some(progress.submission_no);
+            view.review_due_at = *review_due_at;
         }
         Some(view)
+    }
+}
+
+/// Nothing is missing for what is over.
+fn missing(milestone: &Milestone) -> i64 {
+    match milestone {
+        Milestone::Planned { plan } | Milestone::FundingPending { plan, .. } => plan.amount.get(),
+        Milestone::NotPlanned
+        | Milestone::Cancelled { .. }
+        | Milestone::Released { .. }
+        | Milestone::Refunded { .. } => 0,
+        Milestone::Funded { .. }
+        | Milestone::Submitted { .. }
+        | Milestone::ChangesRequested { .. }
+        | Milestone::Approved { .. }
+        | Milestone::PartiallyReleased { .. }
+        | Milestone::RefundPending { .. }
+        | Milestone::Disputed { .. } => milestone.progress().map_or(0, |progress| progress.missing().get()),
     }
 }

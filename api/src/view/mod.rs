@@ -3,6 +3,7 @@
 //! The same functions serve what a command answers (from the decided state) and what a later read shows (from the read
 //! model), so that both look alike.
 
+pub mod change;
 pub mod contract;
 pub mod event;
 pub mod funding;
@@ -10,7 +11,8 @@ pub mod milestone;
 pub mod payee;
 pub mod payout;
 
-pub use contract::{ContractView, EscrowView};
+pub use change::{ChangeKind, ChangeView};
+pub use contract::{AmendmentView, ContractView, EscrowView};
 pub use event::{EventView, JournalView};
 pub use funding::FundingView;
 pub use milestone::MilestoneView;

@@ -43,6 +43,18 @@ pub struct Contract {
     pub milestone: String,
 }
 
+impl Contract {
+    /// The path of something about the contract, such as `/offer`.
+    pub fn at(&self, rest: &str) -> String {
+        format!("/v1/contracts/{}{rest}", self.id)
+    }
+
+    /// The path of something about its first milestone, such as `/submit`.
+    pub fn work(&self, rest: &str) -> String {
+        format!("/v1/milestones/{}{rest}", self.milestone)
+    }
+}
+
 impl World {
     /// The payee has an account at the provider.
     pub async fn new() -> Self {
@@ -124,6 +136,30 @@ impl World {
         self.api.get(path, &who.token).await.unwrap()
     }
 
+    /// A command on what the first three parts of the path name, under its version of this moment.
+    pub async fn act(&self, who: &MadeToken, path: impl Into<String>, body: Value) -> Answer {
+        let path = path.into();
+        let version = self.version(who, &path).await;
+        self.post(who, &path, Some(&version), body).await
+    }
+
+    /// The version of what the first three parts of the path name, such as `/v1/contracts/ctr_…`, as everything that was
+    /// written makes it. What the caller cannot see has the version 1.
+    pub async fn version(&self, who: &MadeToken, path: &str) -> String {
+        let subject: Vec<_> = path.split('/').take(4).collect();
+        let position = self.head().await.to_string();
+        let shown = self.raw(|http, base| {
+            let read = http.get(format!("{base}{}", subject.join("/"))).bearer_auth(&who.token);
+            read.header("Min-Log-Position", position)
+        });
+        shown.await.header("etag").unwrap_or("\"1\"").to_owned()
+    }
+
+    /// A token for the same party in another role.
+    pub async fn other_role(&self, who: &MadeToken, role: Role) -> MadeToken {
+        make_token(&self.server.app().engine, role, Some(who.party_id), None, None).await.unwrap()
+    }
+
     /// A request that the ordinary client would not make.
     pub async fn raw(&self, build: impl FnOnce(reqwest::Client, String) -> RequestBuilder) -> Answer {
         let response = build(reqwest::Client::new(), self.server.base_url()).send().await.unwrap();
@@ -149,8 +185,18 @@ impl World {
         self.api.advance(&self.admin.token, "main", instant).await.unwrap();
     }
 
+    /// Leaves the clock where it is, and waits until everything that follows has happened.
+    pub async fn settled(&self) {
+        self.at(self.server.app().engine.now().await.unwrap()).await;
+    }
+
     pub async fn drafted(&self) -> Contract {
-        let body = json!({ "payee_id": self.payee.party_id, "currency": "USD", "milestones": [{ "amount": 100_000 }] });
+        self.drafted_with(json!([{ "amount": 100_000 }])).await
+    }
+
+    /// A draft with these milestones; the contract's `milestone` is the first.
+    pub async fn drafted_with(&self, milestones: Value) -> Contract {
+        let body = json!({ "payee_id": self.payee.party_id, "currency": "USD", "milestones": milestones });
         let drafted = self.post(&self.client, "/v1/contracts", None, body).await.success().unwrap();
         Contract { id: drafted.text("/id").unwrap(), milestone: drafted.text("/milestones/0/id").unwrap() }
     }
@@ -163,7 +209,17 @@ impl World {
     }
 
     pub async fn accepted(&self) -> Contract {
-        let contract = self.offered().await;
+        self.accept(self.offered().await).await
+    }
+
+    /// Accepted, with these milestones.
+    pub async fn accepted_with(&self, milestones: Value) -> Contract {
+        let contract = self.drafted_with(milestones).await;
+        self.act(&self.client, &contract.at("/offer"), json!({})).await.success().unwrap();
+        self.accept(contract).await
+    }
+
+    async fn accept(&self, contract: Contract) -> Contract {
         let path = format!("/v1/contracts/{}/accept", contract.id);
         self.post(&self.payee, &path, Some("\"2\""), json!({})).await.success().unwrap();
         contract
@@ -177,7 +233,7 @@ impl World {
     pub async fn funded(&self) -> Contract {
         let contract = self.accepted().await;
         self.fund(&contract, "pm_card_visa").await.success().unwrap();
-        self.at(Self::begin()).await;
+        self.settled().await;
         contract
     }
 

@@ -57,6 +57,18 @@ pub(super) fn decide(escrow: &Escrow, command: &EscrowCommand, context: &Context
         }
         (S::Closed(_), C::Release { .. }) => Err(Refusal::ExceedsHeld { held: Minor::ZERO }),
 
+        (S::Open(holdings), C::StopAwaiting { milestone_id }) => {
+            let awaited = holdings.milestones.get(milestone_id).and_then(|holding| holding.awaited);
+            Ok(match awaited.filter(|funding_id| holdings.requested.contains_key(funding_id)) {
+                Some(funding_id) => {
+                    let (contract_id, milestone_id) = (holdings.contract_id, *milestone_id);
+                    vec![E::FundingAbandoned { contract_id, milestone_id, funding_id }]
+                }
+                None => Vec::new(),
+            })
+        }
+        (S::Closed(_), C::StopAwaiting { .. }) => Ok(Vec::new()),
+
         (S::Open(holdings), C::Close) => {
             let empty = holdings.milestones.values().all(|held| held.held.is_zero() && held.disputed.is_zero());
             if !empty {
@@ -131,10 +143,7 @@ fn record_funding(holdings: &Holdings, funding_id: FundingId, place: &PspPlace) 
         return Vec::new();
     };
     let awaited = requested.allocations.iter().all(|allocation| {
-        holdings
-            .milestones
-            .get(&allocation.milestone_id)
-            .is_some_and(|holding| holding.awaited == Some(funding_id) && holding.funded.is_zero())
+        holdings.milestones.get(&allocation.milestone_id).is_some_and(|holding| holding.awaited == Some(funding_id))
     });
     if !awaited {
         return vec![rejected(holdings, funding_id, RejectionReason::Superseded)];
@@ -168,12 +177,10 @@ fn release(
     let fees = &holdings.fee_schedule;
     let payee_fee =
         cumulative_part(|basis| fees.payee_fee.on(basis), holding.released, gross, holding.payee_fee_taken)?;
-    let client_fee_earned = earned_share(
-        holding.client_fee,
-        holding.released.checked_add(gross)?,
-        holding.funded,
-        holding.client_fee_earned,
-    )?;
+    // Money that came after a release can make the share that is due smaller than what is earned: nothing is earned then,
+    // and nothing is given back.
+    let due = earned_share(holding.client_fee, holding.released.checked_add(gross)?, holding.funded, Minor::ZERO)?;
+    let client_fee_earned = due.saturating_sub(holding.client_fee_earned);
     Ok(EscrowEvent::Released {
         release_id,
         contract_id: holdings.contract_id,

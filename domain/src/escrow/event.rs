@@ -36,6 +36,10 @@ pub enum ReleaseReason {
     Approved,
     /// The review window closed.
     Auto,
+    /// The client approved a part.
+    Partial,
+    /// The client of a dormant contract did not answer the payee.
+    Dormancy,
 }
 
 /// Why money that arrived could not be held.
@@ -118,6 +122,15 @@ pub enum EscrowEvent {
         funding_id: FundingId,
         /// Why.
         reason: RejectionReason,
+    },
+    /// A milestone ended while money that was asked for it had not come. Should it come all the same, it is not held.
+    FundingAbandoned {
+        /// The contract.
+        contract_id: ContractId,
+        /// The milestone that is over.
+        milestone_id: MilestoneId,
+        /// The funding that is not waited for any more.
+        funding_id: FundingId,
     },
     /// Held money became the payee's. J10 to J13, J90, J91.
     Released {

@@ -177,6 +177,11 @@ pub enum EscrowCommand {
         /// Why.
         reason: ReleaseReason,
     },
+    /// A milestone is over: money that was asked for it is not waited for any more.
+    StopAwaiting {
+        /// Which.
+        milestone_id: MilestoneId,
+    },
     /// The contract is over.
     Close,
 }
@@ -232,7 +237,11 @@ impl Rules for Escrow {
                     *self = Self::Closed(holdings);
                 }
             }
-            E::FundingRequested { .. } | E::Funded { .. } | E::FundingRejected { .. } | E::Released { .. } => {
+            E::FundingRequested { .. }
+            | E::Funded { .. }
+            | E::FundingRejected { .. }
+            | E::FundingAbandoned { .. }
+            | E::Released { .. } => {
                 if let Self::Open(holdings) | Self::Closed(holdings) = self {
                     holdings.remember(event);
                 }
@@ -276,6 +285,9 @@ impl Holdings {
             }
             EscrowEvent::FundingRejected { funding_id, .. } => {
                 self.requested.remove(funding_id);
+            }
+            EscrowEvent::FundingAbandoned { milestone_id, .. } => {
+                self.milestones.entry(*milestone_id).or_default().awaited = None;
             }
             EscrowEvent::Released { milestone_id, gross, payee_fee, client_fee_earned, lots, .. } => {
                 let holding = self.milestones.entry(*milestone_id).or_default();

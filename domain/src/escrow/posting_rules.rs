@@ -14,6 +14,7 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
         EscrowEvent::Opened { .. }
         | EscrowEvent::FundingRequested { .. }
         | EscrowEvent::FundingRejected { .. }
+        | EscrowEvent::FundingAbandoned { .. }
         | EscrowEvent::Closed { .. } => Ok(None),
 
         EscrowEvent::Funded {

@@ -121,8 +121,7 @@ impl Document {
             AggregateState::Contract(contract) => contract.agreement().map_or_else(
                 || of(None, None, None),
                 |agreement| {
-                    let shown = !matches!(**contract, crate::contract::Contract::Draft { .. });
-                    let payee_id = shown.then_some(agreement.payee_id);
+                    let payee_id = contract.is_shown().then_some(agreement.payee_id);
                     of(Some(agreement.contract_id), Some(agreement.client_id), payee_id)
                 },
             ),

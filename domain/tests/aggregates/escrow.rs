@@ -93,6 +93,7 @@ fn what_an_escrow_does_in_each_state() {
         ("Release all", release(4, WORTH)),
         ("Release more", release(4, WORTH + 1)),
         ("Release of a milestone without money", release(5, 1)),
+        ("StopAwaiting", C::StopAwaiting { milestone_id: milestone(4) }),
         ("Close", C::Close),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Escrow), @r"
@@ -135,6 +136,10 @@ fn what_an_escrow_does_in_each_state() {
     Release of a milestone without money
       not_opened: refused not_found
       otherwise: refused exceeds_held
+    StopAwaiting
+      requested 6, requested 16 after 6: escrow.funding_abandoned
+      not_opened: refused not_found
+      otherwise: nothing
     Close
       closed, closed (16 on its way): nothing
       held, half released: refused contract_wrong_state
@@ -195,4 +200,24 @@ fn what_an_escrow_makes_of_a_request_to_pay() {
       not_opened, closed, closed (16 on its way): refused contract_wrong_state
       otherwise: refused validation_failed
     ");
+}
+
+/// R5: money added after a release lowers the share of the fee that is due; what was earned stays earned.
+#[test]
+fn a_fee_that_was_earned_is_not_given_back_when_money_is_added() {
+    let client = Actor::Client(client_id());
+    let escrow: Escrow = after(&[
+        (SYSTEM, open()),
+        (client, request(6, &[(4, 10)])),
+        (SYSTEM, record(6)),
+        // 0.5 of 1, rounded up.
+        (SYSTEM, release(4, 5)),
+        (client, request(16, &[(4, 9)])),
+        (SYSTEM, record(16)),
+        // 6/19 of 1, which is none.
+        (SYSTEM, release(4, 1)),
+        (SYSTEM, release(4, 13)),
+    ]);
+    let holding = &escrow.holdings().unwrap().milestones[&milestone(4)];
+    assert_eq!((holding.client_fee, holding.client_fee_earned, holding.held), (minor(1), minor(1), minor(0)));
 }

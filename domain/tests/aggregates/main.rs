@@ -61,9 +61,14 @@ fn actors() -> [(&'static str, Actor); 7] {
 
 /// The state after these commands, each by somebody who may.
 fn after<R: Rules>(told: &[(Actor, R::Command)]) -> R {
-    let mut state = R::default();
+    after_that(&R::default(), now(), told)
+}
+
+/// The state after these commands at another time.
+fn after_that<R: Rules>(before: &R, now: Timestamp, told: &[(Actor, R::Command)]) -> R {
+    let mut state = before.clone();
     for (actor, command) in told {
-        let context = Context { now: now(), actor: *actor };
+        let context = Context { now, actor: *actor };
         let events = state.decide(command, &context).unwrap();
         assert!(!events.is_empty(), "a state is reached by something that happens");
         for event in events {
@@ -83,7 +88,17 @@ fn table<R: Rules>(
     commands: &[(&'static str, R::Command)],
     wrap: fn(R::Event) -> DomainEvent,
 ) -> String {
-    shown(states, commands, &actors(), wrap)
+    table_at(now(), states, commands, wrap)
+}
+
+/// The same at another time.
+fn table_at<R: Rules>(
+    now: Timestamp,
+    states: &[(&'static str, R)],
+    commands: &[(&'static str, R::Command)],
+    wrap: fn(R::Event) -> DomainEvent,
+) -> String {
+    shown(now, states, commands, &actors(), wrap)
 }
 
 /// The same for one who may: what matters is what the command says.
@@ -93,10 +108,11 @@ fn table_of<R: Rules>(
     commands: &[(&'static str, R::Command)],
     wrap: fn(R::Event) -> DomainEvent,
 ) -> String {
-    shown(states, commands, &[("", actor)], wrap)
+    shown(now(), states, commands, &[("", actor)], wrap)
 }
 
 fn shown<R: Rules>(
+    now: Timestamp,
     states: &[(&'static str, R)],
     commands: &[(&'static str, R::Command)],
     actors: &[(&'static str, Actor)],
@@ -106,7 +122,7 @@ fn shown<R: Rules>(
     for (command_name, command) in commands {
         let mut ways: Vec<(Vec<&str>, Outcomes)> = Vec::new();
         for (who, actor) in actors {
-            let outcomes = outcomes(states, command, *actor, wrap);
+            let outcomes = outcomes(states, command, Context { now, actor: *actor }, wrap);
             match ways.iter_mut().find(|(_, known)| *known == outcomes) {
                 Some((same, _)) => same.push(who),
                 None => ways.push((vec![who], outcomes)),
@@ -136,10 +152,9 @@ fn shown<R: Rules>(
 fn outcomes<R: Rules>(
     states: &[(&'static str, R)],
     command: &R::Command,
-    actor: Actor,
+    context: Context,
     wrap: fn(R::Event) -> DomainEvent,
 ) -> Outcomes {
-    let context = Context { now: now(), actor };
     let mut outcomes = Outcomes::new();
     for (state_name, state) in states {
         let outcome = match state.decide(command, &context) {

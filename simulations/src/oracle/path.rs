@@ -7,36 +7,10 @@ use domain::time::Timestamp;
 use serde_json::Value;
 
 use super::books::Books;
+use super::contract::Contract;
+use super::milestone::Milestone;
 use super::{Raw, amount_of, text_of};
 use crate::failure::Violation;
-
-/// A fee in hundredths of a percent.
-type Rate = i128;
-
-#[derive(Debug, Default)]
-struct Contract {
-    offer_expires_at: Option<Timestamp>,
-    client_rate: Rate,
-    payee_rate: Rate,
-    clearance_days: i64,
-    closed: bool,
-}
-
-#[derive(Debug, Default)]
-struct Milestone {
-    contract: String,
-    currency: String,
-    planned: i128,
-    funded: i128,
-    released: i128,
-    fundings: u32,
-    releases: u32,
-    approvals: u32,
-    client_fee: i128,
-    client_fee_earned: i128,
-    payee_fee: i128,
-    review_due_at: Option<Timestamp>,
-}
 
 #[derive(Debug, Default)]
 struct Funding {
@@ -96,24 +70,6 @@ pub(super) struct Path {
     touched_accounts: Vec<(String, String)>,
 }
 
-/// `rate` hundredths of a percent of `basis`, half away from zero.
-fn share(basis: i128, rate: Rate) -> i128 {
-    (basis * rate * 2 + 10_000) / 20_000
-}
-
-/// Reads `{"kind":"percent","percent":"12.5"}`.
-fn rate(raw: &Raw, fee: Option<&Value>) -> Result<Rate, Violation> {
-    let text = fee.map(|fee| text_of(fee, "percent")).unwrap_or_default();
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let hundredths = format!("{part:0<2}");
-    let unreadable = || raw.breaks("W", &format!("the fee {fee:?} cannot be read"));
-    if hundredths.len() > 2 && hundredths.get(2..).is_some_and(|rest| rest.bytes().any(|digit| digit != b'0')) {
-        return Err(unreadable());
-    }
-    let number = |digits: &str| digits.parse::<i128>().map_err(|_| unreadable());
-    Ok(number(whole)? * 100 + number(hundredths.get(..2).unwrap_or("0"))?)
-}
-
 impl Path {
     /// What the provider may move for an order on this aggregate; `None`, when nothing was ordered.
     pub(super) fn may_move(&self, action: &str, aggregate: &str) -> Option<i128> {
@@ -127,33 +83,19 @@ impl Path {
 
     pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
         match raw.event_type.as_str() {
-            "contract.offered" => {
-                let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
-                contract.offer_expires_at = Some(raw.instant("offer_expires_at")?);
-            }
-            "contract.accepted" => {
-                let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
-                if contract.offer_expires_at.is_none_or(|deadline| raw.at >= deadline) {
-                    return Err(raw.breaks("I5", "accepted when the offer had run out"));
-                }
-                let fees = raw.data.get("fee_schedule");
-                contract.client_rate = rate(raw, fees.and_then(|fees| fees.get("client_fee")))?;
-                contract.payee_rate = rate(raw, fees.and_then(|fees| fees.get("payee_fee")))?;
-                let days = raw.data.get("policy").and_then(|policy| policy.get("clearance_days"));
-                contract.clearance_days = days.and_then(Value::as_i64).unwrap_or(-1);
-            }
-            "contract.offer_expired" => {
-                let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
-                if contract.offer_expires_at != Some(raw.at) {
-                    return Err(raw.breaks("I5", "an offer ran out at another instant than was offered"));
-                }
-            }
             "contract.completed" => {
                 let id = raw.text("contract_id")?;
                 let of = |milestone: &&Milestone| milestone.contract == id;
                 let total: i128 = self.milestones.values().filter(of).map(|milestone| milestone.released).sum();
                 if total != raw.amount("released_total")? {
                     return Err(raw.breaks("I4", &format!("{total} was released in it")));
+                }
+            }
+            "contract.cancelled" => {
+                let id = raw.text("contract_id")?;
+                self.contracts.entry(id.to_owned()).or_default().follow(raw)?;
+                if self.milestones.values().any(|milestone| milestone.contract == id && milestone.funded != 0) {
+                    return Err(raw.breaks("I4", "cancelled after money had come"));
                 }
             }
             "escrow.closed" => {
@@ -164,46 +106,21 @@ impl Path {
                 return Err(raw.breaks("W", &format!("no timer of this path can be refused: {}", raw.data)));
             }
             event_type => match event_type.split_once('.').map(|(kind, _)| kind) {
-                Some("milestone") => self.follow_milestone(raw)?,
+                Some("contract") => {
+                    self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default().follow(raw)?;
+                }
+                Some("milestone") => {
+                    let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
+                    let id = raw.text("milestone_id")?.to_owned();
+                    self.milestones.entry(id.clone()).or_default().follow(raw, contract)?;
+                    self.touched_milestones.push(id);
+                }
                 Some("escrow") => self.follow_escrow(raw, books)?,
                 Some("funding") => self.follow_funding(raw, books)?,
                 Some("payee") => self.follow_payee(raw, books)?,
                 Some("payout") => self.follow_payout(raw, books)?,
                 _ => {}
             },
-        }
-        Ok(())
-    }
-
-    fn follow_milestone(&mut self, raw: &Raw) -> Result<(), Violation> {
-        let id = raw.text("milestone_id")?.to_owned();
-        let milestone = self.milestones.entry(id).or_default();
-        match raw.event_type.as_str() {
-            "milestone.planned" => {
-                raw.text("contract_id")?.clone_into(&mut milestone.contract);
-                raw.text("currency")?.clone_into(&mut milestone.currency);
-                milestone.planned = raw.amount("amount")?;
-            }
-            "milestone.work_submitted" => milestone.review_due_at = Some(raw.instant("review_due_at")?),
-            "milestone.approved" => {
-                milestone.approvals += 1;
-                if !raw.actor.starts_with("client:") {
-                    return Err(raw.breaks("I5", &format!("approved by {}", raw.actor)));
-                }
-                if milestone.review_due_at.is_some_and(|deadline| raw.at >= deadline) {
-                    return Err(raw.breaks("I5", "approved when the review was over"));
-                }
-            }
-            "milestone.auto_approved" => {
-                milestone.approvals += 1;
-                if milestone.review_due_at != Some(raw.at) || raw.actor != "system:timer" {
-                    return Err(raw.breaks("I5", "approved by time at another instant than the review's end"));
-                }
-            }
-            _ => {}
-        }
-        if milestone.approvals > 1 {
-            return Err(raw.breaks("I5", "approved twice"));
         }
         Ok(())
     }
@@ -222,18 +139,8 @@ impl Path {
                     books.expect("2100", currency, -amount);
                     books.expect("2300", currency, -client_fee);
                     let milestone = self.milestones.entry(id.clone()).or_default();
-                    milestone.fundings += 1;
-                    milestone.funded += amount;
-                    milestone.client_fee += client_fee;
-                    if milestone.fundings > 1 || milestone.funded != milestone.planned {
-                        return Err(raw.breaks("I5", &format!("{id} is funded more than once, or not as planned")));
-                    }
-                    let rate = self.contracts.get(&milestone.contract).map_or(0, |contract| contract.client_rate);
-                    if client_fee != share(amount, rate) {
-                        return Err(
-                            raw.breaks("I4", &format!("the client's fee on {amount} is {}", share(amount, rate)))
-                        );
-                    }
+                    let contract = self.contracts.get(&milestone.contract);
+                    milestone.fund(raw, &funding_id, amount, client_fee, contract)?;
                     self.touched_milestones.push(id);
                 }
                 books.expect("2120", currency, -surplus);
@@ -255,29 +162,8 @@ impl Path {
                 books.expect("4100", currency, -payee_fee);
                 books.expect("4110", currency, -earned);
                 let milestone = self.milestones.entry(id.clone()).or_default();
-                milestone.releases += 1;
-                milestone.released += gross;
-                milestone.client_fee_earned += earned;
-                milestone.payee_fee += payee_fee;
-                if milestone.releases > 1 || milestone.released > milestone.funded {
-                    let found = format!(
-                        "{} of {} is released, {} times",
-                        milestone.released, milestone.funded, milestone.releases
-                    );
-                    return Err(raw.breaks("I5", &found));
-                }
-                let lots: i128 = raw.list("lots")?.iter().map(|lot| amount_of(lot, "amount")).sum();
-                if gross != net + payee_fee || gross != lots {
-                    return Err(raw.breaks("I4", "the parts of the release are not the whole"));
-                }
                 let contract = self.contracts.get(&milestone.contract);
-                if milestone.payee_fee != share(milestone.released, contract.map_or(0, |contract| contract.payee_rate))
-                {
-                    return Err(raw.breaks("I4", "the payee's fee is not what was agreed"));
-                }
-                if milestone.released == milestone.funded && milestone.client_fee_earned != milestone.client_fee {
-                    return Err(raw.breaks("I4", "all is released, and not all of the client's fee is earned"));
-                }
+                milestone.release(raw, contract)?;
                 let days = contract.map_or(-1, |contract| contract.clearance_days);
                 let clears_at = raw.instant("clears_at")?;
                 if clears_at != raw.at + TimeDelta::days(days) {
@@ -471,10 +357,18 @@ impl Path {
             |invariant, found: String| Err(Violation::new(invariant, format!("after event {position}: {found}")));
         for id in std::mem::take(&mut self.touched_milestones) {
             let Some(milestone) = self.milestones.get(&id) else { continue };
-            let held = milestone.funded - milestone.released;
+            let held = milestone.held();
             let booked = -books.of("2100", &milestone.currency, "milestone", &id);
             if held < 0 || held != booked {
                 return broken("I4", format!("{id}: {held} is held by the events, {booked} by the journal"));
+            }
+            let (deferred, booked) =
+                (milestone.deferred_fee(), -books.of("2300", &milestone.currency, "milestone", &id));
+            if deferred < 0 || deferred != booked {
+                return broken("I4", format!("{id}: {deferred} of fees is not earned, {booked} by the journal"));
+            }
+            if let Some(found) = milestone.is_left_with() {
+                return broken("I5", format!("{id}: {found}"));
             }
             let closed = self.contracts.get(&milestone.contract).is_some_and(|contract| contract.closed);
             if closed && held != 0 {
