@@ -144,6 +144,22 @@ typed_id!(
     PayoutId, "pot"
 );
 typed_id!(
+    /// One movement of money back to a client.
+    RefundId, "rfd"
+);
+typed_id!(
+    /// One disagreement about held money.
+    DisputeId, "dsp"
+);
+typed_id!(
+    /// One movement of held money from one milestone to another.
+    ReallocationId, "rea"
+);
+typed_id!(
+    /// One proposal to change the terms of a contract.
+    AmendmentId, "amd"
+);
+typed_id!(
     /// A difference between the books and the outside that somebody has to explain.
     BreakId, "brk"
 );

@@ -5,11 +5,15 @@
 
 use ledger::{Currency, Minor};
 
+mod money;
+
+pub use money::MoneyIntent;
+
 use crate::actor::Actor;
 use crate::aggregate::AggregateState;
 use crate::command::Command;
-use crate::contract::{self, ContractCommand, MilestonePlan};
-use crate::escrow::EscrowCommand;
+use crate::contract::{self, Contract, ContractCommand, MilestonePlan};
+use crate::escrow::{EscrowCommand, PaidFrom};
 use crate::funding;
 use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
 use crate::log::StreamId;
@@ -93,6 +97,20 @@ pub enum Intent {
         /// The currency that the caller thinks it is in.
         currency: Option<Currency>,
     },
+    /// Anything else that a party asks for about a contract.
+    OnContract {
+        /// The contract.
+        contract_id: ContractId,
+        /// What; only what a party may ask for.
+        command: ContractCommand,
+    },
+    /// Anything else that a party asks for about a milestone.
+    OnMilestone {
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// What; only what a party may ask for.
+        command: MilestoneCommand,
+    },
     /// Withdraw earnings to the bank.
     RequestPayout {
         /// The payout to be made.
@@ -104,6 +122,8 @@ pub enum Intent {
         /// How much.
         amount: Minor,
     },
+    /// Something about money beside the usual way.
+    Money(MoneyIntent),
     /// Something that the payment provider says is so.
     Fact(Command),
     /// Let due timers of a scope fire.
@@ -117,12 +137,14 @@ impl Intent {
             Self::RegisterParty { party_id } | Self::LinkPayoutAccount { party_id, .. } => party::stream(*party_id),
             Self::DraftContract { contract_id, .. }
             | Self::OfferContract { contract_id, .. }
-            | Self::AcceptContract { contract_id } => contract::stream(*contract_id),
+            | Self::AcceptContract { contract_id }
+            | Self::OnContract { contract_id, .. } => contract::stream(*contract_id),
             Self::FundMilestones { funding_id, .. } => funding::stream(*funding_id),
-            Self::SubmitWork { milestone_id } | Self::ApproveMilestone { milestone_id, .. } => {
-                milestone::stream(*milestone_id)
-            }
+            Self::SubmitWork { milestone_id }
+            | Self::ApproveMilestone { milestone_id, .. }
+            | Self::OnMilestone { milestone_id, .. } => milestone::stream(*milestone_id),
             Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
+            Self::Money(intent) => intent.subject(),
             Self::Fact(command) => command.stream(),
             Self::Wake(scope) => scope.stream(),
         }
@@ -145,12 +167,14 @@ impl Intent {
             Self::DraftContract { contract_id, .. }
             | Self::OfferContract { contract_id, .. }
             | Self::AcceptContract { contract_id }
+            | Self::OnContract { contract_id, .. }
             | Self::FundMilestones { contract_id, .. } => Some(Scope::Contract(*contract_id)),
-            Self::SubmitWork { .. } | Self::ApproveMilestone { .. } => None,
+            Self::SubmitWork { .. } | Self::ApproveMilestone { .. } | Self::OnMilestone { .. } => None,
             Self::RegisterParty { .. } | Self::LinkPayoutAccount { .. } => Some(Scope::Stream(self.subject())),
             Self::RequestPayout { payee_id, currency, .. } => {
                 Some(Scope::Stream(payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })))
             }
+            Self::Money(intent) => intent.scope(),
             Self::Fact(Command::Milestone(..) | Command::Funding(..)) => None,
             Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
             Self::Fact(command) => Some(Scope::Stream(command.stream())),
@@ -198,17 +222,13 @@ impl Intent {
             }
             Self::AcceptContract { contract_id } => vec![Command::Contract(*contract_id, ContractCommand::Accept)],
             Self::FundMilestones { contract_id, funding_id, allocations, currency, payment_method } => {
-                // The escrow exists from acceptance on; before it, the contract says who may know of it and in which
-                // state it is.
-                if let AggregateState::Contract(contract) = look(&contract::stream(*contract_id))?
-                    && !contract.has_parts()
-                {
-                    return Err(Stop::Refused(contract.refuse_funding(actor)));
-                }
+                has_escrow(*contract_id, actor, look)?;
                 let request = EscrowCommand::RequestFunding {
                     funding_id: *funding_id,
                     allocations: allocations.clone(),
+                    deposit: Minor::ZERO,
                     currency: *currency,
+                    paid_from: PaidFrom::Provider,
                     payment_method: payment_method.clone(),
                 };
                 vec![Command::Escrow(*contract_id, request)]
@@ -219,6 +239,15 @@ impl Intent {
             Self::ApproveMilestone { milestone_id, amount, currency } => {
                 let approve = MilestoneCommand::Approve { amount: *amount, currency: *currency };
                 vec![Command::Milestone(*milestone_id, approve)]
+            }
+            Self::OnContract { contract_id, command } if command.is_of_a_party() => {
+                vec![Command::Contract(*contract_id, command.clone())]
+            }
+            Self::OnMilestone { milestone_id, command } if command.is_of_a_party() => {
+                vec![Command::Milestone(*milestone_id, command.clone())]
+            }
+            Self::OnContract { .. } | Self::OnMilestone { .. } => {
+                return Err(Stop::Refused(Refusal::Defect("a command that no party may give".to_owned())));
             }
             Self::RequestPayout { payout_id, payee_id, currency, amount } => {
                 let AggregateState::Party(Party::Registered { payout_account: Some(account), .. }) =
@@ -235,8 +264,26 @@ impl Intent {
                 };
                 vec![Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, reserve)]
             }
+            Self::Money(intent) => intent.commands(actor, look)?,
             Self::Fact(command) => vec![command.clone()],
             Self::Wake(_) => Vec::new(),
         })
+    }
+}
+
+/// The escrow takes money from acceptance on; before it, and after a cancellation, the contract says who may know of it
+/// and in which state it is.
+fn has_escrow(
+    contract_id: ContractId,
+    actor: Actor,
+    look: &mut dyn FnMut(&StreamId) -> Result<AggregateState, Stop>,
+) -> Result<(), Stop> {
+    match look(&contract::stream(contract_id))? {
+        AggregateState::Contract(contract)
+            if !contract.has_parts() || matches!(*contract, Contract::Cancelled { .. }) =>
+        {
+            Err(Stop::Refused(contract.refuse_funding(actor)))
+        }
+        _ => Ok(()),
     }
 }

@@ -23,10 +23,24 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6b0f_8a3e_4c1d_5e72_9a84_7d3f_1c2b_5e6
 pub enum Rank {
     /// An offer runs out.
     OfferExpiry,
+    /// Nothing was paid in in time.
+    FirstFunding,
+    /// An amendment lapses.
+    AmendmentExpiry,
     /// A review window closes.
     ReviewWindow,
+    /// A wish for a refund counts as agreed.
+    RefundRequest,
+    /// A wish to end a contract counts as agreed.
+    EndRequest,
+    /// Nothing has happened for long.
+    Dormancy,
     /// Pending earnings become available.
     Clearance,
+    /// A client did not complete a payment.
+    FundingIntent,
+    /// A payment provider does not let money lie any longer.
+    PspHold,
 }
 
 /// A deadline of one stream.
@@ -86,18 +100,26 @@ impl Scope {
 
 /// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
 pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
-    use crate::contract::ContractEvent;
-    use crate::milestone::MilestoneEvent;
+    use crate::escrow::EscrowEvent;
+    use crate::funding::FundingEvent;
     use crate::payee::PayeeEvent;
     match event {
-        DomainEvent::Contract(ContractEvent::Offered { contract_id, offer_expires_at, .. }) => {
-            Some((Scope::Contract(*contract_id), *offer_expires_at))
-        }
-        DomainEvent::Milestone(MilestoneEvent::WorkSubmitted { contract_id, review_due_at, .. }) => {
-            Some((Scope::Contract(*contract_id), *review_due_at))
-        }
+        DomainEvent::Contract(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
+        DomainEvent::Milestone(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
             Some((Scope::Stream(stream.clone()), *clears_at))
+        }
+        DomainEvent::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => {
+            Some((Scope::Stream(stream.clone()), paid.clears_at))
+        }
+        DomainEvent::Funding(FundingEvent::Created { order }) => {
+            order.expires_at.map(|expires_at| (Scope::Contract(order.contract_id), expires_at))
+        }
+        DomainEvent::Escrow(EscrowEvent::Funded { contract_id, hold_limit: Some(limit), .. }) => {
+            Some((Scope::Contract(*contract_id), limit.first_at()))
+        }
+        DomainEvent::Escrow(EscrowEvent::HoldLimitWarned { contract_id, next_at, .. }) => {
+            Some((Scope::Contract(*contract_id), *next_at))
         }
         _ => None,
     }

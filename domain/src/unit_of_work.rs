@@ -24,6 +24,7 @@
 //! # What is deliberately absent
 //! Retrying conflicts, storing answers, caching: whoever drives it does that.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -32,9 +33,10 @@ use uuid::Uuid;
 use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
 use crate::command::Command;
-use crate::contract::{self, ContractCommand};
-use crate::escrow;
+use crate::contract::{self, ContractCommand, Parts};
+use crate::escrow::{self, EscrowCommand};
 use crate::event::{DomainEvent, EventError};
+use crate::funding::{self, FundingCommand};
 use crate::id::EventId;
 use crate::intent::Intent;
 use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
@@ -57,6 +59,8 @@ pub struct LoadedStream {
     pub version_by_somebody: u64,
     /// Business time of the newest event; `None` when there is none.
     pub newest: Option<Timestamp>,
+    /// Business time of the newest event that somebody caused; `None` when there is none.
+    pub newest_by_somebody: Option<Timestamp>,
 }
 
 impl LoadedStream {
@@ -67,6 +71,7 @@ impl LoadedStream {
             version: 0,
             version_by_somebody: 0,
             newest: None,
+            newest_by_somebody: None,
         })
     }
 
@@ -75,6 +80,7 @@ impl LoadedStream {
         self.version = self.version.saturating_add(1);
         if by_somebody {
             self.version_by_somebody = self.version;
+            self.newest_by_somebody = self.newest_by_somebody.max(Some(occurred_at));
         }
         self.newest = self.newest.max(Some(occurred_at));
     }
@@ -274,12 +280,19 @@ impl UnitOfWork {
             };
         };
         let (root, escrow) = (contract::stream(contract_id), escrow::stream(contract_id));
-        let mut streams = vec![root.clone(), escrow];
+        let mut streams = vec![root.clone(), escrow.clone()];
         if let Some(AggregateState::Contract(state)) = loaded.get(&root).map(|stream| &stream.state)
             && state.has_parts()
             && let Some(agreement) = state.agreement()
         {
             streams.extend(agreement.milestones.iter().map(|plan| milestone::stream(plan.milestone_id)));
+        }
+        // Payments that the client may still have to complete have a deadline, too.
+        if let Some(AggregateState::Escrow(state)) = loaded.get(&escrow).map(|stream| &stream.state)
+            && let Some(holdings) = state.holdings()
+        {
+            let expiring = holdings.requested.iter().filter(|(_, requested)| requested.expires);
+            streams.extend(expiring.map(|(funding_id, _)| funding::stream(*funding_id)));
         }
         if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
             return Ok(Vec::new());
@@ -326,7 +339,9 @@ impl UnitOfWork {
             Command::Contract(id, _) => Command::Contract(id, ContractCommand::BlockTimer { key, reason }),
             Command::Milestone(id, _) => Command::Milestone(id, MilestoneCommand::BlockTimer { key, reason }),
             Command::Payee(id, _) => Command::Payee(id, PayeeCommand::BlockTimer { key, reason }),
-            Command::Party(..) | Command::Escrow(..) | Command::Funding(..) | Command::Payout(..) => {
+            Command::Escrow(id, _) => Command::Escrow(id, EscrowCommand::BlockTimer { key, reason }),
+            Command::Funding(id, _) => Command::Funding(id, FundingCommand::BlockTimer { key, reason }),
+            Command::Party(..) | Command::Payout(..) | Command::Refund(..) | Command::Wallet(..) => {
                 return Err(defect("a timer of an aggregate that has none"));
             }
         };
@@ -454,11 +469,42 @@ impl<'a> Attempt<'a> {
         let stream = command.stream();
         let context = self.context;
         self.assume_new(command, &stream);
-        let events = self.look(&stream)?.decide(command, &context)?;
+        let command = self.with_parts(command)?;
+        let events = self.look(&stream)?.decide(&command, &context)?;
         for event in events {
             self.take(stream.clone(), event, cause, depth)?;
         }
         Ok(())
+    }
+
+    /// The command with what the milestones of its contract say, if it asks for that.
+    fn with_parts<'c>(&mut self, command: &'c Command) -> Result<Cow<'c, Command>, Stop> {
+        let Command::Contract(contract_id, wanted) = command else {
+            return Ok(Cow::Borrowed(command));
+        };
+        let mut wanted = wanted.clone();
+        let Some(parts) = wanted.parts_mut() else {
+            return Ok(Cow::Borrowed(command));
+        };
+        *parts = Parts::default();
+        let root = contract::stream(*contract_id);
+        if let AggregateState::Contract(state) = self.look(&root)?
+            && state.has_parts()
+            && let Some(agreement) = state.agreement()
+        {
+            let ids: Vec<_> = agreement.milestones.iter().map(|plan| plan.milestone_id).collect();
+            let mut streams = vec![root, escrow::stream(*contract_id)];
+            for id in ids {
+                let stream = milestone::stream(id);
+                if let AggregateState::Milestone(state) = self.look(&stream)? {
+                    parts.milestones.extend(state.part());
+                }
+                streams.push(stream);
+            }
+            let known = streams.iter().filter_map(|stream| self.touched.get(stream)?.part.newest_by_somebody);
+            parts.last_activity_at = known.max();
+        }
+        Ok(Cow::Owned(Command::Contract(*contract_id, wanted)))
     }
 
     fn take(&mut self, stream: StreamId, event: DomainEvent, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {

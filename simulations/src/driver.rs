@@ -47,7 +47,10 @@ impl Ask {
             Intent::FundMilestones { .. } => "fund_milestones",
             Intent::SubmitWork { .. } => "submit_work",
             Intent::ApproveMilestone { .. } => "approve_milestone",
+            Intent::OnContract { .. } => "on_contract",
+            Intent::OnMilestone { .. } => "on_milestone",
             Intent::RequestPayout { .. } => "request_payout",
+            Intent::Money(_) => "money",
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }

@@ -15,7 +15,7 @@ use ledger::{Currency, Minor};
 use stripe_connect::transfer::{CreateTransfer, RetrieveTransfer};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::payment_intent::{
-    CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+    CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
     CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
 };
 use stripe_core::payout::{CreatePayout, RetrievePayout};
@@ -171,6 +171,17 @@ impl PaymentProvider for StripeProvider {
                     Err(error) => Err(failure::of(&error)),
                 }
             }
+            ProviderOrder::CancelPayment { payment_ref, .. } => {
+                let payment = CancelPaymentIntent::new(reference(payment_ref)?)
+                    .customize()
+                    .request_strategy(once(idempotency_key)?)
+                    .send(&self.client)
+                    .await
+                    .map_err(|error| failure::of(&error))?;
+                payment_report(&payment)
+            }
+            // Not sent yet: it waits, and becomes an operator's task.
+            ProviderOrder::Refund { .. } => Err(ProviderError::Unusable("refunds are not sent yet".to_owned())),
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref).await,
             ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account } => {
                 let metadata = HashMap::from([
@@ -219,6 +230,7 @@ impl PaymentProvider for StripeProvider {
                     None => Err(ProviderError::Unusable("a charge without a payment".to_owned())),
                 }
             }
+            ProviderObject::Refund { .. } => Err(ProviderError::Unusable("refunds are not looked up yet".to_owned())),
             ProviderObject::Transfer { transfer_ref } => transfer_report(
                 &RetrieveTransfer::new(reference(transfer_ref)?)
                     .send(&self.client)

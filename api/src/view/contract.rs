@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use domain::contract::Contract;
 use domain::escrow::Escrow;
 use domain::milestone::Milestone;
-use domain::policy::Fee;
 use domain::rules::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +19,8 @@ pub struct ContractView {
     /// Always `contract`.
     #[schema(example = "contract")]
     pub object: String,
-    /// `draft`, `offered`, `expired`, `pending_funding`, `active` or `completed`.
+    /// `draft`, `offered`, `declined`, `withdrawn`, `expired`, `pending_funding`, `active`, `paused`, `dormant`, `ending`,
+    /// `completed` or `cancelled`.
     #[schema(example = "active")]
     pub status: String,
     /// Who pays.
@@ -126,8 +126,8 @@ impl ContractView {
             decimal: decimal(amount, agreement.currency),
             fees: contract.terms().map(|terms| FeesView {
                 schedule: format!("{}@{}", terms.fee_schedule.id, terms.fee_schedule.version),
-                client_fee: fee(&terms.fee_schedule.client_fee),
-                payee_fee: fee(&terms.fee_schedule.payee_fee),
+                client_fee: terms.fee_schedule.client_fee.describe(terms.fee_schedule.currency),
+                payee_fee: terms.fee_schedule.payee_fee.describe(terms.fee_schedule.currency),
             }),
             offer_expires_at: match contract {
                 Contract::Offered { offer_expires_at, .. } => *offer_expires_at,
@@ -144,12 +144,6 @@ impl ContractView {
     }
 }
 
-fn fee(fee: &Fee) -> String {
-    match fee {
-        Fee::Percent { percent } => format!("{}%", percent.get()),
-    }
-}
-
 impl EscrowView {
     /// The view of an escrow; `None` before it is opened.
     pub fn of(escrow: &Escrow) -> Option<Self> {
@@ -162,8 +156,8 @@ impl EscrowView {
             funded: total(|held| held.funded),
             held: total(|held| held.held),
             released: total(|held| held.released),
-            payee_fees: total(|held| held.payee_fee_taken),
-            client_fees: total(|held| held.client_fee),
+            payee_fees: total(|held| held.fees.payee_fee),
+            client_fees: total(|held| held.fees.client_fee),
             client_fees_earned: total(|held| held.client_fee_earned),
         })
     }

@@ -19,7 +19,8 @@ pub struct MilestoneView {
     pub object: String,
     /// Its contract.
     pub contract_id: String,
-    /// `planned`, `funding_pending`, `funded`, `submitted`, `approved` or `released`.
+    /// `planned`, `funding_pending`, `funded`, `submitted`, `changes_requested`, `approved`, `partially_released`,
+    /// `refund_pending`, `disputed`, `released`, `refunded` or `cancelled`.
     #[schema(example = "funded")]
     pub status: String,
     /// What it is worth, in minor units, fees not included.
@@ -70,19 +71,14 @@ impl MilestoneView {
             review_due_at: None,
             reference: plan.reference.clone(),
         };
-        match milestone {
-            Milestone::NotPlanned | Milestone::Planned { .. } | Milestone::FundingPending { .. } => {}
-            Milestone::Funded { held, .. } => view.held = held.get(),
-            Milestone::Submitted { held, submission_no, review_due_at, .. } => {
-                view.held = held.get();
-                view.submission_no = Some(*submission_no);
-                view.review_due_at = *review_due_at;
-            }
-            Milestone::Approved { gross, .. } => view.held = gross.get(),
-            Milestone::Released { gross, net, .. } => {
-                view.released = gross.get();
-                view.net = net.get();
-            }
+        if let Some(progress) = milestone.progress() {
+            view.held = progress.held.get();
+            view.released = progress.released.get();
+            view.net = progress.net.get();
+        }
+        if let Milestone::Submitted { progress, review_due_at } = milestone {
+            view.submission_no = Some(progress.submission_no);
+            view.review_due_at = *review_due_at;
         }
         Some(view)
     }

@@ -107,6 +107,9 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
             if !facts.is_empty() {
                 app.outbox.done(id).await?;
             } else if code == "balance_insufficient" {
+                for fact in &process::lacks_funds(&order.what) {
+                    record(app, fact).await?;
+                }
                 app.outbox.again_with_new_key(id, wait, &code).await?;
             } else {
                 tracing::error!(order_id = %id, action, code, "the provider refused an order; look at it");

@@ -1,49 +1,113 @@
 //! Contract: what client and payee agree, and how far it is.
 //!
 //! ```text
-//! not_drafted ─Draft─▶ draft ─Offer─▶ offered ─Accept─▶ pending_funding ─first funding─▶ active
-//!                                       │ offer_expiry                                     │ last milestone closed
-//!                                       ▼                                                  ▼
-//!                                    expired                                           completed
+//! not_drafted ─Draft─▶ draft ─Offer─▶ offered ◀─CounterOffer (changes who answers)
+//!                        │              ├─Decline─▶ declined   ─WithdrawOffer─▶ withdrawn   ─offer_expiry─▶ expired
+//!                        │              └─Accept─▶ pending_funding ─first funding─▶ active ─last milestone─▶ completed
+//!                        ▼                               │ Cancel, first_funding    │ ▲
+//!                    cancelled ◀─────────────────────────┘                          │ │
+//!                        ▲                         paused ◀─Pause, Resume──────────▶├─┤
+//!                        │                        dormant ◀─days 76, 83, 90─────────┤ │ any activity
+//!                        │                           └───────┼──────────────────────┼─┘
+//!                        └─ nothing was released ── ending ◀─┴─RequestEnd───────────┘
+//!                                       completed ◀────┘ last milestone
 //! ```
 //!
 //! # Invariants
 //! - One currency; client and payee differ.
-//! - The terms that were offered are the terms that were accepted: events repeat them, later commands cannot change them.
-//! - Completed exactly when the last milestone is closed.
+//! - The terms that were offered last are the terms that are accepted: events repeat them. After that, only an amendment
+//!   that both sides want changes milestones; fees and periods never change.
+//! - Completed or cancelled exactly when the last milestone is closed, or nothing was paid in and nothing is on its way.
+//! - A pause stops what is new: submissions and payments. What has begun goes on: a review window that is running closes
+//!   at its instant, and the client can approve.
+//! - A contract is dormant exactly 90 days after the later of its last delivery date and the last thing a party did. While
+//!   work is under review or in dispute, a refund is being answered or a payment is under way, the days do not count.
 //!
 //! # What is deliberately absent
-//! Counter offers, amendments, pausing, cancelling, ending early and dormancy.
+//! Hourly contracts, gig orders and bookings; holds by staff; the dispute about an end (a milestone can be disputed
+//! instead, which keeps its money out of the end).
 
+mod amendments;
+mod change;
 mod command;
 mod decide;
+mod dormancy;
+mod ending;
 mod event;
+mod evolve;
+mod offer;
+mod parts;
+mod terms;
+mod timers;
 
 use std::collections::BTreeMap;
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-pub use command::ContractCommand;
-pub use decide::{MAX_MILESTONES, MAX_REVIEW_DAYS};
-pub use event::{ContractEvent, MilestoneOutcome};
+pub use change::{Change, Proposal};
+pub use command::{Activity, ContractCommand};
+pub use dormancy::{DormancyClock, DormantStage};
+pub use event::{AmendmentEnd, CancelStage, ContractEvent, ContractKind, MilestoneOutcome};
+pub use parts::{OpenQuestion, Part, Parts};
+pub(crate) use terms::check_reference;
+pub use terms::terms_digest;
 
 use crate::actor::Actor;
-use crate::command::Command;
 use crate::id::{ContractId, MilestoneId, PartyId};
 use crate::log::StreamId;
 use crate::policy::{FeeSchedule, Policy};
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
-use crate::timer::{Rank, Timer};
+use crate::timer::Timer;
 
 /// Name of the aggregate.
 pub const TYPE: &str = "contract";
 
+/// Most milestones of a contract: all of them are loaded to judge a command on one.
+pub const MAX_MILESTONES: usize = 100;
+
+/// Longest review window; a year is far beyond what any marketplace offers.
+pub const MAX_REVIEW_DAYS: u16 = 365;
+
 /// The stream of a contract.
 pub fn stream(id: ContractId) -> StreamId {
     StreamId::new(TYPE, id.to_string())
+}
+
+/// The two sides of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Who pays.
+    Client,
+    /// Who delivers and is paid.
+    Payee,
+}
+
+impl Role {
+    /// The other side.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Payee,
+            Self::Payee => Self::Client,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Payee => "payee",
+        }
+    }
+
+    /// Who answers an offer as it was first made.
+    fn payee() -> Self {
+        Self::Payee
+    }
 }
 
 /// A milestone as the parties agree it.
@@ -64,7 +128,7 @@ pub struct MilestonePlan {
     pub reference: Option<String>,
 }
 
-/// What was drafted.
+/// Who agrees on what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
     /// The contract.
@@ -75,7 +139,7 @@ pub struct Agreement {
     pub payee_id: PartyId,
     /// Currency of everything in it.
     pub currency: Currency,
-    /// Its milestones, in order.
+    /// Its milestones, in order, as they are drafted, offered or agreed by now.
     pub milestones: Vec<MilestonePlan>,
     /// The marketplace's own reference, opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +155,24 @@ pub struct Terms {
     pub policy: Policy,
 }
 
+/// What a contract knows from acceptance on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// What was agreed.
+    pub agreement: Agreement,
+    /// On which terms.
+    pub terms: Terms,
+    /// How each milestone ended that is over.
+    #[serde(default)]
+    pub closed: BTreeMap<MilestoneId, ClosedMilestone>,
+    /// The amendment that waits for an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
+    /// When somebody looks whether anything has happened; absent before the first money and where it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dormancy: Option<DormancyClock>,
+}
+
 /// State of a contract.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -103,48 +185,98 @@ pub enum Contract {
         /// What was drafted.
         agreement: Agreement,
     },
-    /// Waiting for the payee.
+    /// Waiting for an answer.
     Offered {
-        /// What was drafted.
+        /// What is offered.
         agreement: Agreement,
-        /// What was offered with it.
+        /// What is offered with it.
         terms: Terms,
         /// When the offer runs out; `None` once its timer was blocked.
         offer_expires_at: Option<Timestamp>,
+        /// How often the terms were changed, from 1.
+        #[serde(default)]
+        terms_version: u32,
+        /// Who answers: the payee, or after a counter offer the other side.
+        #[serde(default = "Role::payee")]
+        answer_by: Role,
     },
-    /// The payee did not answer in time.
+    /// The payee did not want it.
+    Declined {
+        /// What was offered.
+        agreement: Agreement,
+    },
+    /// The client took the offer back.
+    Withdrawn {
+        /// What was offered.
+        agreement: Agreement,
+    },
+    /// Nobody answered in time.
     Expired {
-        /// What was drafted.
+        /// What was offered.
         agreement: Agreement,
         /// When the offer ran out.
         expired_at: Timestamp,
     },
     /// Accepted; nothing is paid in yet.
     PendingFunding {
-        /// What was agreed.
-        agreement: Agreement,
-        /// On which terms.
-        terms: Terms,
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
+        /// When it is cancelled; `None` once its timer was blocked.
+        #[serde(default)]
+        funding_due_at: Option<Timestamp>,
     },
     /// Under way.
     Active {
-        /// What was agreed.
-        agreement: Agreement,
-        /// On which terms.
-        terms: Terms,
-        /// The milestones that are over.
-        closed: BTreeMap<MilestoneId, ClosedMilestone>,
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
+    },
+    /// Under way, but nothing new is begun.
+    Paused {
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
+        /// Who paused it, and can resume it.
+        by: Role,
+    },
+    /// Nothing has happened for so long that it counts as forgotten.
+    Dormant {
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
+        /// Whose turn it is.
+        stage: DormantStage,
+        /// Until when; `None` once that timer was blocked.
+        due_at: Option<Timestamp>,
+    },
+    /// The client wants to end it, or the end is agreed and its milestones are being closed.
+    Ending {
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
+        /// When it counts as agreed; `None` once it is agreed, or its timer was blocked.
+        respond_by: Option<Timestamp>,
+        /// Whether it is agreed.
+        agreed: bool,
     },
     /// Over: every milestone is closed.
     Completed {
-        /// What was agreed.
-        agreement: Agreement,
-        /// On which terms.
-        terms: Terms,
-        /// How each milestone ended.
-        closed: BTreeMap<MilestoneId, ClosedMilestone>,
+        /// What is known.
+        #[serde(flatten)]
+        life: Life,
         /// When.
         completed_at: Timestamp,
+    },
+    /// Over: given up before anything was paid in, or ended with nothing released.
+    Cancelled {
+        /// What was drafted or agreed.
+        agreement: Agreement,
+        /// On which terms; absent when it was never accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<Terms>,
+        /// How far it was.
+        stage: CancelStage,
     },
 }
 
@@ -155,6 +287,21 @@ pub struct ClosedMilestone {
     pub outcome: MilestoneOutcome,
     /// What was released of it, gross.
     pub released: Minor,
+    /// What went back to the client of it, client fees not included.
+    #[serde(default)]
+    pub refunded: Minor,
+}
+
+impl Life {
+    /// The milestones that are not over, in order.
+    pub fn open_milestones(&self) -> impl Iterator<Item = &MilestonePlan> {
+        self.agreement.milestones.iter().filter(|plan| !self.closed.contains_key(&plan.milestone_id))
+    }
+
+    /// The last date of delivery that was agreed, of any milestone.
+    pub fn last_due_at(&self) -> Option<Timestamp> {
+        self.agreement.milestones.iter().filter_map(|plan| plan.due_at).max()
+    }
 }
 
 impl Contract {
@@ -164,30 +311,44 @@ impl Contract {
             Self::NotDrafted => None,
             Self::Draft { agreement }
             | Self::Offered { agreement, .. }
+            | Self::Declined { agreement }
+            | Self::Withdrawn { agreement }
             | Self::Expired { agreement, .. }
-            | Self::PendingFunding { agreement, .. }
-            | Self::Active { agreement, .. }
-            | Self::Completed { agreement, .. } => Some(agreement),
+            | Self::Cancelled { agreement, .. } => Some(agreement),
+            Self::PendingFunding { life, .. }
+            | Self::Active { life }
+            | Self::Paused { life, .. }
+            | Self::Dormant { life, .. }
+            | Self::Ending { life, .. }
+            | Self::Completed { life, .. } => Some(&life.agreement),
         }
     }
 
     /// The terms, from the offer on.
     pub fn terms(&self) -> Option<&Terms> {
         match self {
-            Self::NotDrafted | Self::Draft { .. } | Self::Expired { .. } => None,
-            Self::Offered { terms, .. }
-            | Self::PendingFunding { terms, .. }
-            | Self::Active { terms, .. }
-            | Self::Completed { terms, .. } => Some(terms),
+            Self::NotDrafted
+            | Self::Draft { .. }
+            | Self::Declined { .. }
+            | Self::Withdrawn { .. }
+            | Self::Expired { .. } => None,
+            Self::Offered { terms, .. } => Some(terms),
+            Self::Cancelled { terms, .. } => terms.as_ref(),
+            Self::PendingFunding { life, .. }
+            | Self::Active { life }
+            | Self::Paused { life, .. }
+            | Self::Dormant { life, .. }
+            | Self::Ending { life, .. }
+            | Self::Completed { life, .. } => Some(&life.terms),
         }
     }
 
-    /// Why nothing can be paid in before the contract is accepted, as far as the caller may know.
+    /// Why nothing can be paid in before the contract is accepted or after it was cancelled, as far as the caller may
+    /// know.
     pub fn refuse_funding(&self, actor: Actor) -> Refusal {
         let standing = self.agreement().and_then(|agreement| {
             let party = actor.party()?;
-            let knows =
-                party == agreement.client_id || (party == agreement.payee_id && !matches!(self, Self::Draft { .. }));
+            let knows = party == agreement.client_id || (party == agreement.payee_id && self.is_shown());
             knows.then_some(())
         });
         match standing {
@@ -198,7 +359,38 @@ impl Contract {
 
     /// Whether its milestones and its escrow exist: they are made when the contract is accepted.
     pub fn has_parts(&self) -> bool {
-        matches!(self, Self::PendingFunding { .. } | Self::Active { .. } | Self::Completed { .. })
+        match self {
+            Self::PendingFunding { .. }
+            | Self::Active { .. }
+            | Self::Paused { .. }
+            | Self::Dormant { .. }
+            | Self::Ending { .. }
+            | Self::Completed { .. } => true,
+            Self::Cancelled { terms, .. } => terms.is_some(),
+            Self::NotDrafted
+            | Self::Draft { .. }
+            | Self::Offered { .. }
+            | Self::Declined { .. }
+            | Self::Withdrawn { .. }
+            | Self::Expired { .. } => false,
+        }
+    }
+
+    /// Whether the payee knows of it: a draft is the client's own, also after it was thrown away.
+    pub fn is_shown(&self) -> bool {
+        !matches!(self, Self::NotDrafted | Self::Draft { .. } | Self::Cancelled { stage: CancelStage::Draft, .. })
+    }
+
+    /// Whether it is over for good.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Declined { .. }
+                | Self::Withdrawn { .. }
+                | Self::Expired { .. }
+                | Self::Completed { .. }
+                | Self::Cancelled { .. }
+        )
     }
 }
 
@@ -213,20 +405,11 @@ impl Rules for Contract {
 
     fn evolve(&mut self, event: &ContractEvent) {
         let before = std::mem::take(self);
-        *self = before.after(event);
+        *self = evolve::after(before, event);
     }
 
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
-        match self {
-            Self::Offered { agreement, offer_expires_at: Some(due_at), .. } => vec![Timer {
-                due_at: *due_at,
-                rank: Rank::OfferExpiry,
-                stream: stream.clone(),
-                key: "offer_expiry".to_owned(),
-                command: Command::Contract(agreement.contract_id, ContractCommand::ExpireOffer),
-            }],
-            _ => Vec::new(),
-        }
+        timers::timers(self, stream)
     }
 
     fn state_name(&self) -> &'static str {
@@ -234,64 +417,16 @@ impl Rules for Contract {
             Self::NotDrafted => "not_drafted",
             Self::Draft { .. } => "draft",
             Self::Offered { .. } => "offered",
+            Self::Declined { .. } => "declined",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::Expired { .. } => "expired",
             Self::PendingFunding { .. } => "pending_funding",
             Self::Active { .. } => "active",
+            Self::Paused { .. } => "paused",
+            Self::Dormant { .. } => "dormant",
+            Self::Ending { .. } => "ending",
             Self::Completed { .. } => "completed",
-        }
-    }
-}
-
-impl Contract {
-    fn after(self, event: &ContractEvent) -> Self {
-        use ContractEvent as E;
-        match (self, event) {
-            (_, E::Drafted { contract_id, client_id, payee_id, currency, milestones, reference, .. }) => Self::Draft {
-                agreement: Agreement {
-                    contract_id: *contract_id,
-                    client_id: *client_id,
-                    payee_id: *payee_id,
-                    currency: *currency,
-                    milestones: milestones.clone(),
-                    reference: reference.clone(),
-                },
-            },
-            (Self::Draft { agreement }, E::Offered { offer_expires_at, fee_schedule, policy, .. }) => Self::Offered {
-                agreement,
-                terms: Terms { fee_schedule: fee_schedule.clone(), policy: policy.clone() },
-                offer_expires_at: Some(*offer_expires_at),
-            },
-            (Self::Offered { agreement, terms, .. }, E::Accepted { .. }) => Self::PendingFunding { agreement, terms },
-            (Self::Offered { agreement, .. }, E::OfferExpired { expired_at, .. }) => {
-                Self::Expired { agreement, expired_at: *expired_at }
-            }
-            (Self::Offered { agreement, terms, .. }, E::TimerBlocked { .. }) => {
-                Self::Offered { agreement, terms, offer_expires_at: None }
-            }
-            (Self::PendingFunding { agreement, terms }, E::Activated { .. }) => {
-                Self::Active { agreement, terms, closed: BTreeMap::new() }
-            }
-            (
-                Self::Active { agreement, terms, mut closed },
-                E::MilestoneClosed { milestone_id, outcome, released, .. },
-            ) => {
-                closed.insert(*milestone_id, ClosedMilestone { outcome: *outcome, released: *released });
-                Self::Active { agreement, terms, closed }
-            }
-            (Self::Active { agreement, terms, closed }, E::Completed { completed_at, .. }) => {
-                Self::Completed { agreement, terms, closed, completed_at: *completed_at }
-            }
-            // No command leads here; an event that does not fit the state leaves it as it is.
-            (
-                state,
-                E::Offered { .. }
-                | E::Accepted { .. }
-                | E::OfferExpired { .. }
-                | E::Activated { .. }
-                | E::MilestoneClosed { .. }
-                | E::Completed { .. }
-                | E::TimerBlocked { .. },
-            ) => state,
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 }

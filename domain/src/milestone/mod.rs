@@ -1,31 +1,52 @@
-//! Milestone: one piece of work of a contract, from its plan to its release.
+//! Milestone: one piece of work of a contract, from its plan to its last minor unit.
 //!
 //! ```text
 //! not_planned ─Plan─▶ planned ─RequestFunding─▶ funding_pending ─RecordFunded─▶ funded ─SubmitWork─▶ submitted
-//!                        ▲                            │                           │                    │ Approve, or
-//!                        └──── RecordFundingFailure ──┘                           │ Approve            │ review_window
-//!                                                                                 ▼                    ▼
-//!                                                         released ◀─RecordRelease─ approved ◀─────────┘
+//!                      │  ▲                            │                         │ ▲ ▲                 │ │ │
+//!            Cancel    │  └──── RecordFundingFailure ──┘                         │ │ └WithdrawSubmission┘ │ │
+//!                      ▼                                                         │ │                     │ │
+//!                  cancelled        changes_requested ◀──RequestChanges──────────┼─┼─────────────────────┘ │
+//!                                      └─SubmitWork─▶ submitted                  │ │                       │
+//!                                                                                ▼ │   Approve, review_window
+//!               released ◀── nothing is left ─── approved ◀──────────────────────┴─┼───────────────────────┘
+//!                                                   └── part is left ─▶ partially_released (goes on like funded)
+//!
+//! funded, changes_requested, partially_released ─RequestRefund─▶ refund_pending ─agreed─▶ refunded, or what it was before
+//! funded, submitted, changes_requested, partially_released ─OpenDispute─▶ disputed ─withdrawn─▶ what it was before
 //! ```
 //!
 //! # Invariants
 //! - Work is delivered only when money is held for it.
 //! - An approval is final: it is one event, and release, fees and credit commit with it.
+//! - A review window closes at an instant that is fixed when work is submitted. A dispute stops it and keeps what was
+//!   left; nothing else moves it.
+//! - A milestone is over when nothing is held for it and nothing is on its way to it. Money that arrives after that goes
+//!   back at once.
 //!
 //! # What is deliberately absent
-//! Revisions, partial approval, withdrawal of a submission, refunds and disputes.
+//! The money itself: what is agreed here is moved by the escrow, whose word (`Record…`) ends what is agreed. Revisions
+//! that a gig includes, settlement of a dispute, chargebacks.
 
+mod command;
 mod decide;
+mod dispute;
 mod event;
+mod evolve;
+mod funding;
+mod refund;
+mod review;
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-pub use event::{ApprovalReason, MilestoneEvent};
+pub use command::{EndCause, MilestoneCommand};
+pub use event::{ApprovalReason, MilestoneEvent, RefundConsent, Remainder};
 
 use crate::command::Command;
-use crate::id::{ContractId, FundingId, MilestoneId, PartyId, ReleaseId};
+use crate::contract::{OpenQuestion, Part};
+use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
 use crate::log::StreamId;
+use crate::policy::Periods;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
@@ -39,7 +60,7 @@ pub fn stream(id: MilestoneId) -> StreamId {
     StreamId::new(TYPE, id.to_string())
 }
 
-/// What a milestone is about; the same in every state.
+/// What a milestone is about; changed only by an amendment of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The milestone.
@@ -56,12 +77,71 @@ pub struct Plan {
     pub currency: Currency,
     /// Days that the client has to review a submission.
     pub review_days: u16,
+    /// Days that the payee has to answer a wish for a refund. Plans from before it was kept have the default.
+    #[serde(default = "Periods::answer_days")]
+    pub refund_request_days: u16,
     /// When it is to be delivered, if agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// The marketplace's own reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+}
+
+/// What a milestone knows once money was held for it. Amounts are minor units, fees not included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What it is about.
+    pub plan: Plan,
+    /// What is held for it now.
+    #[serde(default)]
+    pub held: Minor,
+    /// What was paid in for it or moved to it over its life.
+    #[serde(default)]
+    pub funded: Minor,
+    /// What was released of it, gross.
+    #[serde(default, alias = "gross")]
+    pub released: Minor,
+    /// What the payee got of that.
+    #[serde(default)]
+    pub net: Minor,
+    /// What went back to the client.
+    #[serde(default)]
+    pub refunded: Minor,
+    /// What went to other milestones.
+    #[serde(default)]
+    pub moved_out: Minor,
+    /// Number of the last submission, from 1; 0 before the first.
+    #[serde(default)]
+    pub submission_no: u32,
+    /// How often the client wanted changes.
+    #[serde(default)]
+    pub revision_no: u32,
+    /// How many releases there were.
+    #[serde(default)]
+    pub releases: u32,
+    /// How many refunds were asked for or agreed.
+    #[serde(default)]
+    pub refunds: u32,
+    /// The funding by which the client pays what is missing, while it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paying: Option<FundingId>,
+}
+
+/// What a milestone was before a refund was asked for, or a dispute opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriorState {
+    /// Funded.
+    Funded,
+    /// Under review.
+    Submitted,
+    /// Sent back to the payee.
+    ChangesRequested,
+    /// Released in part.
+    PartiallyReleased,
+    /// Over; money arrived after that and goes back.
+    Released,
 }
 
 /// State of a milestone.
@@ -83,104 +163,107 @@ pub enum Milestone {
         /// With which funding.
         funding_id: FundingId,
     },
+    /// Given up before money was held for it.
+    Cancelled {
+        /// What it was about.
+        plan: Plan,
+    },
     /// Its money is held; the payee can work.
     Funded {
-        /// What it is about.
-        plan: Plan,
-        /// What is held for it.
-        held: Minor,
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
     },
     /// Delivered; the client reviews.
     Submitted {
-        /// What it is about.
-        plan: Plan,
-        /// What is held for it.
-        held: Minor,
-        /// Number of the submission, from 1.
-        submission_no: u32,
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
         /// When it counts as approved; `None` once that timer was blocked.
         review_due_at: Option<Timestamp>,
     },
+    /// The client wants something else; the payee works on.
+    ChangesRequested {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+    },
     /// Approved; the release is part of the same commit, so nobody outside ever sees this state.
     Approved {
-        /// What it is about.
-        plan: Plan,
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
         /// What was approved, gross.
-        gross: Minor,
+        approved: Minor,
+        /// What becomes of the rest.
+        remainder: Remainder,
+        /// Whether time approved, and not the client.
+        by_time: bool,
     },
-    /// The payee has been credited.
+    /// A part was released; the rest is held.
+    PartiallyReleased {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+        /// The milestone that the client wants the rest moved to, while the payee has not answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        roll_forward: Option<MilestoneId>,
+    },
+    /// The client wants money back, or that is agreed and the escrow is to move it.
+    RefundPending {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+        /// Which refund.
+        refund_id: RefundId,
+        /// How much.
+        refunding: Minor,
+        /// When it counts as agreed; `None` once it is agreed, or its timer was blocked.
+        respond_by: Option<Timestamp>,
+        /// Whether it is agreed.
+        agreed: bool,
+        /// What it was before.
+        prior: PriorState,
+    },
+    /// The parties disagree about what is held.
+    Disputed {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+        /// In which dispute.
+        dispute_id: DisputeId,
+        /// What it was before.
+        prior: PriorState,
+        /// What was left of the review window, in milliseconds.
+        review_remaining_ms: Option<i64>,
+    },
+    /// Over: the payee has been credited.
     Released {
-        /// What it is about.
-        plan: Plan,
-        /// What was released, gross.
-        gross: Minor,
-        /// What the payee got of it.
-        net: Minor,
-        /// Which release.
-        release_id: ReleaseId,
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+        /// Whether time approved, and not the client.
+        #[serde(default)]
+        by_time: bool,
+    },
+    /// Over: what was held last went back to the client.
+    Refunded {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
     },
 }
 
-/// A request about a milestone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MilestoneCommand {
-    /// Make it, as agreed in the contract.
-    Plan {
-        /// What it is about.
-        plan: Plan,
-    },
-    /// The client wants to pay for it.
-    RequestFunding {
-        /// The contract that the caller named.
-        contract_id: ContractId,
-        /// With which funding.
-        funding_id: FundingId,
-        /// How much is to be held for it.
-        amount: Minor,
-        /// Where the request says so, for the answer to a wrong one.
-        pointer: String,
-    },
-    /// Its money has arrived.
-    RecordFunded {
-        /// With which funding.
-        funding_id: FundingId,
-        /// How much is held for it.
-        amount: Minor,
-    },
-    /// Its money did not arrive.
-    RecordFundingFailure {
-        /// With which funding.
-        funding_id: FundingId,
-        /// The code of the failure.
-        reason: String,
-    },
-    /// The payee delivers.
-    SubmitWork,
-    /// The client approves.
-    Approve {
-        /// How much; all that is held when absent.
-        amount: Option<Minor>,
-        /// The currency that the caller thinks it is in.
-        currency: Option<Currency>,
-    },
-    /// The review window has closed.
-    AutoApprove,
-    /// The release that followed from the approval.
-    RecordRelease {
-        /// Which.
-        release_id: ReleaseId,
-        /// What left the escrow.
-        gross: Minor,
-        /// What the payee got of it.
-        net: Minor,
-    },
-    /// A timer of it fired and was refused.
-    BlockTimer {
-        /// Which timer.
-        key: String,
-        /// The code of the refusal.
-        reason: String,
-    },
+impl Progress {
+    /// What the client still has to pay in for the amount that is agreed.
+    pub fn missing(&self) -> Minor {
+        self.plan.amount.saturating_sub(self.funded)
+    }
+
+    /// Whether nothing is held and nothing is on its way.
+    fn is_exhausted(&self) -> bool {
+        self.held.is_zero() && self.paying.is_none()
+    }
 }
 
 impl Milestone {
@@ -188,13 +271,50 @@ impl Milestone {
     pub fn plan(&self) -> Option<&Plan> {
         match self {
             Self::NotPlanned => None,
-            Self::Planned { plan }
-            | Self::FundingPending { plan, .. }
-            | Self::Funded { plan, .. }
-            | Self::Submitted { plan, .. }
-            | Self::Approved { plan, .. }
-            | Self::Released { plan, .. } => Some(plan),
+            Self::Planned { plan } | Self::FundingPending { plan, .. } | Self::Cancelled { plan } => Some(plan),
+            _ => self.progress().map(|progress| &progress.plan),
         }
+    }
+
+    /// What it knows, once money was held for it.
+    pub fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::NotPlanned | Self::Planned { .. } | Self::FundingPending { .. } | Self::Cancelled { .. } => None,
+            Self::Funded { progress }
+            | Self::Submitted { progress, .. }
+            | Self::ChangesRequested { progress }
+            | Self::Approved { progress, .. }
+            | Self::PartiallyReleased { progress, .. }
+            | Self::RefundPending { progress, .. }
+            | Self::Disputed { progress, .. }
+            | Self::Released { progress, .. }
+            | Self::Refunded { progress } => Some(progress),
+        }
+    }
+
+    /// What the contract's rules may know of it; `None` before it is planned.
+    pub fn part(&self) -> Option<Part> {
+        let progress = self.progress();
+        let held = progress.map_or(Minor::ZERO, |progress| progress.held);
+        let until = |instant: &Option<Timestamp>| instant.map_or(OpenQuestion::Open, OpenQuestion::Until);
+        let (refundable, open_question) = match self {
+            Self::Submitted { review_due_at, .. } => (Minor::ZERO, Some(until(review_due_at))),
+            Self::RefundPending { respond_by, agreed: false, .. } => (held, Some(until(respond_by))),
+            Self::Disputed { .. } => (Minor::ZERO, Some(OpenQuestion::Open)),
+            Self::Approved { .. } | Self::RefundPending { .. } => (Minor::ZERO, None),
+            _ => (held, None),
+        };
+        Some(Part {
+            milestone_id: self.plan()?.milestone_id,
+            funded: progress.map_or(Minor::ZERO, |progress| progress.funded),
+            held,
+            refundable,
+            payment_under_way: match self {
+                Self::FundingPending { .. } => true,
+                _ => progress.is_some_and(|progress| progress.paying.is_some()),
+            },
+            open_question,
+        })
     }
 }
 
@@ -209,20 +329,30 @@ impl Rules for Milestone {
 
     fn evolve(&mut self, event: &MilestoneEvent) {
         let before = std::mem::take(self);
-        *self = before.after(event);
+        *self = evolve::after(before, event);
     }
 
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
-        match self {
-            Self::Submitted { plan, review_due_at: Some(due_at), .. } => vec![Timer {
-                due_at: *due_at,
-                rank: Rank::ReviewWindow,
-                stream: stream.clone(),
-                key: "review_window".to_owned(),
-                command: Command::Milestone(plan.milestone_id, MilestoneCommand::AutoApprove),
-            }],
-            _ => Vec::new(),
-        }
+        let (due_at, rank, key, plan, command) = match self {
+            Self::Submitted { progress, review_due_at: Some(due_at) } => {
+                (due_at, Rank::ReviewWindow, evolve::REVIEW_WINDOW, &progress.plan, MilestoneCommand::AutoApprove)
+            }
+            Self::RefundPending { progress, respond_by: Some(due_at), agreed: false, .. } => (
+                due_at,
+                Rank::RefundRequest,
+                evolve::REFUND_REQUEST,
+                &progress.plan,
+                MilestoneCommand::AgreeRefundByTime,
+            ),
+            _ => return Vec::new(),
+        };
+        vec![Timer {
+            due_at: *due_at,
+            rank,
+            stream: stream.clone(),
+            key: key.to_owned(),
+            command: Command::Milestone(plan.milestone_id, command),
+        }]
     }
 
     fn state_name(&self) -> &'static str {
@@ -230,49 +360,34 @@ impl Rules for Milestone {
             Self::NotPlanned => "not_planned",
             Self::Planned { .. } => "planned",
             Self::FundingPending { .. } => "funding_pending",
+            Self::Cancelled { .. } => "cancelled",
             Self::Funded { .. } => "funded",
             Self::Submitted { .. } => "submitted",
+            Self::ChangesRequested { .. } => "changes_requested",
             Self::Approved { .. } => "approved",
+            Self::PartiallyReleased { .. } => "partially_released",
+            Self::RefundPending { .. } => "refund_pending",
+            Self::Disputed { .. } => "disputed",
             Self::Released { .. } => "released",
+            Self::Refunded { .. } => "refunded",
         }
     }
 }
 
-impl Milestone {
-    fn after(self, event: &MilestoneEvent) -> Self {
-        use MilestoneEvent as E;
-        match (self, event) {
-            (_, E::Planned { plan }) => Self::Planned { plan: plan.clone() },
-            (Self::Planned { plan }, E::FundingRequested { funding_id, .. }) => {
-                Self::FundingPending { plan, funding_id: *funding_id }
-            }
-            (Self::FundingPending { plan, .. } | Self::Planned { plan }, E::Funded { amount, .. }) => {
-                Self::Funded { plan, held: *amount }
-            }
-            (Self::FundingPending { plan, .. }, E::FundingFailed { .. }) => Self::Planned { plan },
-            (Self::Funded { plan, held }, E::WorkSubmitted { submission_no, review_due_at, .. }) => {
-                Self::Submitted { plan, held, submission_no: *submission_no, review_due_at: Some(*review_due_at) }
-            }
-            (Self::Funded { plan, .. } | Self::Submitted { plan, .. }, E::Approved { gross, .. })
-            | (Self::Submitted { plan, .. }, E::AutoApproved { gross, .. }) => Self::Approved { plan, gross: *gross },
-            (Self::Approved { plan, .. }, E::Released { release_id, gross, net, .. }) => {
-                Self::Released { plan, gross: *gross, net: *net, release_id: *release_id }
-            }
-            (Self::Submitted { plan, held, submission_no, .. }, E::TimerBlocked { .. }) => {
-                Self::Submitted { plan, held, submission_no, review_due_at: None }
-            }
-            // No command leads here; an event that does not fit the state leaves it as it is.
-            (
-                state,
-                E::FundingRequested { .. }
-                | E::Funded { .. }
-                | E::FundingFailed { .. }
-                | E::WorkSubmitted { .. }
-                | E::Approved { .. }
-                | E::AutoApproved { .. }
-                | E::Released { .. }
-                | E::TimerBlocked { .. },
-            ) => state,
-        }
-    }
+/// A milestone is released several times at most, so a release is named after it and its number.
+fn release_id(progress: &Progress) -> ReleaseId {
+    let number = progress.releases.saturating_add(1);
+    ReleaseId::derived(progress.plan.milestone_id.as_uuid(), &format!("release/{number}"))
+}
+
+/// As a release is. After a roll-forward, only a further release can lead to another one.
+fn reallocation_id(progress: &Progress) -> ReallocationId {
+    let number = progress.releases;
+    ReallocationId::derived(progress.plan.milestone_id.as_uuid(), &format!("roll_forward/{number}"))
+}
+
+/// As a release is.
+fn refund_id(progress: &Progress) -> RefundId {
+    let number = progress.refunds.saturating_add(1);
+    RefundId::derived(progress.plan.milestone_id.as_uuid(), &format!("refund/{number}"))
 }

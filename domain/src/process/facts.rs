@@ -4,11 +4,29 @@ use uuid::Uuid;
 
 use crate::command::Command;
 use crate::funding::FundingCommand;
-use crate::id::{FundingId, PayoutId};
+use crate::id::{FundingId, PayoutId, RefundId};
 use crate::payout::PayoutCommand;
 use crate::ports::provider::{
-    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, TransferReport,
+    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundReport,
+    RefundStatus, TransferReport,
 };
+use crate::refund::RefundCommand;
+
+/// What is to be recorded when the provider cannot carry an order out for lack of money. It is tried again later.
+pub fn lacks_funds(order: &ProviderOrder) -> Vec<Fact> {
+    match order {
+        ProviderOrder::Refund { refund_id, .. } => {
+            let lacks = RefundCommand::RecordLackOfFunds;
+            vec![fact(&refund_id.to_string(), "requires_funding", Command::Refund(*refund_id, lacks))]
+        }
+        ProviderOrder::CollectPayment { .. }
+        | ProviderOrder::CancelPayment { .. }
+        | ProviderOrder::ReadReceipt { .. }
+        | ProviderOrder::MoveToPayee { .. }
+        | ProviderOrder::PayToBank { .. }
+        | ProviderOrder::ReadBankPayout { .. } => Vec::new(),
+    }
+}
 
 /// Namespace of the command ids of facts.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1f6e_9d52_80b7_5c3a_b1f4_2e61_9a0d_c7e8);
@@ -30,6 +48,7 @@ fn fact(aggregate: &str, what: &str, command: Command) -> Fact {
 pub fn facts(report: &ProviderReport) -> Vec<Fact> {
     match report {
         ProviderReport::Payment(report) => report.funding_id.map_or_else(Vec::new, |id| of_payment(id, report)),
+        ProviderReport::Refund(report) => report.refund_id.map_or_else(Vec::new, |id| of_refund(id, report)),
         ProviderReport::Transfer(report) => report.payout_id.map_or_else(Vec::new, |id| of_transfer(id, report)),
         ProviderReport::BankPayout(report) => report.payout_id.map_or_else(Vec::new, |id| of_bank_payout(id, report)),
     }
@@ -47,8 +66,18 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let failed = PayoutCommand::RecordFailed { code: code.to_owned() };
             vec![fact(&payout_id.to_string(), "refused", Command::Payout(*payout_id, failed))]
         }
+        // It is past calling off: its success is reported, and goes back.
+        ProviderOrder::CancelPayment { funding_id, payment_ref } => {
+            let known = FundingCommand::LinkPayment { payment_ref: payment_ref.clone() };
+            vec![fact(&funding_id.to_string(), &format!("{payment_ref}/linked"), Command::Funding(*funding_id, known))]
+        }
+        ProviderOrder::Refund { refund_id, .. } if code != "balance_insufficient" => {
+            let refused = RefundCommand::RecordRefused { code: code.to_owned() };
+            vec![fact(&refund_id.to_string(), "refused", Command::Refund(*refund_id, refused))]
+        }
         // A balance that is too low now is enough later; and a transfer that cannot be made needs an operator.
         ProviderOrder::PayToBank { .. }
+        | ProviderOrder::Refund { .. }
         | ProviderOrder::MoveToPayee { .. }
         | ProviderOrder::ReadReceipt { .. }
         | ProviderOrder::ReadBankPayout { .. } => Vec::new(),
@@ -89,6 +118,23 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
         }
     }
     facts
+}
+
+fn of_refund(refund_id: RefundId, report: &RefundReport) -> Vec<Fact> {
+    let refund = report.refund_ref.as_str();
+    let (what, command) = match &report.status {
+        RefundStatus::Pending => ("submitted", RefundCommand::RecordSubmitted { refund_ref: refund.to_owned() }),
+        RefundStatus::Succeeded { balance_transaction_ref } => {
+            let succeeded = RefundCommand::RecordSucceeded {
+                refund_ref: refund.to_owned(),
+                balance_transaction_ref: balance_transaction_ref.clone(),
+            };
+            ("succeeded", succeeded)
+        }
+        RefundStatus::Failed { code } => ("failed", RefundCommand::RecordFailed { code: code.clone() }),
+        RefundStatus::Cancelled => ("cancelled", RefundCommand::RecordCancelled),
+    };
+    vec![fact(&refund_id.to_string(), &format!("{refund}/{what}"), Command::Refund(refund_id, command))]
 }
 
 fn of_transfer(payout_id: PayoutId, report: &TransferReport) -> Vec<Fact> {

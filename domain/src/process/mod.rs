@@ -16,5 +16,5 @@
 pub mod facts;
 pub mod orders;
 
-pub use facts::{Fact, facts, refused};
+pub use facts::{Fact, facts, lacks_funds, refused};
 pub use orders::{Order, orders, settles};

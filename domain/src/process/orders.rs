@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::escrow::PaidFrom;
 use crate::event::DomainEvent;
 use crate::funding::FundingEvent;
 use crate::id::EventId;
 use crate::payout::PayoutEvent;
 use crate::ports::provider::{BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport};
+use crate::refund::{RefundEvent, RefundOrder};
 use crate::time::Timestamp;
 
 /// Something to be carried out once.
@@ -52,6 +54,23 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 funding_id: *funding_id,
                 payment_ref: payment_ref.clone(),
                 until_available: true,
+            },
+        ),
+        DomainEvent::Funding(
+            FundingEvent::PspIntentLinked { funding_id, payment_ref, given_up: true, .. }
+            | FundingEvent::Cancelled { funding_id, payment_ref: Some(payment_ref), .. }
+            | FundingEvent::Expired { funding_id, payment_ref: Some(payment_ref), .. },
+        ) => order(None, ProviderOrder::CancelPayment { funding_id: *funding_id, payment_ref: payment_ref.clone() }),
+        DomainEvent::Refund(RefundEvent::Requested {
+            order: RefundOrder { refund_id, amount, currency, charge: Some(charge), paid_from: PaidFrom::Provider, .. },
+        }) => order(
+            None,
+            ProviderOrder::Refund {
+                refund_id: *refund_id,
+                payment_ref: charge.payment_ref.clone(),
+                charge_ref: charge.charge_ref.clone(),
+                amount: *amount,
+                currency: *currency,
             },
         ),
         DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
@@ -111,7 +130,11 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
         }
         (ProviderOrder::ReadBankPayout { .. }, _) => false,
         (
-            ProviderOrder::CollectPayment { .. } | ProviderOrder::MoveToPayee { .. } | ProviderOrder::PayToBank { .. },
+            ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::CancelPayment { .. }
+            | ProviderOrder::Refund { .. }
+            | ProviderOrder::MoveToPayee { .. }
+            | ProviderOrder::PayToBank { .. },
             _,
         ) => true,
     }

@@ -40,7 +40,12 @@ fn record_funding() -> C {
 }
 
 fn close(number: u128) -> C {
-    C::CloseMilestone { milestone_id: milestone(number), outcome: MilestoneOutcome::Released, released: minor(50_000) }
+    C::CloseMilestone {
+        milestone_id: milestone(number),
+        outcome: MilestoneOutcome::Released,
+        released: minor(50_000),
+        refunded: minor(0),
+    }
 }
 
 fn block() -> C {
@@ -122,17 +127,17 @@ fn what_a_contract_does_in_each_state() {
       not_drafted: refused not_found
       otherwise: refused contract_wrong_state
     CloseMilestone 4
-      active: contract.milestone_closed
+      pending_funding, active: contract.milestone_closed
       active (4 closed): nothing
       not_drafted: refused not_found
       otherwise: refused contract_wrong_state
     CloseMilestone 5
-      active: contract.milestone_closed
+      pending_funding, active: contract.milestone_closed
       active (4 closed): contract.milestone_closed, contract.completed
       not_drafted: refused not_found
       otherwise: refused contract_wrong_state
     CloseMilestone of another contract
-      not_drafted, active, active (4 closed): refused not_found
+      not_drafted, pending_funding, active, active (4 closed): refused not_found
       otherwise: refused contract_wrong_state
     BlockTimer
       not_drafted: refused not_found

@@ -19,6 +19,7 @@ fn plan() -> C {
         amount: minor(WORTH),
         currency: Currency::USD,
         review_days: 14,
+        refund_request_days: 7,
         due_at: None,
         reference: None,
     };
@@ -102,9 +103,9 @@ fn what_a_milestone_does_in_each_state() {
       not_planned: refused validation_failed
       otherwise: refused milestone_wrong_state
     RecordFunded
-      planned, funding_pending, planned (payment failed): milestone.funded
+      released: milestone.funded, milestone.refund_agreed
       not_planned: refused not_found
-      otherwise: refused milestone_wrong_state
+      otherwise: milestone.funded
     RecordFundingFailure
       funding_pending: milestone.funding_failed
       not_planned: refused not_found
@@ -168,9 +169,9 @@ fn what_a_milestone_makes_of_what_a_command_says() {
     RequestFunding under another contract
       always: refused validation_failed
     RecordFunded by another funding
-      planned, planned (payment failed): milestone.funded
+      released: milestone.funded, milestone.refund_agreed
       not_planned: refused not_found
-      otherwise: refused milestone_wrong_state
+      otherwise: milestone.funded
     RecordFundingFailure of another funding
       not_planned: refused not_found
       otherwise: nothing
