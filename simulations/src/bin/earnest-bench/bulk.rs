@@ -11,7 +11,7 @@ use crate::BenchError;
 use crate::database::Tenant;
 use crate::recorded::Recording;
 
-/// Rows of a statement. More is no faster.
+/// Rows of a statement.
 const ROWS: usize = 1000;
 
 #[derive(Default)]

@@ -47,7 +47,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///   b   stock cqrs-es + postgres-es with one view, the same events, at its best pool size
 ///   c   bare bulk inserts of the same bytes on one connection
 ///
-/// and then a rebuild of the projections from zero. Takes about five minutes.
+/// and then a rebuild of the projections from zero. Takes about six minutes.
 #[derive(Debug, Parser)]
 #[command(name = "earnest-bench", version, verbatim_doc_comment)]
 struct Arguments {
