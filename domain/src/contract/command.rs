@@ -5,6 +5,7 @@ use ledger::{Currency, Minor};
 use super::{Change, MilestoneOutcome, MilestonePlan, Parts};
 use crate::id::{AmendmentId, ContractId, FundingId, MilestoneId, PartyId};
 use crate::policy::{FeeSchedule, Policy};
+use crate::time::Timestamp;
 
 /// What somebody did about a part of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,13 @@ pub enum ContractCommand {
         released: Minor,
         /// What went back to the client of it, client fees not included.
         refunded: Minor,
+        /// What the milestones say.
+        parts: Parts,
+    },
+    /// The escrow was frozen and is not any more: a deadline that runs has again what was left of it.
+    RestartClock {
+        /// Since when the clock stood still.
+        stopped_at: Timestamp,
     },
     /// A timer of it fired and was refused.
     BlockTimer {
@@ -171,7 +179,8 @@ impl ContractCommand {
             | Self::AcceptEnd { parts }
             | Self::AgreeEndByTime { parts }
             | Self::CheckDormancy { parts }
-            | Self::AdvanceDormancy { parts } => Some(parts),
+            | Self::AdvanceDormancy { parts }
+            | Self::CloseMilestone { parts, .. } => Some(parts),
             Self::Draft { .. }
             | Self::Offer { .. }
             | Self::CounterOffer { .. }
@@ -188,7 +197,7 @@ impl ContractCommand {
             | Self::DisputeEnd
             | Self::RequestDormancyRelease
             | Self::NoteActivity { .. }
-            | Self::CloseMilestone { .. }
+            | Self::RestartClock { .. }
             | Self::BlockTimer { .. } => None,
         }
     }
@@ -222,6 +231,7 @@ impl ContractCommand {
             | Self::AdvanceDormancy { .. }
             | Self::NoteActivity { .. }
             | Self::CloseMilestone { .. }
+            | Self::RestartClock { .. }
             | Self::BlockTimer { .. } => false,
         }
     }

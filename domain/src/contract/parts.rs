@@ -26,6 +26,10 @@ pub struct Part {
     pub milestone_id: MilestoneId,
     /// Paid in for it or moved to it over its life.
     pub funded: Minor,
+    /// Released of it, gross.
+    pub released: Minor,
+    /// What went back to the client of it, client fees not included; also money that came when it was over.
+    pub refunded: Minor,
     /// Held for it now, disputed or not.
     pub held: Minor,
     /// The part of it that goes back when the contract ends: nothing while work is under review or in dispute.

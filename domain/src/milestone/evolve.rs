@@ -46,6 +46,7 @@ fn resumed(progress: Progress, prior: PriorState, review_due_at: Option<Timestam
         PriorState::ChangesRequested => Milestone::ChangesRequested { progress },
         PriorState::PartiallyReleased => Milestone::PartiallyReleased { progress, roll_forward: None },
         PriorState::Released => Milestone::Released { progress, by_time: false },
+        PriorState::Refunded => Milestone::Refunded { progress },
     }
 }
 
@@ -92,8 +93,12 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             S::FundingPending { plan, funding_id: *funding_id }
         }
         (state, E::FundingRequested { funding_id, .. }) => with(state, |progress| progress.paying = Some(*funding_id)),
-        (S::FundingPending { plan, .. } | S::Planned { plan } | S::Cancelled { plan }, E::Funded { amount, .. }) => {
+        (S::Planned { plan } | S::Cancelled { plan }, E::Funded { amount, .. }) => {
             S::Funded { progress: begun(plan, *amount) }
+        }
+        (S::FundingPending { plan, funding_id: pending }, E::Funded { funding_id, amount, .. }) => {
+            let paying = Some(pending).filter(|pending| pending != funding_id);
+            S::Funded { progress: Progress { paying, ..begun(plan, *amount) } }
         }
         (state, E::Funded { funding_id, amount, .. }) => with(state, |progress| {
             arrived(progress, *amount);
@@ -203,6 +208,12 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             resumed(progress, *resume_state, *new_review_due_at)
         }
 
+        (S::Submitted { progress, .. }, E::DeadlineMoved { due_at, .. }) => {
+            S::Submitted { progress, review_due_at: Some(*due_at) }
+        }
+        (S::RefundPending { progress, refund_id, refunding, agreed, prior, .. }, E::DeadlineMoved { due_at, .. }) => {
+            S::RefundPending { progress, refund_id, refunding, respond_by: Some(*due_at), agreed, prior }
+        }
         (S::Submitted { progress, .. }, E::TimerBlocked { .. }) => S::Submitted { progress, review_due_at: None },
         (S::RefundPending { progress, refund_id, refunding, agreed, prior, .. }, E::TimerBlocked { .. }) => {
             S::RefundPending { progress, refund_id, refunding, respond_by: None, agreed, prior }
@@ -222,8 +233,10 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             | E::RollForwardAccepted { .. }
             | E::RollForwardRejected { .. }
             | E::RefundRejected { .. }
+            | E::HoldLimitPassed { .. }
             | E::Disputed { .. }
             | E::DisputeWithdrawn { .. }
+            | E::DeadlineMoved { .. }
             | E::TimerBlocked { .. },
         ) => state,
     }
@@ -280,7 +293,9 @@ fn refunded(state: Milestone, refund_id: RefundId, amount: Minor, remaining: Min
         {
             S::Refunded { progress }
         }
-        S::RefundPending { progress, refund_id: pending, prior, .. } if pending == refund_id => {
+        // Nothing is left to be asked about; money is still on its way, or this would have closed it.
+        S::Submitted { progress, .. } if remaining.is_zero() => resting(progress),
+        S::RefundPending { progress, refund_id: pending, prior, .. } if pending == refund_id || remaining.is_zero() => {
             resumed(progress, prior, None)
         }
         S::RefundPending { progress, refund_id, refunding, respond_by, agreed, prior } => {
@@ -294,7 +309,8 @@ fn refunded(state: Milestone, refund_id: RefundId, amount: Minor, remaining: Min
 /// What a milestone goes back to when a question about it ends without moving money; `None` where none can be asked.
 pub(super) fn prior(state: &Milestone) -> Option<PriorState> {
     match state {
-        Milestone::Funded { .. } | Milestone::Refunded { .. } => Some(PriorState::Funded),
+        Milestone::Funded { .. } => Some(PriorState::Funded),
+        Milestone::Refunded { .. } => Some(PriorState::Refunded),
         Milestone::Submitted { .. } => Some(PriorState::Submitted),
         Milestone::ChangesRequested { .. } => Some(PriorState::ChangesRequested),
         Milestone::PartiallyReleased { .. } => Some(PriorState::PartiallyReleased),
