@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::aggregate::AggregateState;
+use domain::event::DomainEvent;
 use domain::intent::Intent;
 use domain::log::{Answer, EventStore, Position, StoredCommand, StreamId};
 use domain::refusal::Refusal;
@@ -100,6 +101,16 @@ impl std::ops::Deref for App {
 /// Tells the present state of a stream, as far as a decision has looked at it.
 pub type Look<'a> = &'a dyn Fn(&StreamId) -> Option<&'a AggregateState>;
 
+/// What an answer is made from: the state after the decision, and what happened. A repeat that changed nothing has no
+/// events.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// The present state of streams.
+    pub look: Look<'a>,
+    /// The events of the decision.
+    pub events: &'a [(StreamId, DomainEvent)],
+}
+
 /// A command of the API.
 pub struct ApiCommand<'a, V> {
     /// Who asks.
@@ -107,7 +118,7 @@ pub struct ApiCommand<'a, V> {
     /// Key, version and trace.
     pub headers: CommandHeaders,
     /// The route's template: keys of different routes never meet.
-    pub route: &'static str,
+    pub route: String,
     /// Digest of the request.
     pub fingerprint: String,
     /// What is asked.
@@ -116,8 +127,8 @@ pub struct ApiCommand<'a, V> {
     pub status: StatusCode,
     /// Path of what is created.
     pub location: Option<String>,
-    /// The answer's body, from the state after the decision.
-    pub view: &'a (dyn Fn(Look<'_>) -> Option<V> + Send + Sync),
+    /// The answer's body, from what the decision has seen and done.
+    pub view: &'a (dyn Fn(Seen<'_>) -> Option<V> + Send + Sync),
 }
 
 impl App {
@@ -137,23 +148,23 @@ impl App {
     /// The [`Problem`] to answer with.
     pub async fn perform<V: Serialize>(&self, command: ApiCommand<'_, V>) -> Result<Response, Problem> {
         let key = command.headers.require_key()?.to_owned();
-        let name = format!("{}\n{}\n{key}", command.caller.principal(), command.route);
         let subject = command.intent.subject();
         let given = command.headers.if_match;
-        let body = |look: Look<'_>| -> Option<String> {
-            (command.view)(look).and_then(|view| serde_json::to_string(&view).ok())
+        let body = |seen: Seen<'_>| -> Option<String> {
+            (command.view)(seen).and_then(|view| serde_json::to_string(&view).ok())
         };
         let answer = |decision: &domain::unit_of_work::Decision| Answer {
             fingerprint: command.fingerprint.clone(),
             status: command.status.as_u16(),
-            body: body(&|stream| decision.state(stream)).unwrap_or_else(|| "null".to_owned()),
+            body: body(Seen { look: &|stream| decision.state(stream), events: &decision.events })
+                .unwrap_or_else(|| "null".to_owned()),
             version: decision.version(&subject),
             location: command.location.clone(),
         };
         let request = Request {
             intent: command.intent.clone(),
             actor: command.caller.actor(),
-            command_id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
+            command_id: command_id(&command.caller, &command.route, &key),
             if_match: given,
             idempotency_key: Some(key),
             traceparent: command.headers.traceparent.clone(),
@@ -168,7 +179,7 @@ impl App {
             Err(EngineError::Refused(_)) => "refused",
             Err(_) => "failed",
         };
-        metrics::histogram!("command_duration_seconds", "route" => command.route, "result" => result)
+        metrics::histogram!("command_duration_seconds", "route" => command.route.clone(), "result" => result)
             .record(started.elapsed());
         match performed {
             Ok(Performed::Done(decision, receipt)) => match &decision.append.answer {
@@ -177,7 +188,8 @@ impl App {
             },
             Ok(Performed::Replayed(stored)) => replayed(stored, &command.fingerprint),
             Ok(Performed::Unchanged(loaded)) => {
-                let text = body(&|stream| loaded.get(stream).map(|part| &part.state));
+                let look: Look<'_> = &|stream| loaded.get(stream).map(|part| &part.state);
+                let text = body(Seen { look, events: &[] });
                 let answer = Answer {
                     fingerprint: command.fingerprint.clone(),
                     status: StatusCode::OK.as_u16(),
@@ -194,8 +206,33 @@ impl App {
         }
     }
 
+    /// The answer to a command that was carried out before under the same key, if it was. For handlers that have to look
+    /// something up before they can ask, and would not find it a second time.
+    ///
+    /// # Errors
+    /// `idempotency_key_required`, `idempotency_mismatch`, `idempotency_expired`.
+    pub async fn repeated(
+        &self,
+        caller: &Caller,
+        headers: &CommandHeaders,
+        route: &str,
+        fingerprint: &str,
+    ) -> Result<Option<Response>, Problem> {
+        let id = command_id(caller, route, headers.require_key()?);
+        let stored = self.engine.store().command(id).await?;
+        stored.map(|stored| replayed(stored, fingerprint)).transpose()
+    }
+
+    /// Waits until the read model shows everything that has been written by now.
+    ///
+    /// # Errors
+    /// `projection_lagging` when it does not come that far in time.
+    pub async fn catch_up(&self) -> Result<(), Problem> {
+        self.wait_for(self.engine.store().head().await?).await
+    }
+
     /// A version mismatch shows what the caller has missed.
-    async fn version_mismatch(&self, subject: &StreamId, given: u64, refusal: Refusal) -> Problem {
+    pub(crate) async fn version_mismatch(&self, subject: &StreamId, given: u64, refusal: Refusal) -> Problem {
         let problem = Problem::from(refusal);
         match log_reader::of_stream(self.pool(), subject, given, EVENTS_SINCE).await {
             Ok(events) => {
@@ -259,6 +296,11 @@ impl App {
             .with_header(header::RETRY_AFTER, "1")),
         }
     }
+}
+
+/// The identity of a command: the same caller, route and key are the same command.
+pub(crate) fn command_id(caller: &Caller, route: &str, key: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{}\n{route}\n{key}", caller.principal()).as_bytes())
 }
 
 /// An answer to a repeat: the stored one, if it is the same request.

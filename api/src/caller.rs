@@ -89,6 +89,17 @@ impl Caller {
         matches!(self.role, Role::Staff(_))
     }
 
+    /// Refuses everybody but staff that may stop money from moving.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn require_money_staff(&self) -> Result<(), Problem> {
+        if self.actor().may_hold_money() {
+            return Ok(());
+        }
+        Err(Problem::new(ErrorCode::Forbidden, "needs the role moderator or finance or admin"))
+    }
+
     /// Refuses everybody but these members of staff.
     ///
     /// # Errors

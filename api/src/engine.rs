@@ -6,8 +6,12 @@
 //! - A refusal, or the finding that nothing changes, is given only on streams that were looked at just now, and all of
 //!   them with one query: the commit checks what was decided otherwise, nothing else does.
 //!
+//! What a request would do is told by [`Engine::preview`].
+//!
 //! # What is deliberately absent
 //! HTTP. Rules. SQL.
+
+mod preview;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,6 +25,8 @@ use domain::refusal::Refusal;
 use domain::time::Timestamp;
 use domain::unit_of_work::{Decision, Loaded, Step, UnitOfWork};
 use uuid::Uuid;
+
+pub use preview::Preview;
 
 use crate::cache::StreamCache;
 

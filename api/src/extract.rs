@@ -158,7 +158,8 @@ fn inside<R>(at: &mut String, step: &str, check: impl FnOnce(&mut String) -> R) 
     result
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// The JSON pointer to a place that `serde_path_to_error` names.
+pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |mut pointer, segment| {
         let step = match segment {

@@ -5,10 +5,12 @@
 //! together. Never use the framework's snapshot or aggregate stores with these: cqrs-es 0.5 applies events twice there.
 
 use cqrs_es::event_sink::EventSink;
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use cqrs_es::{Aggregate, DomainEvent as FrameworkEvent};
 
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
+use crate::upcast::{UPCASTERS, Upcaster};
 
 /// A command with who gives it, and when.
 #[derive(Debug)]
@@ -17,6 +19,23 @@ pub struct Told<C> {
     pub command: C,
     /// Who and when.
     pub context: Context,
+}
+
+/// What a tool of the framework needs to read events of older versions.
+pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
+    UPCASTERS.iter().map(|step| Box::new(*step) as Box<dyn EventUpcaster>).collect()
+}
+
+impl EventUpcaster for Upcaster {
+    fn can_upcast(&self, event_type: &str, event_version: &str) -> bool {
+        event_type == self.event_type && event_version.parse() == Ok(self.from)
+    }
+
+    fn upcast(&self, mut event: SerializedEvent) -> SerializedEvent {
+        self.apply(&mut event.payload);
+        event.event_version = self.from.saturating_add(1).to_string();
+        event
+    }
 }
 
 macro_rules! aggregate {
@@ -64,3 +83,5 @@ aggregate!(crate::escrow::Escrow, crate::escrow::EscrowEvent, Escrow);
 aggregate!(crate::funding::Funding, crate::funding::FundingEvent, Funding);
 aggregate!(crate::payee::PayeeAccount, crate::payee::PayeeEvent, Payee);
 aggregate!(crate::payout::Payout, crate::payout::PayoutEvent, Payout);
+aggregate!(crate::refund::Refund, crate::refund::RefundEvent, Refund);
+aggregate!(crate::wallet::ClientWallet, crate::wallet::WalletEvent, Wallet);

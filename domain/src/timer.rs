@@ -5,8 +5,11 @@
 //!   has already won (`now >= due_at`).
 //! - Due timers of a scope fire in the order `(due_at, rank, stream, key)`, each as its own append with
 //!   `occurred_at = due_at`.
+//! - While the escrow of a contract is frozen, the deadlines that decide about what is held stand still; afterwards each has
+//!   what was left of it.
 //! - A timer has a command id that follows from what it is, so that two servers cannot fire it twice.
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::command::Command;
@@ -37,6 +40,19 @@ pub enum Rank {
     Dormancy,
     /// Pending earnings become available.
     Clearance,
+    /// A client did not complete a payment.
+    FundingIntent,
+    /// A payment provider does not let money lie any longer.
+    PspHold,
+}
+
+impl Rank {
+    /// Whether such a deadline stands still while the escrow of its contract is frozen: those that decide to whom held
+    /// money goes. Offers, amendments and payments under way have nothing to do with what is held; the provider's limit
+    /// does not wait for anybody.
+    pub fn stops_when_frozen(self) -> bool {
+        matches!(self, Self::ReviewWindow | Self::RefundRequest | Self::EndRequest | Self::Dormancy)
+    }
 }
 
 /// A deadline of one stream.
@@ -65,6 +81,13 @@ impl Timer {
     pub fn order(&self) -> (Timestamp, Rank, &StreamId, &str) {
         (self.due_at, self.rank, &self.stream, &self.key)
     }
+}
+
+/// When a deadline is due whose clock stood still from `stopped_at` to `now`: with what was left of it, and never more
+/// than the whole time of `days` that it has.
+pub(crate) fn restarted(due_at: Timestamp, days: u16, stopped_at: Timestamp, now: Timestamp) -> Timestamp {
+    let left = due_at.signed_duration_since(stopped_at).min(TimeDelta::days(i64::from(days))).max(TimeDelta::zero());
+    now.checked_add_signed(left).unwrap_or(Timestamp::MAX_UTC)
 }
 
 /// What is judged together with respect to time: all timers of a scope fire before a command on any part of it.
@@ -96,12 +119,26 @@ impl Scope {
 
 /// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
 pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
+    use crate::escrow::EscrowEvent;
+    use crate::funding::FundingEvent;
     use crate::payee::PayeeEvent;
     match event {
         DomainEvent::Contract(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Milestone(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
             Some((Scope::Stream(stream.clone()), *clears_at))
+        }
+        DomainEvent::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => {
+            Some((Scope::Stream(stream.clone()), paid.clears_at))
+        }
+        DomainEvent::Funding(FundingEvent::Created { order }) => {
+            order.expires_at.map(|expires_at| (Scope::Contract(order.contract_id), expires_at))
+        }
+        DomainEvent::Escrow(EscrowEvent::Funded { contract_id, hold_limit: Some(limit), .. }) => {
+            Some((Scope::Contract(*contract_id), limit.first_at()))
+        }
+        DomainEvent::Escrow(EscrowEvent::HoldLimitWarned { contract_id, next_at, .. }) => {
+            Some((Scope::Contract(*contract_id), *next_at))
         }
         _ => None,
     }

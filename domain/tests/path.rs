@@ -118,7 +118,8 @@ fn money_that_cannot_be_held_is_booked_as_unallocated() {
     wrong.accept().unwrap();
     let funding = wrong.funding;
     wrong.fund(funding).unwrap();
-    assert_eq!(wrong.succeed(100_000).unwrap(), ["funding.succeeded", "funding.receipt_suspended"]);
+    let events = wrong.succeed(100_000).unwrap();
+    assert_eq!(events, ["funding.succeeded", "funding.receipt_suspended", "milestone.funding_failed"]);
     assert_eq!(wrong.balance(), BTreeMap::from([("1110", 100_000), ("2900", -100_000)]));
     assert_eq!(wrong.approve(), Err(Refusal::MilestoneNotFunded));
 
@@ -208,7 +209,7 @@ fn a_new_fee_schedule_changes_no_contract_that_was_offered() {
     let first = (world.contract, world.milestone, world.funding);
     let raised = FeeSchedule {
         version: 2,
-        payee_fee: Fee::Percent { percent: Percent::new(15.into()).unwrap() },
+        payee_fee: Fee::percent(Percent::new(15.into()).unwrap()),
         ..FeeSchedule::two_sided()
     };
     (world.contract, world.milestone, world.funding) =

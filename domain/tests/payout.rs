@@ -101,3 +101,27 @@ fn a_payout_that_came_back_can_be_requested_again() {
     world.payout_fact(payout(7), paid(2)).unwrap();
     assert_eq!(world.balance(), books(&[]));
 }
+
+/// I11, J21: the transfer is reported after the payout has failed. It is booked, nothing is paid to the bank, and the next
+/// payout uses what lies there.
+#[test]
+fn a_transfer_that_is_reported_late_is_used_by_the_next_payout() {
+    let mut world = earned();
+    world.request_payout(payout(6), 90_000).unwrap();
+    world.payout_fact(payout(6), failed("account_closed")).unwrap();
+    let events = world.payout_fact(payout(6), transferred(90_000)).unwrap();
+    assert_eq!(events, ["payout.late_transfer_recorded", "payee.late_transfer_noted"]);
+    assert_books(&world, "payout.late_transfer_recorded", "J21");
+    assert_eq!(world.balance(), books(&[("1120", 11_925), ("1130", 90_000), ("2210", -90_000)]));
+    assert_eq!(world.payout_fact(payout(6), transferred(90_000)), Ok(Vec::new()), "told again");
+    let late = world.last_event("payout.late_transfer_recorded").clone();
+    let read = domain::event::DomainEvent::from_json("payout", &late.event_type, 1, &late.payload).unwrap();
+    assert_eq!(domain::process::orders(late.metadata.event_id, &read), [], "nothing more is ordered");
+
+    let before = world.entries().count();
+    world.request_payout(payout(7), 90_000).unwrap();
+    world.payout_fact(payout(7), paid(2)).unwrap();
+    let booked: Vec<_> = world.entries().skip(before).map(|(event_type, _)| event_type).collect();
+    assert_eq!(booked, ["payee.payout_reserved", "payout.paid"], "no transfer");
+    assert_eq!(world.balance(), books(&[]));
+}

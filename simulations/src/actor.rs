@@ -1,5 +1,7 @@
 //! Parties who do something, and remember what was promised to them.
 
+use std::collections::BTreeMap;
+
 use adapters::memory::MemoryStore;
 use domain::actor::{Actor, SystemPart};
 use domain::id::{ContractId, PartyId, PayoutId};
@@ -7,10 +9,8 @@ use domain::intent::Intent;
 use domain::log::{Answer, Position};
 use domain::party::PayoutAccount;
 use domain::payee::{self, PayeeAccountId};
-use domain::policy::{Fee, FeeSchedule, Policy};
 use domain::view::Document;
-use ledger::{Currency, Minor, Percent};
-use rust_decimal::Decimal;
+use ledger::{Currency, Minor};
 
 use crate::driver::{Ask, Told};
 use crate::failure::Violation;
@@ -71,11 +71,12 @@ impl World {
     pub(crate) fn act(&mut self) -> Result<(), Interrupt> {
         match self.chance.between(0, 99) {
             0 | 1 => self.draft(),
-            2..=64 => self.advance_a_contract(),
-            65..=76 => self.withdraw(),
+            2..=52 => self.advance_a_contract(),
+            53..=68 => self.move_money(),
+            69..=76 => self.withdraw(),
             77..=84 => self.do_something_senseless(),
             85..=92 => self.repeat(),
-            93..=97 if self.unknown.is_empty() => Ok(()),
+            93..=97 if self.unknown.is_empty() => self.answer_what_is_open(),
             93..=97 => {
                 let index = self.chance.below(self.unknown.len());
                 let ask = self.unknown.remove(index);
@@ -150,7 +151,14 @@ impl World {
 
     /// The same command again, as a client does that lost the answer.
     fn repeat(&mut self) -> Result<(), Interrupt> {
-        let Some(promise) = self.chance.pick(&self.promises).cloned() else {
+        // What is rarely asked is as often repeated as the rest.
+        let mut by_word: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
+        for (index, promise) in self.promises.iter().enumerate() {
+            by_word.entry(promise.ask.word()).or_default().push(index);
+        }
+        let words: Vec<Vec<usize>> = by_word.into_values().collect();
+        let index = self.chance.pick(&words).cloned().and_then(|of_word| self.chance.pick(&of_word).copied());
+        let Some(promise) = index.and_then(|index| self.promises.get(index)).cloned() else {
             return Ok(());
         };
         self.count("command repeated");
@@ -176,27 +184,6 @@ impl World {
         self.contracts.push(Known { contract_id, client_id, payee_id, currency, milestones });
         let ask = self.ask(intent, Actor::Client(client_id));
         self.send(ask)
-    }
-
-    fn fee(&mut self) -> Fee {
-        // In hundredths of a percent; odd ones, none, and all of it.
-        let hundredths = match self.chance.between(0, 19) {
-            0 => 0,
-            1 => 10_000,
-            _ => self.chance.between(1, 3_000),
-        };
-        Fee::Percent { percent: Percent::new(Decimal::new(hundredths, 2)).unwrap_or_default() }
-    }
-
-    pub(crate) fn terms(&mut self) -> (FeeSchedule, Policy) {
-        let fees = if self.chance.per_mille(500) {
-            FeeSchedule::two_sided()
-        } else {
-            FeeSchedule { id: "odd".to_owned(), version: 1, client_fee: self.fee(), payee_fee: self.fee() }
-        };
-        let policy =
-            Policy { clearance_days: u16::try_from(self.chance.between(0, 6)).unwrap_or(5), ..Policy::default() };
-        (fees, policy)
     }
 
     fn withdraw(&mut self) -> Result<(), Interrupt> {

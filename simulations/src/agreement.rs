@@ -3,14 +3,16 @@
 //! # Invariants
 //! - They know what the projections show, which can be old.
 //!
-//! # What is deliberately absent
-//! Whatever needs money to go back, which the escrow cannot do yet: ends, refunds, disputes, dormancy.
+//! - A contract can be forgotten: then time passes over it.
 
 use domain::actor::Actor;
 use domain::aggregate::AggregateState;
-use domain::contract::{self, Change, Contract, ContractCommand, Life, MilestonePlan, Parts, Proposal, Role};
+use domain::contract::{
+    self, Change, Contract, ContractCommand, DormantStage, Life, MilestonePlan, Parts, Proposal, Role,
+};
 use domain::id::{AmendmentId, MilestoneId};
 use domain::intent::Intent;
+use domain::milestone::{Milestone, MilestoneCommand};
 use domain::view::Document;
 use ledger::Minor;
 
@@ -27,9 +29,12 @@ pub(crate) fn actor_of(known: &Known, role: Role) -> Actor {
 impl World {
     /// Whoever's turn it is takes a contract one step further.
     pub(crate) fn advance_a_contract(&mut self) -> Result<(), Interrupt> {
-        let recent = self.contracts.len().saturating_sub(5);
-        let young = self.contracts.get(recent..).unwrap_or_default();
-        let Some(known) = self.chance.pick(young).cloned() else {
+        // Mostly a recent one, and one in which something is left to do.
+        let back = if self.chance.per_mille(850) { 9 } else { self.contracts.len() };
+        let recent = self.contracts.get(self.contracts.len().saturating_sub(back)..).unwrap_or_default();
+        let alive: Vec<Known> = recent.iter().filter(|known| self.is_alive(known)).cloned().collect();
+        let among = if self.chance.per_mille(850) { alive.as_slice() } else { recent };
+        let Some(known) = self.chance.pick(among).cloned() else {
             return self.draft();
         };
         let Some(contract) = self.contract(&known) else {
@@ -39,7 +44,7 @@ impl World {
         let dice = self.chance.between(0, 99);
         match contract {
             Contract::Draft { .. } if dice < 95 => {
-                let (fee_schedule, policy) = self.terms();
+                let (fee_schedule, policy) = self.terms(known.currency);
                 let ask = self
                     .ask(Intent::OfferContract { contract_id, fee_schedule, policy }, Actor::Client(known.client_id));
                 self.send(ask)
@@ -60,8 +65,81 @@ impl World {
                 self.on_contract(&known, ContractCommand::Resume, role)
             }
             Contract::Paused { life, .. } if dice < 65 => self.amend(&known, &life),
+            Contract::Active { .. } | Contract::Paused { .. } if (65..68).contains(&dice) => {
+                self.on_contract(&known, ContractCommand::RequestEnd { parts: Parts::default() }, Role::Client)
+            }
+            Contract::Ending { agreed: false, .. } if dice < 25 => {
+                self.on_contract(&known, ContractCommand::AcceptEnd { parts: Parts::default() }, Role::Payee)
+            }
+            Contract::Ending { agreed: false, .. } if dice < 29 => {
+                self.on_contract(&known, ContractCommand::DisputeEnd, Role::Payee)
+            }
+            // As a rule nobody remembers it.
+            Contract::Dormant { stage, .. } => match (stage, dice) {
+                (DormantStage::PayeeAsked, 0..=69) => {
+                    self.on_contract(&known, ContractCommand::RequestDormancyRelease, Role::Payee)
+                }
+                (_, 70..=74) => self.on_contract(&known, ContractCommand::Resume, either),
+                (_, 75..=77) => {
+                    self.on_contract(&known, ContractCommand::RequestEnd { parts: Parts::default() }, Role::Client)
+                }
+                (_, 78..=82) => {
+                    let plans = self.milestone_plans(&known);
+                    self.propose(&known, &plans)
+                }
+                (_, 83..=86) => self.advance_a_milestone(&known),
+                _ => Ok(()),
+            },
             _ => self.advance_a_milestone(&known),
         }
+    }
+
+    /// Somebody answers a question that few contracts come to: a rest that is to go to another milestone, a wish for a
+    /// refund, a contract that both have forgotten.
+    pub(crate) fn answer_what_is_open(&mut self) -> Result<(), Interrupt> {
+        let mut open = Vec::new();
+        for known in &self.contracts {
+            if let Some(Contract::Dormant { stage: DormantStage::PayeeAsked, .. }) = self.contract(known) {
+                let (contract_id, command) = (known.contract_id, ContractCommand::RequestDormancyRelease);
+                open.push((known.clone(), Intent::OnContract { contract_id, command }));
+            }
+        }
+        for (document, _) in self.records.documents.values() {
+            let Document::Aggregate(AggregateState::Milestone(milestone)) = document else { continue };
+            let commands = match milestone.as_ref() {
+                Milestone::PartiallyReleased { roll_forward: Some(_), .. } => {
+                    vec![MilestoneCommand::AcceptRollForward, MilestoneCommand::RejectRollForward]
+                }
+                Milestone::RefundPending { agreed: false, .. } => vec![MilestoneCommand::AcceptRefund],
+                _ => continue,
+            };
+            let Some(plan) = milestone.plan() else { continue };
+            let known = self.contracts.iter().find(|known| known.contract_id == plan.contract_id);
+            let milestone_id = plan.milestone_id;
+            for command in commands {
+                open.extend(known.map(|known| (known.clone(), Intent::OnMilestone { milestone_id, command })));
+            }
+        }
+        let Some((known, intent)) = self.chance.pick(&open).cloned() else {
+            return Ok(());
+        };
+        let ask = self.ask(intent, actor_of(&known, Role::Payee));
+        self.send(ask)
+    }
+
+    fn is_alive(&self, known: &Known) -> bool {
+        let document = self.document(&contract::stream(known.contract_id));
+        let Some(Document::Aggregate(AggregateState::Contract(contract))) = document else {
+            return true;
+        };
+        !matches!(
+            contract.as_ref(),
+            Contract::Declined { .. }
+                | Contract::Withdrawn { .. }
+                | Contract::Expired { .. }
+                | Contract::Completed { .. }
+                | Contract::Cancelled { .. }
+        )
     }
 
     /// The contract, as the projections have it.
@@ -79,6 +157,11 @@ impl World {
             Some(agreement) => agreement.milestones.iter().map(|plan| (plan.milestone_id, plan.amount)).collect(),
             None => known.milestones.clone(),
         }
+    }
+
+    fn milestone_plans(&self, known: &Known) -> Vec<MilestonePlan> {
+        let contract = self.contract(known);
+        contract.as_ref().and_then(Contract::agreement).map_or_else(Vec::new, |agreement| agreement.milestones.clone())
     }
 
     pub(crate) fn on_contract(&mut self, known: &Known, command: ContractCommand, role: Role) -> Result<(), Interrupt> {

@@ -1,13 +1,12 @@
-//! What parties do about one milestone: pay, deliver, review, approve, give up.
+//! What parties do about one milestone: pay, deliver, review, approve, ask for money back, disagree, give up.
 //!
 //! # What is deliberately absent
-//! What becomes of the rest after a part was approved, other than that it stays: roll-forward and refund need an
-//! escrow that can give back.
+//! The end of a dispute: this version has none.
 
 use domain::actor::Actor;
 use domain::aggregate::AggregateState;
 use domain::contract::Role;
-use domain::id::{FundingId, MilestoneId};
+use domain::id::{DisputeId, FundingId, MilestoneId};
 use domain::intent::Intent;
 use domain::milestone::{self, Milestone, MilestoneCommand, Progress, Remainder};
 use domain::view::Document;
@@ -16,8 +15,9 @@ use ledger::{Currency, Minor};
 use crate::agreement::actor_of;
 use crate::world::{Interrupt, Known, World};
 
-/// Ways to pay, at the simulated provider. Most cards work. The last one fails first and works later.
-const PAYMENT_METHODS: [&str; 10] = [
+/// Ways to pay, at the simulated provider. Most cards work. The last two fail first and work later, and wait for the client
+/// for ever.
+const PAYMENT_METHODS: [&str; 11] = [
     "pm_card",
     "pm_card",
     "pm_card",
@@ -28,6 +28,7 @@ const PAYMENT_METHODS: [&str; 10] = [
     "pm_declined",
     "pm_unknown",
     "pm_retried",
+    "pm_forgotten",
 ];
 
 /// Whether a milestone is one that its parties would rather give up than pay for: one in eight.
@@ -57,11 +58,25 @@ impl World {
                 | Milestone::PartiallyReleased { progress, .. },
             ) => {
                 let short = !progress.missing().is_zero() && progress.paying.is_none();
-                if short && (dice < 40 || progress.held.is_zero()) {
+                if short && (dice < 40 || progress.held.is_zero()) && !self.may_roll_forward(milestone_id) {
                     return self.pay(known, milestone_id, &milestones);
                 }
                 match self.chance.between(0, 99) {
-                    0..=64 => {
+                    0..=4 => self.ask_for_a_refund(known, &progress),
+                    5..=8 => self.grant_a_refund(known, &progress),
+                    9..=11 => self.disagree(known, milestone_id),
+                    12..=60 if self.may_roll_forward(milestone_id) => {
+                        let accepts = self.chance.per_mille(700);
+                        let command = if accepts {
+                            MilestoneCommand::AcceptRollForward
+                        } else {
+                            MilestoneCommand::RejectRollForward
+                        };
+                        self.on_milestone(known, milestone_id, command, Role::Payee)
+                    }
+                    // Left alone: it can be forgotten.
+                    12..=15 => Ok(()),
+                    16..=64 => {
                         let ask = self.ask(Intent::SubmitWork { milestone_id }, Actor::Payee(known.payee_id));
                         self.send(ask)
                     }
@@ -76,8 +91,22 @@ impl World {
                     let command = MilestoneCommand::RequestChanges { note_ref: None };
                     self.on_milestone(known, milestone_id, command, Role::Client)
                 }
-                78..=91 => self.on_milestone(known, milestone_id, MilestoneCommand::WithdrawSubmission, Role::Payee),
+                78..=87 => self.on_milestone(known, milestone_id, MilestoneCommand::WithdrawSubmission, Role::Payee),
+                88..=91 => self.disagree(known, milestone_id),
                 _ => Ok(()),
+            },
+            Some(Milestone::RefundPending { .. }) => match dice {
+                0..=29 => self.on_milestone(known, milestone_id, MilestoneCommand::AcceptRefund, Role::Payee),
+                30..=44 => {
+                    let dispute_id = DisputeId::from_uuid(self.chance.uuid(self.now));
+                    self.on_milestone(known, milestone_id, MilestoneCommand::RejectRefund { dispute_id }, Role::Payee)
+                }
+                _ => Ok(()),
+            },
+            Some(Milestone::Disputed { progress, .. }) if dice < 20 => match dice {
+                0..=6 => self.approve(known, &progress),
+                7..=12 => self.ask_for_a_refund(known, &progress),
+                _ => self.pay(known, milestone_id, &milestones),
             },
             // Approved once more, or sent back too late: now and then somebody tries.
             Some(Milestone::Released { .. }) if dice < 10 => {
@@ -106,6 +135,42 @@ impl World {
         self.send(ask)
     }
 
+    /// Whether the client has proposed that the rest goes to another milestone.
+    fn may_roll_forward(&self, milestone_id: MilestoneId) -> bool {
+        matches!(self.milestone(milestone_id), Some(Milestone::PartiallyReleased { roll_forward: Some(_), .. }))
+    }
+
+    /// All that is held, or a part of it; now and then more.
+    fn some_of(&mut self, progress: &Progress) -> Option<Minor> {
+        let held = progress.held.get();
+        let amount = match self.chance.between(0, 9) {
+            0..=3 => return None,
+            4..=8 => self.chance.between(1, held),
+            _ => held.saturating_add(1),
+        };
+        Minor::new(amount).ok()
+    }
+
+    fn ask_for_a_refund(&mut self, known: &Known, progress: &Progress) -> Result<(), Interrupt> {
+        let amount = self.some_of(progress);
+        let currency = self.chance.per_mille(300).then(|| self.currency_of(known));
+        let command = MilestoneCommand::RequestRefund { amount, currency };
+        self.on_milestone(known, progress.plan.milestone_id, command, Role::Client)
+    }
+
+    fn grant_a_refund(&mut self, known: &Known, progress: &Progress) -> Result<(), Interrupt> {
+        let amount = self.some_of(progress);
+        let currency = self.chance.per_mille(300).then(|| self.currency_of(known));
+        let command = MilestoneCommand::GrantRefund { amount, currency };
+        self.on_milestone(known, progress.plan.milestone_id, command, Role::Payee)
+    }
+
+    fn disagree(&mut self, known: &Known, milestone_id: MilestoneId) -> Result<(), Interrupt> {
+        let dispute_id = DisputeId::from_uuid(self.chance.uuid(self.now));
+        let role = if self.chance.per_mille(500) { Role::Client } else { Role::Payee };
+        self.on_milestone(known, milestone_id, MilestoneCommand::OpenDispute { dispute_id }, role)
+    }
+
     /// The milestone, as the projections have it.
     fn milestone(&self, milestone_id: MilestoneId) -> Option<Milestone> {
         match self.document(&milestone::stream(milestone_id)) {
@@ -128,7 +193,18 @@ impl World {
     fn approve_a_part(&mut self, known: &Known, progress: &Progress) -> Result<(), Interrupt> {
         let gross = Minor::new(self.chance.between(1, progress.held.get().saturating_sub(1))).unwrap_or_default();
         let currency = self.chance.per_mille(400).then(|| self.currency_of(known));
-        let command = MilestoneCommand::ApprovePartially { gross, currency, remainder: Remainder::Keep };
+        // Sometimes to itself, if there is no other.
+        let own = progress.plan.milestone_id;
+        let mut milestones = self.milestones_of(known);
+        if milestones.len() > 1 {
+            milestones.retain(|(other, _)| *other != own);
+        }
+        let remainder = match (self.chance.between(0, 9), self.chance.pick(&milestones)) {
+            (0..=4, Some((milestone_id, _))) => Remainder::RollForward { milestone_id: *milestone_id },
+            (5 | 6, _) => Remainder::RefundRequest,
+            _ => Remainder::Keep,
+        };
+        let command = MilestoneCommand::ApprovePartially { gross, currency, remainder };
         self.on_milestone(known, progress.plan.milestone_id, command, Role::Client)
     }
 
@@ -139,7 +215,7 @@ impl World {
     }
 
     /// What the client would pay for a milestone now.
-    fn payable(&self, milestone_id: MilestoneId) -> Option<Minor> {
+    pub(crate) fn payable(&self, milestone_id: MilestoneId) -> Option<Minor> {
         let milestone = self.milestone(milestone_id)?;
         match &milestone {
             Milestone::Planned { plan } | Milestone::FundingPending { plan, .. } => Some(plan.amount),
@@ -177,8 +253,12 @@ impl World {
         }
     }
 
+    pub(crate) fn payment_method(&mut self) -> String {
+        self.chance.pick(&PAYMENT_METHODS).copied().unwrap_or("pm_card").to_owned()
+    }
+
     pub(crate) fn funding(&mut self, known: &Known, allocations: Vec<(MilestoneId, Minor)>) -> Intent {
-        let payment_method = self.chance.pick(&PAYMENT_METHODS).copied().unwrap_or("pm_card").to_owned();
+        let payment_method = self.payment_method();
         Intent::FundMilestones {
             contract_id: known.contract_id,
             funding_id: FundingId::from_uuid(self.chance.uuid(self.now)),

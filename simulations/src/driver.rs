@@ -52,6 +52,7 @@ impl Ask {
             Intent::OnContract { command, .. } => word_on_contract(command),
             Intent::OnMilestone { command, .. } => word_on_milestone(command),
             Intent::RequestPayout { .. } => "request_payout",
+            Intent::Money(intent) => crate::money::word(intent),
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }
@@ -69,6 +70,10 @@ fn word_on_contract(command: &ContractCommand) -> &'static str {
         ContractCommand::RejectAmendment { .. } => "reject_amendment",
         ContractCommand::Pause { .. } => "pause_contract",
         ContractCommand::Resume => "resume_contract",
+        ContractCommand::RequestEnd { .. } => "request_end",
+        ContractCommand::AcceptEnd { .. } => "accept_end",
+        ContractCommand::DisputeEnd => "dispute_end",
+        ContractCommand::RequestDormancyRelease => "request_dormancy_release",
         _ => "on_contract",
     }
 }
@@ -79,6 +84,13 @@ fn word_on_milestone(command: &MilestoneCommand) -> &'static str {
         MilestoneCommand::WithdrawSubmission => "withdraw_submission",
         MilestoneCommand::RequestChanges { .. } => "request_changes",
         MilestoneCommand::ApprovePartially { .. } => "approve_a_part",
+        MilestoneCommand::AcceptRollForward => "accept_roll_forward",
+        MilestoneCommand::RejectRollForward => "reject_roll_forward",
+        MilestoneCommand::RequestRefund { .. } => "request_refund",
+        MilestoneCommand::GrantRefund { .. } => "grant_refund",
+        MilestoneCommand::AcceptRefund => "accept_refund",
+        MilestoneCommand::RejectRefund { .. } => "reject_refund",
+        MilestoneCommand::OpenDispute { .. } => "open_dispute",
         _ => "on_milestone",
     }
 }

@@ -6,7 +6,8 @@
 //! - [`world`]: what there is (log, clock, provider, records) and how one step of it is chosen
 //! - [`driver`]: the unit of work, driven as a server does it: stale views, conflicts, lost answers
 //! - [`actor`]: parties who do sensible things, and remember what was promised to them: [`agreement`] has what they do
-//!   about a contract, [`delivery`] what they do about a milestone
+//!   about a contract, [`delivery`] what they do about a milestone, [`money`] what they do about money beside that;
+//!   [`terms`] has the fees and periods they agree on
 //! - [`senseless`]: the wrong party, the wrong moment, the wrong amount
 //! - [`worker`]: outbox, inbox, timers and projections, with a process that dies between any two steps
 //! - [`provider`]: a payment provider that is slow, forgetful and sometimes wrong, with books of its own
@@ -24,9 +25,11 @@ pub mod chance;
 pub mod delivery;
 pub mod driver;
 pub mod failure;
+pub mod money;
 pub mod oracle;
 pub mod provider;
 pub mod senseless;
+pub mod terms;
 pub mod worker;
 pub mod world;
 

@@ -6,14 +6,20 @@
 
 mod books;
 mod contract;
+mod fees;
 mod milestone;
 mod path;
+mod payee;
+mod purse;
+mod receipt;
+mod refund;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::memory::MemoryStore;
 use domain::log::{Append, Position, RecordedEvent};
-use domain::ports::provider::{BankPayoutStatus, PaymentStatus, ProviderReport};
+use domain::ports::provider::{BankPayoutStatus, PaymentStatus, ProviderReport, RefundStatus};
 use domain::time::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -59,6 +65,11 @@ impl Raw {
         Violation::new("W", format!("event {} ({}) has no usable {key}", self.position, self.event_type))
     }
 
+    /// Time did it, and nobody else.
+    pub(crate) fn is_by_timer(&self) -> bool {
+        self.actor == "system:timer"
+    }
+
     /// This event breaks an invariant.
     pub(crate) fn breaks(&self, invariant: &'static str, found: &str) -> Violation {
         Violation::new(invariant, format!("event {} ({} of {}): {found}", self.position, self.event_type, self.stream))
@@ -85,6 +96,8 @@ enum Claim {
     Transferred { payout: String, transfer: String },
     Paid { payout: String },
     NotPaid { payout: String },
+    SentBack { refund: String },
+    NotSentBack { refund: String },
 }
 
 /// Looks at everything.
@@ -137,6 +150,14 @@ impl Oracle {
                     }
                     PaymentStatus::Failed { .. } | PaymentStatus::Cancelled => vec![Claim::NotCollected { funding }],
                     PaymentStatus::Created | PaymentStatus::ActionRequired | PaymentStatus::Processing => Vec::new(),
+                }
+            }
+            ProviderReport::Refund(report) => {
+                let Some(refund) = report.refund_id.map(|id| id.to_string()) else { return };
+                match report.status {
+                    RefundStatus::Succeeded { .. } => vec![Claim::SentBack { refund }],
+                    RefundStatus::Failed { .. } | RefundStatus::Cancelled => vec![Claim::NotSentBack { refund }],
+                    RefundStatus::Pending | RefundStatus::WaitsForFunds => Vec::new(),
                 }
             }
             ProviderReport::Transfer(report) => {
@@ -240,7 +261,15 @@ impl Oracle {
             ],
             "funding.psp_fee_recorded" => vec![Claim::Cost { funding: funding()? }],
             "funding.psp_funds_became_available" => vec![Claim::Available { funding: funding()? }],
-            "funding.failed" => vec![Claim::NotCollected { funding: funding()? }],
+            "funding.failed" | "funding.cancelled" | "funding.expired" => {
+                vec![Claim::NotCollected { funding: funding()? }]
+            }
+            "refund.succeeded" => vec![Claim::SentBack { refund: raw.text("refund_id")?.to_owned() }],
+            // Where the bank gave it back before its success was recorded, that it had left is no news any more.
+            "refund.failed" | "refund.cancelled" => {
+                let refund = || raw.text("refund_id").map(str::to_owned);
+                vec![Claim::NotSentBack { refund: refund()? }, Claim::SentBack { refund: refund()? }]
+            }
             "payout.transfer_completed" => {
                 vec![Claim::Transferred { payout: payout()?, transfer: raw.text("transfer_ref")?.to_owned() }]
             }

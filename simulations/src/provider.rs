@@ -7,22 +7,25 @@
 //!   can know is a violation (I8).
 //!
 //! # What is deliberately absent
-//! Keys that are forgotten after a day, refunds, chargebacks, fees on payouts. A notice that nothing else would make up
-//! for (a late payment, a return after payment) is delayed for long, but not lost for ever.
+//! Keys that are forgotten after a day, chargebacks, fees on payouts. A notice that nothing else would make up for (a late
+//! payment, a refund that ends later, a return after payment) is delayed for long, but not lost for ever.
+
+mod payment;
+mod payout;
+mod refund;
 
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use domain::id::{FundingId, PayoutId};
-use domain::ports::provider::{
-    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderError, ProviderObject, ProviderOrder,
-    ProviderReport, Receipt, TransferReport,
-};
+use domain::ports::provider::{ProviderError, ProviderObject, ProviderOrder, ProviderReport, TransferReport};
 use domain::time::Timestamp;
 use ledger::{Currency, Minor};
 
 use crate::chance::Chance;
 use crate::failure::Violation;
+use payment::{Fate, Payment, PaymentStep};
+use payout::{BankPayout, BankStep};
+use refund::{Refund, RefundStep};
 
 /// A word about something that happened, to be delivered to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,55 +36,6 @@ pub struct Notice {
     pub object: ProviderObject,
     /// Whether the engine finds out by itself when it never arrives.
     pub may_be_lost: bool,
-}
-
-/// What a payment does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Succeeds,
-    Fails,
-    /// The client tries again with another card after a failure.
-    FailsThenSucceeds,
-    /// Under way at the bank, then it succeeds or not.
-    Processes,
-}
-
-#[derive(Debug, Clone)]
-struct Payment {
-    funding_id: FundingId,
-    currency: Currency,
-    captured: i64,
-    charge_ref: String,
-    status: PaymentStep,
-    next: Option<(Timestamp, Fate)>,
-}
-
-#[derive(Debug, Clone)]
-enum PaymentStep {
-    ActionRequired,
-    Processing,
-    Failed,
-    Succeeded { collected_at: Timestamp, booked_at: Timestamp, available_on: Timestamp, fee: i64 },
-}
-
-#[derive(Debug, Clone)]
-struct BankPayout {
-    payout_id: PayoutId,
-    account: String,
-    amount: i64,
-    currency: Currency,
-    created_at: Timestamp,
-    arrival_at: Timestamp,
-    status: BankStep,
-    fails: bool,
-    returned_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BankStep {
-    OnItsWay,
-    Paid,
-    Failed,
 }
 
 /// How a key was answered first.
@@ -95,6 +49,7 @@ struct Answered {
 #[derive(Debug, Default)]
 pub struct Provider {
     payments: BTreeMap<String, Payment>,
+    refunds: BTreeMap<String, Refund>,
     transfers: BTreeMap<String, TransferReport>,
     bank_payouts: BTreeMap<String, BankPayout>,
     /// Balance of each payee's account.
@@ -103,6 +58,8 @@ pub struct Provider {
     keys: BTreeMap<String, Answered>,
     /// By what is ordered for what: every key sent, and whether its refusal has reached the engine.
     sent: BTreeMap<(&'static str, String), BTreeMap<String, bool>>,
+    /// Whether something was moved since somebody looked.
+    has_moved: bool,
     /// By what is ordered for what: the amounts that were moved.
     moved: BTreeMap<(&'static str, String), Vec<i64>>,
     /// Words not delivered yet.
@@ -113,11 +70,6 @@ pub struct Provider {
     violations: Vec<Violation>,
     /// What went wrong or was unusual, for the coverage.
     pub happened: Vec<&'static str>,
-}
-
-/// Three hundred thousandths and the fixed part: 2.9 % + 30.
-fn fee_on(captured: i64) -> i64 {
-    captured.saturating_mul(29).saturating_add(500) / 1000 + 30
 }
 
 fn minor(value: i64) -> Minor {
@@ -159,7 +111,10 @@ impl Provider {
         let answer = match order {
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref, now),
             ProviderOrder::ReadBankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
+            ProviderOrder::ReadRefund { refund_ref, .. } => self.refund(refund_ref),
             ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::CancelPayment { .. }
+            | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
             | ProviderOrder::PayToBank { .. } => self.once(order, key, now, healthy, chance),
         };
@@ -199,6 +154,7 @@ impl Provider {
                     None => Err(ProviderError::Unusable("no such charge".to_owned())),
                 }
             }
+            ProviderObject::Refund { refund_ref } => self.refund(refund_ref),
             ProviderObject::Transfer { transfer_ref } => self
                 .transfers
                 .get(transfer_ref)
@@ -237,6 +193,7 @@ impl Provider {
         chance: &mut Chance,
     ) -> Result<ProviderReport, String> {
         let moved = |provider: &mut Self, amount: i64| {
+            provider.has_moved = true;
             provider.moved.entry((order.action(), order.aggregate_id())).or_default().push(amount);
         };
         match order {
@@ -265,8 +222,9 @@ impl Provider {
                     "pm_authenticate" => {
                         let ends = [Fate::Succeeds, Fate::Succeeds, Fate::Processes, Fate::Fails];
                         let end = chance.pick(&ends).copied().unwrap_or(Fate::Succeeds);
-                        (Fate::FailsThenSucceeds, Some((soon(chance), end)))
+                        (Fate::Waits, Some((soon(chance), end)))
                     }
+                    "pm_forgotten" => (Fate::Waits, None),
                     _ => (Fate::Succeeds, None),
                 };
                 let mut payment = Payment {
@@ -276,13 +234,13 @@ impl Provider {
                     charge_ref,
                     status: PaymentStep::ActionRequired,
                     next,
+                    sent_back: 0,
                 };
                 match fate {
                     Fate::Succeeds => payment.succeed(now, chance),
                     Fate::Fails => payment.status = PaymentStep::Failed,
                     Fate::Processes => payment.status = PaymentStep::Processing,
-                    // Waits for the client.
-                    Fate::FailsThenSucceeds => {}
+                    Fate::FailsThenSucceeds | Fate::Waits => {}
                 }
                 self.payments.insert(name.clone(), payment);
                 moved(self, amount.get());
@@ -340,7 +298,23 @@ impl Provider {
                 self.tell(object, true);
                 self.bank_payout(&name, now).map_err(|_| "internal".to_owned())
             }
-            ProviderOrder::ReadReceipt { .. } | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
+            ProviderOrder::CancelPayment { payment_ref, .. } => {
+                if self.payments.get_mut(payment_ref).is_some_and(Payment::cancel) {
+                    self.happened.push("provider called a payment off");
+                    return self.payment(payment_ref, now).map_err(|_| "internal".to_owned());
+                }
+                // What goes on at the bank goes on.
+                self.happened.push("provider could not call a payment off");
+                Err("payment_intent_unexpected_state".to_owned())
+            }
+            ProviderOrder::Refund { .. } => {
+                let report = self.send_back(order, now, chance)?;
+                moved(self, amount_of(order));
+                Ok(report)
+            }
+            ProviderOrder::ReadReceipt { .. }
+            | ProviderOrder::ReadRefund { .. }
+            | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
         }
     }
 
@@ -348,20 +322,27 @@ impl Provider {
     pub fn tick(&mut self, now: Timestamp, chance: &mut Chance) {
         let mut changed = Vec::new();
         for (name, payment) in &mut self.payments {
-            let Some((_, fate)) = payment.next.filter(|(at, _)| *at <= now) else {
-                continue;
-            };
-            payment.next = None;
-            match fate {
-                Fate::Succeeds | Fate::FailsThenSucceeds => payment.succeed(now, chance),
-                Fate::Fails => payment.status = PaymentStep::Failed,
-                Fate::Processes => {
-                    payment.status = PaymentStep::Processing;
-                    payment.next = Some((now + TimeDelta::minutes(chance.between(1, 3000)), Fate::Succeeds));
-                }
+            if payment.tick(now, chance) {
+                // Nobody asks for a payment that was not decided when it was ordered.
+                changed.push((ProviderObject::Payment { payment_ref: name.clone() }, false));
             }
-            // Nobody asks for a payment that was not decided when it was ordered.
-            changed.push((ProviderObject::Payment { payment_ref: name.clone() }, false));
+        }
+        for (name, refund) in &mut self.refunds {
+            while let Some(before) = refund.tick(now) {
+                if !refund.has_left()
+                    && let Some(payment) = self.payments.get_mut(&refund.payment)
+                {
+                    payment.sent_back = payment.sent_back.saturating_sub(refund.amount);
+                }
+                self.happened.push(match (before, refund.status) {
+                    (RefundStep::Succeeded, _) => "provider refund came back",
+                    (_, RefundStep::Failed) => "provider refund failed later",
+                    (_, RefundStep::Cancelled) => "provider refund called off",
+                    _ => "provider refund succeeded later",
+                });
+                // Nobody asks for a refund that was ordered.
+                changed.push((ProviderObject::Refund { refund_ref: name.clone() }, false));
+            }
         }
         for (name, payout) in &mut self.bank_payouts {
             let object = ProviderObject::BankPayout { bank_payout_ref: name.clone(), account: payout.account.clone() };
@@ -389,18 +370,13 @@ impl Provider {
 
     /// Whether nothing is going to happen any more.
     pub fn is_at_rest(&self, now: Timestamp) -> bool {
-        self.payments.values().all(|payment| {
-            payment.next.is_none()
-                && match payment.status {
-                    PaymentStep::Succeeded { booked_at, available_on, .. } => booked_at <= now && available_on <= now,
-                    PaymentStep::ActionRequired | PaymentStep::Processing => false,
-                    PaymentStep::Failed => true,
-                }
-        }) && self.bank_payouts.values().all(|payout| match payout.status {
-            BankStep::OnItsWay => false,
-            BankStep::Paid => payout.returned_at.is_none(),
-            BankStep::Failed => true,
-        })
+        self.payments.values().all(|payment| payment.is_at_rest(now))
+            && self.refunds.values().all(Refund::is_at_rest)
+            && self.bank_payouts.values().all(|payout| match payout.status {
+                BankStep::OnItsWay => false,
+                BankStep::Paid => payout.returned_at.is_none(),
+                BankStep::Failed => true,
+            })
     }
 
     /// What the platform has by currency: pending, and available.
@@ -416,6 +392,10 @@ impl Provider {
                     balance.0 = balance.0.saturating_add(kept);
                 }
             }
+        }
+        for refund in self.refunds.values().filter(|refund| refund.has_left()) {
+            let balance = balances.entry(refund.currency).or_default();
+            balance.1 = balance.1.saturating_sub(refund.amount);
         }
         for (currency, moved) in &self.moved_out {
             let balance = balances.entry(*currency).or_default();
@@ -433,6 +413,11 @@ impl Provider {
         balances
     }
 
+    /// Whether it moved anything since this was asked last.
+    pub fn take_has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.has_moved)
+    }
+
     /// Everything it moved: what for, for what, and the amounts.
     pub fn moved(&self) -> &BTreeMap<(&'static str, String), Vec<i64>> {
         &self.moved
@@ -445,47 +430,60 @@ impl Provider {
 
     fn payment(&self, name: &str, now: Timestamp) -> Result<ProviderReport, ProviderError> {
         let payment = self.payments.get(name).ok_or_else(|| ProviderError::Unusable("no such payment".to_owned()))?;
-        let status = match payment.status {
-            PaymentStep::ActionRequired => PaymentStatus::ActionRequired,
-            PaymentStep::Processing => PaymentStatus::Processing,
-            PaymentStep::Failed => PaymentStatus::Failed { code: "card_declined".to_owned() },
-            PaymentStep::Succeeded { collected_at, booked_at, available_on, fee } => PaymentStatus::Succeeded {
-                charge_ref: payment.charge_ref.clone(),
-                captured: minor(payment.captured),
-                currency: payment.currency,
-                collected_at,
-                receipt: (booked_at <= now).then(|| Receipt {
-                    balance_transaction_ref: format!("txn_{name}"),
-                    fee: minor(fee),
-                    net: minor(payment.captured.saturating_sub(fee)),
-                    currency: payment.currency,
-                    booked_on: booked_at.date_naive(),
-                    available_on,
-                    available: available_on <= now,
-                }),
-            },
+        Ok(payment.report(name, now))
+    }
+
+    /// Sends a part of a payment back, if there is enough of it and enough in the balance.
+    fn send_back(
+        &mut self,
+        order: &ProviderOrder,
+        now: Timestamp,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, String> {
+        let ProviderOrder::Refund { refund_id, payment_ref, charge_ref, amount, currency } = order else {
+            return Err("internal".to_owned());
         };
-        let funding_id = Some(payment.funding_id);
-        Ok(ProviderReport::Payment(PaymentReport { payment_ref: name.to_owned(), funding_id, status }))
+        let available = self.platform(now).get(currency).map_or(0, |(_, available)| *available);
+        let known = self.payments.get_mut(payment_ref).filter(|payment| payment.charge_ref == *charge_ref);
+        let Some(payment) = known.filter(|payment| matches!(payment.status, PaymentStep::Succeeded { .. })) else {
+            return Err("charge_not_found".to_owned());
+        };
+        let gone = payment.sent_back.saturating_add(amount.get());
+        if gone > payment.captured || payment.currency != *currency {
+            let found = format!("{refund_id}: {gone} of the {} of {payment_ref} would go back", payment.captured);
+            self.violations.push(Violation::new("I5", found));
+            return Err("charge_already_refunded".to_owned());
+        }
+        if available < amount.get() {
+            self.happened.push("provider lacks money for a refund");
+            return Err("balance_insufficient".to_owned());
+        }
+        if chance.per_mille(80) {
+            self.happened.push("provider refused a refund");
+            return Err("charge_disputed".to_owned());
+        }
+        payment.sent_back = gone;
+        let name = self.name("re");
+        let refund = Refund::new((*refund_id, payment_ref.clone()), (amount.get(), *currency), now, chance);
+        if !refund.has_left()
+            && let Some(payment) = self.payments.get_mut(payment_ref)
+        {
+            payment.sent_back = payment.sent_back.saturating_sub(amount.get());
+        }
+        let report = refund.report(&name);
+        self.refunds.insert(name.clone(), refund);
+        self.tell(ProviderObject::Refund { refund_ref: name }, true);
+        Ok(report)
+    }
+
+    fn refund(&self, name: &str) -> Result<ProviderReport, ProviderError> {
+        let refund = self.refunds.get(name).ok_or_else(|| ProviderError::Unusable("no such refund".to_owned()))?;
+        Ok(refund.report(name))
     }
 
     fn bank_payout(&self, name: &str, now: Timestamp) -> Result<ProviderReport, ProviderError> {
         let payout = self.bank_payouts.get(name).ok_or_else(|| ProviderError::Unusable("no such payout".to_owned()))?;
-        let arrival_at = payout.arrival_at;
-        let status = match payout.status {
-            BankStep::OnItsWay if now < payout.created_at + TimeDelta::hours(2) => {
-                BankPayoutStatus::Pending { arrival_at }
-            }
-            BankStep::OnItsWay => BankPayoutStatus::InTransit { arrival_at },
-            BankStep::Paid => BankPayoutStatus::Paid,
-            BankStep::Failed => BankPayoutStatus::Failed { code: "account_closed".to_owned() },
-        };
-        Ok(ProviderReport::BankPayout(BankPayoutReport {
-            bank_payout_ref: name.to_owned(),
-            payout_id: Some(payout.payout_id),
-            account: payout.account.clone(),
-            status,
-        }))
+        Ok(payout.report(name, now))
     }
 
     fn name(&mut self, prefix: &str) -> String {
@@ -499,14 +497,10 @@ impl Provider {
     }
 }
 
-impl Payment {
-    fn succeed(&mut self, now: Timestamp, chance: &mut Chance) {
-        self.status = PaymentStep::Succeeded {
-            collected_at: now,
-            booked_at: now + TimeDelta::minutes(if chance.per_mille(500) { 0 } else { chance.between(1, 600) }),
-            available_on: now + TimeDelta::days(2),
-            fee: fee_on(self.captured).min(self.captured),
-        };
+fn amount_of(order: &ProviderOrder) -> i64 {
+    match order {
+        ProviderOrder::Refund { amount, .. } => amount.get(),
+        _ => 0,
     }
 }
 

@@ -28,8 +28,8 @@ use crate::world::{Interrupt, World};
 /// Rounds after which work that only makes more work is a defect.
 pub(crate) const MAX_ROUNDS: u32 = 1_000;
 
-/// Events that a projection reads at once: few, so that it is often behind.
-const PAGE: i64 = 40;
+/// Events that a projection reads at once at most: few, so that it is often behind.
+const PAGE: i64 = 80;
 
 /// How an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Row {
     status: Status,
     /// The provider had not enough money when it was asked last.
     waits_for_money: bool,
+    /// How often it was read without being final.
+    reads: u32,
 }
 
 /// A notice in the inbox.
@@ -113,13 +115,14 @@ impl Records {
             self.documents.insert(event.stream.clone(), (document, event.sequence));
         }
         for order in process::orders(event.metadata.event_id, &read) {
-            let not_before = order.not_before.unwrap_or(event.metadata.occurred_at);
+            let not_before = order.due_at(event.metadata.occurred_at);
             self.outbox.entry((event.position, order.order_id)).or_insert(Row {
                 order,
                 not_before,
                 attempt: 1,
                 status: Status::Open,
                 waits_for_money: false,
+                reads: 0,
             });
         }
         if let Some((scope, due_at)) = wakeup(&event.stream, &read) {
@@ -204,13 +207,15 @@ impl World {
         Ok(())
     }
 
-    /// Carries out one order that is due, whichever.
+    /// Carries out some orders that are due, whichever.
     pub(crate) fn work_on_outbox(&mut self) -> Result<(), Interrupt> {
-        let due = self.due_orders();
-        match self.chance.pick(&due).copied() {
-            Some(key) => self.settle(key).map(|_| ()),
-            None => Ok(()),
+        for _ in 0..self.chance.between(1, 4) {
+            let due = self.due_orders();
+            if let Some(key) = self.chance.pick(&due).copied() {
+                self.settle(key)?;
+            }
         }
+        Ok(())
     }
 
     /// Carries out every order that is due, once. Returns how many were settled.
@@ -244,14 +249,17 @@ impl World {
                 (process::facts(report), if done { Status::Done } else { Status::Open }, false)
             }
             Err(ProviderError::Refused { code }) => {
-                let facts = process::refused(what, code);
                 let later = code == "balance_insufficient";
+                let mut facts = process::refused(what, code);
                 let status = match (facts.is_empty(), later) {
                     (false, _) => Status::Done,
                     (true, true) => Status::Open,
                     (true, false) => Status::Blocked,
                 };
                 let new_key = status == Status::Open;
+                if new_key {
+                    facts = process::lacks_funds(what);
+                }
                 (facts, status, new_key)
             }
             Err(ProviderError::Unusable(why)) => {
@@ -273,8 +281,16 @@ impl World {
         if let Some(stored) = self.records.outbox.get_mut(&key) {
             stored.status = status;
             stored.waits_for_money = new_key;
+            if status == Status::Open
+                && let Some(pause) = process::read_again_after(&stored.order.what, stored.reads)
+            {
+                stored.reads = stored.reads.saturating_add(1);
+                stored.not_before = self.now + pause;
+            }
             if new_key {
                 stored.attempt = stored.attempt.saturating_add(1);
+                // As the server does: there is no more money a moment later.
+                stored.not_before = self.now + chrono::TimeDelta::hours(12);
             }
         }
         if status == Status::Blocked {
@@ -428,6 +444,7 @@ impl World {
 fn outcome_of(told: &Result<ProviderReport, ProviderError>) -> String {
     match told {
         Ok(ProviderReport::Payment(report)) => format!("{} {:?}", report.payment_ref, report.status),
+        Ok(ProviderReport::Refund(report)) => format!("{} {:?}", report.refund_ref, report.status),
         Ok(ProviderReport::Transfer(report)) => format!("{} {}", report.transfer_ref, report.amount.get()),
         Ok(ProviderReport::BankPayout(report)) => format!("{} {:?}", report.bank_payout_ref, report.status),
         Err(error) => error.to_string(),

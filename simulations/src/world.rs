@@ -137,15 +137,15 @@ impl World {
     fn one_step(&mut self) -> Result<(), Interrupt> {
         match self.chance.between(0, 99) {
             0..=44 => self.act(),
-            45..=59 => self.work_on_outbox(),
-            60..=70 => self.project(),
+            45..=57 => self.work_on_outbox(),
+            58..=70 => self.project(),
             71..=77 => {
                 self.deliver();
                 Ok(())
             }
-            78..=86 => self.work_on_inbox(),
-            87..=90 => self.wake(),
-            91..=98 => {
+            78..=88 => self.work_on_inbox(),
+            89..=92 => self.wake(),
+            93..=98 => {
                 self.let_time_pass();
                 Ok(())
             }
@@ -211,6 +211,7 @@ impl World {
             (0..=59, _) => TimeDelta::minutes(self.chance.between(1, 59)),
             (60..=84, _) => TimeDelta::hours(self.chance.between(1, 23)),
             (85..=98, _) => TimeDelta::days(self.chance.between(1, 4)),
+            _ if self.chance.per_mille(150) => TimeDelta::days(self.chance.between(60, 120)),
             _ => TimeDelta::days(self.chance.between(6, 20)),
         };
         self.advance(by);
@@ -240,7 +241,10 @@ impl World {
             return Err(violation);
         }
         self.oracle.look_at(&self.store)?;
-        self.oracle.watch_provider(&self.provider)
+        if self.provider.take_has_moved() {
+            self.oracle.watch_provider(&self.provider)?;
+        }
+        Ok(())
     }
 
     /// Lets everything come to its end, with nothing failing any more.

@@ -7,13 +7,13 @@ use domain::event::EVENT_TYPES;
 use simulations::{Outcome, run};
 
 /// Seeds of every test run; `earnest-simulate` takes any others.
-const SEEDS: std::ops::Range<u64> = 0..120;
+const SEEDS: std::ops::Range<u64> = 0..110;
 
 /// Steps of each.
-const STEPS: u64 = 600;
+const STEPS: u64 = 900;
 
 /// Everything that somebody asks for, or the provider says.
-const ASKED: [&str; 23] = [
+const ASKED: [&str; 46] = [
     "register_party",
     "link_payout_account",
     "draft_contract",
@@ -28,13 +28,36 @@ const ASKED: [&str; 23] = [
     "reject_amendment",
     "pause_contract",
     "resume_contract",
+    "request_end",
+    "accept_end",
+    "request_dormancy_release",
     "fund_milestones",
     "submit_work",
     "withdraw_submission",
     "request_changes",
     "approve_milestone",
     "approve_a_part",
+    "accept_roll_forward",
+    "reject_roll_forward",
+    "request_refund",
+    "grant_refund",
+    "accept_refund",
+    "reject_refund",
+    "open_dispute",
     "cancel_milestone",
+    "pay_in",
+    "pay_in_by_wallet",
+    "cancel_funding",
+    "allocate_deposit",
+    "pay_bonus",
+    "pay_tip",
+    "give_back",
+    "freeze_escrow",
+    "unfreeze_escrow",
+    "redirect_refund",
+    "withdraw_from_wallet",
+    "hold_earnings",
+    "let_earnings_go",
     "request_payout",
     "fact",
 ];
@@ -42,33 +65,17 @@ const ASKED: [&str; 23] = [
 /// Events that nobody can bring about yet. One that happens after all fails the test, so that it leaves the list and gets
 /// a rule of the oracle.
 ///
-/// - Ends, dormancy, refunds and roll-forward need an escrow that gives money back or moves it between milestones: no
-///   actor asks for them, and no milestone ends for which money can still arrive.
-/// - Disputes have no settlement.
-/// - No timer of the rest can be refused, so none is blocked.
+/// - Disputes have no settlement, and nobody can take one back.
+/// - Nobody can pay into a wallet without paying for something.
+/// - Neither clearance nor a provider's limit can be refused: what is frozen or disputed they leave alone. The end of a
+///   payment can only where it ends a contract that is frozen with a deposit, which no seed has come to.
 const NOT_YET: &[&str] = &[
-    "contract.end_requested",
-    "contract.end_agreed",
-    "contract.dormancy_warned",
-    "contract.dormancy_postponed",
-    "contract.marked_dormant",
-    "contract.dormancy_escalated_to_payee",
-    "contract.dormancy_release_requested",
-    "contract.dormancy_defaulted",
-    "contract.reactivated",
-    "milestone.roll_forward_accepted",
-    "milestone.roll_forward_rejected",
-    "milestone.moved_out",
-    "milestone.moved_in",
-    "milestone.refund_requested",
-    "milestone.refund_agreed",
-    "milestone.refund_rejected",
-    "milestone.refunded",
-    "milestone.disputed",
     "milestone.dispute_withdrawn",
-    "contract.timer_blocked",
-    "milestone.timer_blocked",
+    "escrow.dispute_hold_lifted",
+    "escrow.timer_blocked",
+    "funding.timer_blocked",
     "payee.timer_blocked",
+    "wallet.topped_up",
 ];
 
 fn lived(seed: u64) -> Outcome {
@@ -122,13 +129,33 @@ fn nothing_breaks_and_everything_happens() {
         "provider refused a bank payout",
         "provider bank payout failed",
         "provider bank payout returned",
+        "provider called a payment off",
+        "provider could not call a payment off",
+        "provider lacks money for a refund",
+        "provider refused a refund",
+        "provider refund succeeded later",
+        "provider refund failed later",
+        "provider refund called off",
+        "provider refund came back",
         "conflict",
         "timer lost a race",
         "timer contract.offer_expired",
         "timer contract.cancelled",
         "timer contract.deadline_extended",
         "timer contract.amendment_rejected",
+        "timer contract.end_agreed",
+        "timer contract.dormancy_warned",
+        "timer contract.dormancy_postponed",
+        "timer contract.marked_dormant",
+        "timer contract.dormancy_escalated_to_payee",
+        "timer contract.dormancy_defaulted",
+        "timer contract.timer_blocked",
         "timer milestone.auto_approved",
+        "timer milestone.refund_agreed",
+        "timer milestone.timer_blocked",
+        "timer escrow.hold_limit_warned",
+        "timer escrow.hold_limit_reached",
+        "timer funding.expired",
         "timer payee.earnings_cleared",
         "outcome unknown",
         "command repeated",
@@ -156,7 +183,19 @@ fn nothing_breaks_and_everything_happens() {
         "review_window_closed",
         "payment_under_way",
         "amendment_pending",
+        "not_supported",
+        "milestone_disputed",
         "exceeds_held",
+        "exceeds_released",
+        "escrow_frozen",
+        "escrow_not_frozen",
+        "consent_required",
+        "bonus_window_closed",
+        "insufficient_wallet_balance",
+        "payee_in_debt",
+        "refund_wrong_state",
+        "funding_wrong_state",
+        "amount_too_large",
         "insufficient_available",
         "payout_account_required",
         "currency_mismatch",

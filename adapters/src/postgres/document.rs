@@ -110,6 +110,34 @@ pub async fn list(
     rows.iter().map(document).collect()
 }
 
+/// The document of a kind that has `value` at this place of its body now, if the caller may see it. It looks through
+/// what the caller may see of that kind.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn holding(
+    pool: &PgPool,
+    aggregate_type: &str,
+    place: &[&str],
+    value: &str,
+    visible: Visible,
+) -> Result<Option<StreamId>, StoreError> {
+    let found: Option<(String, String)> = sqlx::query_as(
+        "select aggregate_type, aggregate_id from documents
+         where aggregate_type = $1 and ($2::text is null or client_id = $2 or payee_id = $2)
+           and body #>> $3::text[] = $4
+         limit 1",
+    )
+    .bind(aggregate_type)
+    .bind(visible.party())
+    .bind(place)
+    .bind(value)
+    .fetch_optional(pool)
+    .await
+    .map_err(unavailable)?;
+    Ok(found.map(|(aggregate_type, aggregate_id)| StreamId::new(aggregate_type, aggregate_id)))
+}
+
 fn document(row: &PgRow) -> Result<StoredDocument, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(unavailable);
     let stream = StreamId::new(text("aggregate_type")?, text("aggregate_id")?);

@@ -138,15 +138,42 @@ pub async fn trial_balance(pool: &PgPool) -> Result<(Position, TrialBalance), St
         let Some(number) = row.try_get::<Option<i16>, _>("account").map_err(unavailable)? else {
             continue;
         };
-        let account = Account::from_number(number).ok_or_else(|| corrupt("an account that is not in the chart"))?;
-        let currency: Currency = row.try_get::<String, _>("currency").map_err(unavailable)?.parse().map_err(corrupt)?;
-        let sum = |column: &str| -> Result<i128, StoreError> {
-            row.try_get::<String, _>(column).map_err(unavailable)?.parse().map_err(corrupt)
-        };
-        let totals = ledger::trial_balance::Totals { debits: sum("debits")?, credits: sum("credits")? };
-        balance.set(account, currency, totals);
+        set_line(&mut balance, number, row)?;
     }
     Ok((position, balance))
+}
+
+/// The trial balance of everything up to a position, added up from the postings. They are a projection: the caller sees
+/// to it that they are that far.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn trial_balance_at(pool: &PgPool, position: Position) -> Result<TrialBalance, StoreError> {
+    let rows = sqlx::query(
+        "select account, currency, coalesce(sum(minor) filter (where side = 'D'), 0)::text as debits,
+                coalesce(sum(minor) filter (where side = 'C'), 0)::text as credits
+         from postings where position <= $1 group by account, currency order by account, currency",
+    )
+    .bind(to_i64(position))
+    .fetch_all(pool)
+    .await
+    .map_err(unavailable)?;
+    let mut balance = TrialBalance::new();
+    for row in &rows {
+        set_line(&mut balance, row.try_get("account").map_err(unavailable)?, row)?;
+    }
+    Ok(balance)
+}
+
+fn set_line(balance: &mut TrialBalance, number: i16, row: &PgRow) -> Result<(), StoreError> {
+    let account = Account::from_number(number).ok_or_else(|| corrupt("an account that is not in the chart"))?;
+    let currency: Currency = row.try_get::<String, _>("currency").map_err(unavailable)?.parse().map_err(corrupt)?;
+    let sum = |column: &str| -> Result<i128, StoreError> {
+        row.try_get::<String, _>(column).map_err(unavailable)?.parse().map_err(corrupt)
+    };
+    let totals = ledger::trial_balance::Totals { debits: sum("debits")?, credits: sum("credits")? };
+    balance.set(account, currency, totals);
+    Ok(())
 }
 
 /// An event from its row.

@@ -30,22 +30,40 @@ pub enum MigrateError {
 /// # Errors
 /// [`MigrateError`]; what was migrated before stays.
 pub async fn migrate(owner: &PgConnectOptions, schema: &SchemaName, app_role: &str) -> Result<(), MigrateError> {
+    check_role(app_role)?;
+    let mut connection = PgConnection::connect_with(&in_schema(owner.clone(), schema)).await?;
+    lock(&mut connection).await?;
+    bring_up_to_date(&mut connection, schema, app_role).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Refuses what is not the name of a login.
+pub(super) fn check_role(app_role: &str) -> Result<(), MigrateError> {
     let role_ok = !app_role.is_empty()
         && app_role.len() < 64
         && app_role.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !role_ok {
-        return Err(MigrateError::BadRole(app_role.to_owned()));
-    }
-    let mut connection = PgConnection::connect_with(&in_schema(owner.clone(), schema)).await?;
-    // Two servers that create one schema, or grant on one table, at the same time fail each other. Released with the
-    // connection.
+    if role_ok { Ok(()) } else { Err(MigrateError::BadRole(app_role.to_owned())) }
+}
+
+/// Two servers that create one schema, or grant on one table, at the same time fail each other. Released with the
+/// connection.
+pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute("select pg_advisory_lock(hashtextextended('earnest migrate', 0))").await?;
-    // Names are validated: schema by its type, role above.
+    Ok(())
+}
+
+/// Schema, migrations and rights, on a connection into the schema that holds the lock.
+pub(super) async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    app_role: &str,
+) -> Result<(), MigrateError> {
+    // Names are validated: schema by its type, role by the caller.
     connection.execute(format!("create schema if not exists {schema}").as_str()).await?;
     // `run` over a borrowed connection makes a future that cannot be spawned (sqlx 0.8); this is what it calls.
-    TENANT.run_direct(&mut connection).await?;
+    TENANT.run_direct(connection).await?;
     connection.execute(grants(schema, app_role).as_str()).await?;
-    connection.close().await?;
     Ok(())
 }
 

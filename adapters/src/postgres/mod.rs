@@ -1,9 +1,9 @@
 //! The log and everything beside it, in PostgreSQL 15 or newer. One tenant is one schema.
 //!
 //! # Where things are
-//! - [`migrate`]: tables, and the rights of the login that serves
+//! - [`migrate`]: tables, and the rights of the login that serves; [`tenant`]: making and listing tenants
 //! - [`append`]: the group committer, which is the only writer of events
-//! - [`load`], [`log_reader`]: reading streams and the log
+//! - [`load`], [`log_reader`], [`past`]: reading streams and the log
 //! - [`projection`]: what is derived from the log, and rebuilding it
 //! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
@@ -24,8 +24,10 @@ pub mod load;
 pub mod log_reader;
 pub mod migrate;
 pub mod outbox;
+pub mod past;
 pub mod projection;
 pub mod store;
+pub mod tenant;
 pub mod token;
 
 pub use connect::{SchemaName, tenant_pool};

@@ -44,6 +44,18 @@ impl DatabaseOptions {
     /// # Errors
     /// What went wrong, in words for the operator.
     pub async fn open(&self) -> Result<Database, Failure> {
+        let database = self.connect().await?;
+        match database.embedded {
+            Some(embedded) => Database::of(embedded, &self.tenant).await,
+            None => Ok(database),
+        }
+    }
+
+    /// The same, and no tenant is made or migrated.
+    ///
+    /// # Errors
+    /// What went wrong, in words for the operator.
+    pub async fn connect(&self) -> Result<Database, Failure> {
         if let Some(url) = &self.database_url {
             let parse = |url: &str| {
                 PgConnectOptions::from_str(url).map_err(|error| format!("DATABASE_URL cannot be used: {error}"))
@@ -53,7 +65,8 @@ impl DatabaseOptions {
         }
         let directory = self.data_dir.clone().unwrap_or_else(default_data_dir);
         let embedded = EmbeddedPostgres::start(EmbeddedOptions::new(directory)).await?;
-        Database::of(embedded, &self.tenant).await
+        let (app, owner) = (embedded.app_options(), embedded.owner_options());
+        Ok(Database { embedded: Some(embedded), app, owner: Some(owner) })
     }
 }
 

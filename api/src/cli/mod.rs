@@ -6,6 +6,7 @@ pub mod logs;
 pub mod operator;
 pub mod serve;
 pub mod story;
+pub mod tenant;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +32,9 @@ pub enum Command {
     Demo(demo::DemoOptions),
     /// Serves the API, with everything that it needs.
     Serve(serve::ServeOptions),
+    /// Makes tenants, and lists them.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Creates or migrates the tenant's schema and grants the serving login its rights.
     Migrate(operator::MigrateOptions),
     /// Makes an access token for a party and a role, and the party if it is new.
@@ -54,6 +58,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync
     match cli.command {
         Command::Demo(options) => demo::run(options).await,
         Command::Serve(options) => serve::serve(options).await,
+        Command::Tenant(command) => tenant::run(command).await,
         Command::Migrate(options) => operator::migrate(options).await,
         Command::Token(options) => operator::token(options).await,
         Command::TrialBalance(options) => operator::trial_balance(options).await,

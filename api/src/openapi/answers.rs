@@ -12,7 +12,10 @@ use crate::code::ErrorCode;
 /// Problems that are an operation's own, by method and route.
 const OWN: &[(&str, &[ErrorCode])] = &[
     ("POST /v1/contracts", &[ErrorCode::AmountTooLarge]),
-    ("POST /v1/contracts/{id}/offer", &[ErrorCode::ContractWrongState, ErrorCode::AmountTooLarge]),
+    (
+        "POST /v1/contracts/{id}/offer",
+        &[ErrorCode::ContractWrongState, ErrorCode::CurrencyMismatch, ErrorCode::AmountTooLarge],
+    ),
     ("POST /v1/contracts/{id}/accept", &[ErrorCode::ContractWrongState, ErrorCode::OfferExpired]),
     (
         "POST /v1/contracts/{id}/counter-offer",
@@ -38,15 +41,39 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ),
     ("POST /v1/contracts/{id}/amendments/{amendment_id}/reject", &[ErrorCode::ContractWrongState]),
     (
-        "POST /v1/contracts/{id}/fundings",
+        "POST /v1/amendments/{id}/accept",
         &[
             ErrorCode::ContractWrongState,
-            ErrorCode::PaymentUnderWay,
             ErrorCode::MilestoneWrongState,
-            ErrorCode::CurrencyMismatch,
+            ErrorCode::PaymentUnderWay,
             ErrorCode::AmountTooLarge,
         ],
     ),
+    ("POST /v1/amendments/{id}/reject", &[ErrorCode::ContractWrongState]),
+    ("POST /v1/contracts/{id}/end", &[ErrorCode::ContractWrongState, ErrorCode::PaymentUnderWay]),
+    ("POST /v1/contracts/{id}/end/accept", &[ErrorCode::ContractWrongState, ErrorCode::PaymentUnderWay]),
+    ("POST /v1/contracts/{id}/end/dispute", &[ErrorCode::NotSupported, ErrorCode::ContractWrongState]),
+    ("POST /v1/contracts/{id}/dormancy/request-release", &[ErrorCode::ContractWrongState]),
+    ("POST /v1/contracts/{id}/fundings", PAYING),
+    ("POST /api/v1/contracts/{id}/payments", PAYING),
+    ("POST /v1/contracts/{id}/bonuses", GIVING),
+    ("POST /v1/contracts/{id}/tips", GIVING),
+    ("POST /v1/fundings/{id}/cancel", &[ErrorCode::FundingWrongState]),
+    (
+        "POST /v1/escrows/{id}/reallocate",
+        &[
+            ErrorCode::ExceedsHeld,
+            ErrorCode::EscrowFrozen,
+            ErrorCode::ConsentRequired,
+            ErrorCode::MilestoneDisputed,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::PaymentUnderWay,
+            ErrorCode::ContractWrongState,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    ("POST /v1/escrows/{id}/freeze", &[ErrorCode::EscrowFrozen, ErrorCode::ContractWrongState]),
+    ("POST /v1/escrows/{id}/unfreeze", &[ErrorCode::EscrowNotFrozen]),
     (
         "POST /v1/milestones/{id}/submit",
         &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState, ErrorCode::ContractWrongState],
@@ -70,18 +97,90 @@ const OWN: &[(&str, &[ErrorCode])] = &[
         &[
             ErrorCode::MilestoneNotFunded,
             ErrorCode::MilestoneAlreadyApproved,
+            ErrorCode::MilestoneDisputed,
             ErrorCode::MilestoneWrongState,
+            ErrorCode::EscrowFrozen,
             ErrorCode::ExceedsHeld,
             ErrorCode::CurrencyMismatch,
             ErrorCode::AmountTooLarge,
         ],
     ),
     (
+        "POST /v1/milestones/{id}/approve:preview",
+        &[
+            ErrorCode::MalformedRequest,
+            ErrorCode::Forbidden,
+            ErrorCode::MilestoneNotFunded,
+            ErrorCode::MilestoneAlreadyApproved,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::VersionMismatch,
+            ErrorCode::ValidationFailed,
+            ErrorCode::ExceedsHeld,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    (
+        "POST /v1/milestones/{id}/approve-partial",
+        &[
+            ErrorCode::MilestoneNotFunded,
+            ErrorCode::MilestoneAlreadyApproved,
+            ErrorCode::MilestoneDisputed,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::EscrowFrozen,
+            ErrorCode::ExceedsHeld,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    (
+        "POST /v1/fundings:quote",
+        &[
+            ErrorCode::MalformedRequest,
+            ErrorCode::Forbidden,
+            ErrorCode::NotFound,
+            ErrorCode::ContractWrongState,
+            ErrorCode::PaymentUnderWay,
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::ValidationFailed,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+        ],
+    ),
+    (
+        "POST /v1/milestones/{id}/roll-forward/accept",
+        &[
+            ErrorCode::MilestoneWrongState,
+            ErrorCode::MilestoneDisputed,
+            ErrorCode::PaymentUnderWay,
+            ErrorCode::EscrowFrozen,
+        ],
+    ),
+    ("POST /v1/milestones/{id}/roll-forward/reject", &[ErrorCode::MilestoneWrongState]),
+    ("POST /v1/milestones/{id}/refund-requests", GIVING_BACK),
+    ("POST /v1/milestones/{id}/grant-refund", GIVING_BACK),
+    ("POST /v1/refund-requests/{id}/accept", &[ErrorCode::MilestoneWrongState, ErrorCode::EscrowFrozen]),
+    ("POST /v1/refund-requests/{id}/reject", &[ErrorCode::MilestoneWrongState]),
+    (
+        "POST /v1/refunds",
+        &[ErrorCode::ExceedsReleased, ErrorCode::CurrencyMismatch, ErrorCode::AmountTooLarge, ErrorCode::NotFound],
+    ),
+    ("POST /v1/refunds/{id}/redirect", &[ErrorCode::RefundWrongState]),
+    ("POST /v1/wallets/me/withdrawals", &[ErrorCode::InsufficientWalletBalance, ErrorCode::AmountTooLarge]),
+    ("POST /v1/parties/{id}/balance/hold", &[ErrorCode::InsufficientAvailable, ErrorCode::AmountTooLarge]),
+    ("POST /v1/parties/{id}/balance/release", &[ErrorCode::ExceedsHeld, ErrorCode::AmountTooLarge]),
+    (
         "POST /v1/payouts",
-        &[ErrorCode::InsufficientAvailable, ErrorCode::PayoutAccountRequired, ErrorCode::AmountTooLarge],
+        &[
+            ErrorCode::InsufficientAvailable,
+            ErrorCode::PayoutAccountRequired,
+            ErrorCode::PayeeInDebt,
+            ErrorCode::AmountTooLarge,
+        ],
     ),
     ("GET /v1/events", &[ErrorCode::Forbidden]),
     ("GET /v1/reports/trial-balance", &[ErrorCode::Forbidden]),
+    ("GET /v1/escrows/{id}", &[ErrorCode::ValidationFailed]),
     ("GET /v1/test_clocks", &[ErrorCode::NotInTestMode]),
     (
         "POST /v1/test_clocks/{id}/advance",
@@ -100,6 +199,36 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ),
     ("GET /readyz", &[ErrorCode::ProjectionLagging, ErrorCode::Unavailable]),
     ("GET /metrics", &[ErrorCode::Unavailable]),
+];
+
+/// Problems of paying into escrow.
+const PAYING: &[ErrorCode] = &[
+    ErrorCode::ContractWrongState,
+    ErrorCode::PaymentUnderWay,
+    ErrorCode::MilestoneWrongState,
+    ErrorCode::InsufficientWalletBalance,
+    ErrorCode::CurrencyMismatch,
+    ErrorCode::AmountTooLarge,
+];
+
+/// Problems of bonuses and tips.
+const GIVING: &[ErrorCode] = &[
+    ErrorCode::ContractWrongState,
+    ErrorCode::BonusWindowClosed,
+    ErrorCode::CurrencyMismatch,
+    ErrorCode::AmountTooLarge,
+];
+
+/// Problems of giving back what is held.
+const GIVING_BACK: &[ErrorCode] = &[
+    ErrorCode::MilestoneNotFunded,
+    ErrorCode::MilestoneAlreadyApproved,
+    ErrorCode::MilestoneDisputed,
+    ErrorCode::MilestoneWrongState,
+    ErrorCode::EscrowFrozen,
+    ErrorCode::ExceedsHeld,
+    ErrorCode::CurrencyMismatch,
+    ErrorCode::AmountTooLarge,
 ];
 
 /// Problems of every command.

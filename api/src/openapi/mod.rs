@@ -38,15 +38,46 @@ const WITH_VERSION: &[&str] = &[
     "/v1/contracts/{id}/amendments",
     "/v1/contracts/{id}/amendments/{amendment_id}/accept",
     "/v1/contracts/{id}/amendments/{amendment_id}/reject",
+    "/v1/amendments/{id}/accept",
+    "/v1/amendments/{id}/reject",
+    "/v1/contracts/{id}/end",
+    "/v1/contracts/{id}/end/accept",
+    "/v1/contracts/{id}/end/dispute",
+    "/v1/contracts/{id}/dormancy/request-release",
     "/v1/milestones/{id}/submit",
     "/v1/milestones/{id}/withdraw-submission",
     "/v1/milestones/{id}/request-changes",
     "/v1/milestones/{id}/approve",
+    "/v1/milestones/{id}/approve-partial",
+    "/v1/milestones/{id}/roll-forward/accept",
+    "/v1/milestones/{id}/roll-forward/reject",
     "/v1/milestones/{id}/cancel",
+    "/v1/milestones/{id}/refund-requests",
+    "/v1/milestones/{id}/grant-refund",
+    "/v1/refund-requests/{id}/accept",
+    "/v1/refund-requests/{id}/reject",
+    "/v1/escrows/{id}/reallocate",
+    "/v1/escrows/{id}/freeze",
+    "/v1/escrows/{id}/unfreeze",
 ];
 
+/// Routes that make a key from the request when none is given.
+const WITH_KEY_OF_ITS_OWN: &[&str] = &["/api/v1/contracts/{id}/payments"];
+
 /// Routes that need no token.
-const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/version", "/v1/psp/webhooks/{endpoint}"];
+const OPEN: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/version",
+    "/v1/meta/currencies",
+    "/v1/meta/event-types",
+    "/v1/meta/error-codes",
+    "/v1/meta/state-machines",
+    "/v1/meta/policies",
+    "/v1/meta/fee-presets",
+    "/v1/psp/webhooks/{endpoint}",
+];
 
 /// The description before the routes are in it.
 pub fn base() -> OpenApi {
@@ -81,7 +112,9 @@ pub fn complete(description: &mut OpenApi) {
         }
         if let Some(operation) = &mut item.post {
             if takes_key(path) {
-                header(operation, "Idempotency-Key", Required::True, "New for each new request, 1 to 255 characters.");
+                let needed =
+                    if WITH_KEY_OF_ITS_OWN.contains(&path.as_str()) { Required::False } else { Required::True };
+                header(operation, "Idempotency-Key", needed, "New for each new request, 1 to 255 characters.");
             }
             if with_version {
                 header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
@@ -98,7 +131,13 @@ pub fn complete(description: &mut OpenApi) {
 
 /// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
 fn takes_key(path: &str) -> bool {
-    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks")
+    // A preview is no command: it is carried out never.
+    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks") && !is_preview(path)
+}
+
+/// Whether a POST to this route only tells what a command would do.
+fn is_preview(path: &str) -> bool {
+    path.ends_with(":preview") || path.ends_with(":quote")
 }
 
 fn header(operation: &mut Operation, name: &str, required: Required, description: &str) {

@@ -1,20 +1,21 @@
 //! Amendments: other milestones for a contract that was accepted. One side proposes, the other answers.
 //!
-//! The path names the contract as well: it is the contract's version that `If-Match` is about, and the contract that is
-//! answered with.
+//! It is the contract's version that `If-Match` is about, and the contract that is answered with, whether the path names
+//! the contract or the amendment alone.
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::contract::{ContractCommand, Parts};
+use domain::contract::{self, ContractCommand, Parts};
 use domain::id::{AmendmentId, ContractId};
-use domain::intent::Intent;
 use uuid::Uuid;
 
-use super::contracts::{Nothing, change};
+use super::command::{Asked, Command, Named};
+use super::contracts::{Nothing, on_contract};
+use super::id;
 use super::offers::Changes;
 use crate::app::App;
 use crate::caller::Caller;
-use crate::extract::{Body, CommandHeaders, IdPath, IdPaths};
+use crate::extract::{IdPath, IdPaths};
 use crate::problem::Problem;
 use crate::view::{ChangeView, ContractView};
 
@@ -27,16 +28,14 @@ pub async fn propose(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Changes>,
+    Command { value, asked }: Command<Changes>,
 ) -> Result<Response, Problem> {
-    let command = ContractCommand::ProposeAmendment {
+    let propose = ContractCommand::ProposeAmendment {
         amendment_id: AmendmentId::from_uuid(Uuid::now_v7()),
-        changes: ChangeView::read(&body.value.changes)?,
+        changes: ChangeView::read(&value.changes)?,
         parts: Parts::default(),
     };
-    let intent = Intent::OnContract { contract_id, command };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/amendments", body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, propose).await
 }
 
 /// Accepts an amendment.
@@ -51,12 +50,9 @@ pub async fn accept(
     State(app): State<App>,
     caller: Caller,
     IdPaths(contract_id, amendment_id): IdPaths<ContractId, AmendmentId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::OnContract { contract_id, command: ContractCommand::AcceptAmendment { amendment_id } };
-    let route = "POST /v1/contracts/{id}/amendments/{amendment_id}/accept";
-    change(&app, caller, headers, route, body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::AcceptAmendment { amendment_id }).await
 }
 
 /// Rejects an amendment, or takes one's own back.
@@ -69,10 +65,56 @@ pub async fn reject(
     State(app): State<App>,
     caller: Caller,
     IdPaths(contract_id, amendment_id): IdPaths<ContractId, AmendmentId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::OnContract { contract_id, command: ContractCommand::RejectAmendment { amendment_id } };
-    let route = "POST /v1/contracts/{id}/amendments/{amendment_id}/reject";
-    change(&app, caller, headers, route, body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::RejectAmendment { amendment_id }).await
+}
+
+/// Accepts an amendment, named alone.
+///
+/// The same as `/v1/contracts/{id}/amendments/{amendment_id}/accept`.
+#[utoipa::path(post, path = "/v1/amendments/{id}/accept", tag = "contracts", request_body = Nothing,
+    params(("id" = String, Path, description = "the amendment")), responses((status = 200, body = ContractView)))]
+pub async fn accept_alone(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(amendment_id): IdPath<AmendmentId>,
+    Command { asked, .. }: Command<Nothing>,
+) -> Result<Response, Problem> {
+    answer(&app, caller, asked, amendment_id, ContractCommand::AcceptAmendment { amendment_id }).await
+}
+
+/// Rejects an amendment, named alone, or takes one's own back.
+///
+/// The same as `/v1/contracts/{id}/amendments/{amendment_id}/reject`.
+#[utoipa::path(post, path = "/v1/amendments/{id}/reject", tag = "contracts", request_body = Nothing,
+    params(("id" = String, Path, description = "the amendment")), responses((status = 200, body = ContractView)))]
+pub async fn reject_alone(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(amendment_id): IdPath<AmendmentId>,
+    Command { asked, .. }: Command<Nothing>,
+) -> Result<Response, Problem> {
+    answer(&app, caller, asked, amendment_id, ContractCommand::RejectAmendment { amendment_id }).await
+}
+
+/// An answer to an amendment whose contract has to be found first. A repeat gets its first answer, when the amendment is
+/// no longer to be found.
+async fn answer(
+    app: &App,
+    caller: Caller,
+    asked: Asked,
+    amendment_id: AmendmentId,
+    command: ContractCommand,
+) -> Result<Response, Problem> {
+    asked.headers.require_key()?;
+    asked.headers.require_version()?;
+    let place = ["proposal", "amendment_id"];
+    match asked.find(app, &caller, contract::TYPE, &place, &amendment_id.to_string()).await? {
+        Named::Stream(stream) => {
+            let contract_id = id(&stream.aggregate_id, "id")?;
+            on_contract(app, caller, asked, contract_id, command).await
+        }
+        Named::Answered(before) => Ok(before),
+    }
 }

@@ -1,4 +1,5 @@
-//! Contracts: draft, cancel, pause, resume, read. How one comes about is in `offers`, how it is changed in `amendments`.
+//! Contracts: draft, cancel, pause, resume, read. How one comes about is in `offers`, how it is changed in `amendments`,
+//! how it ends in `endings`.
 
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -6,7 +7,6 @@ use std::collections::HashMap;
 use adapters::postgres::document::{self, StoredDocument};
 use adapters::postgres::log_reader::{self, EventFilter};
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
 use domain::contract::{self, ContractCommand, MilestonePlan, Parts};
@@ -19,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::command::{Asked, Command};
+use super::reading::{self, AsOf};
 use super::{Page, Paging, amount, currency, id, limit, visible};
-use crate::app::{ApiCommand, App, ReadAt};
+use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
-use crate::extract::{Body, CommandHeaders, IdPath, Query};
+use crate::extract::{IdPath, Query};
 use crate::problem::Problem;
 use crate::view::{ContractView, EventView};
 
@@ -86,47 +88,31 @@ pub struct Reason {
 pub async fn draft(
     State(app): State<App>,
     caller: Caller,
-    headers: CommandHeaders,
-    body: Body<DraftContract>,
+    Command { value, asked }: Command<DraftContract>,
 ) -> Result<Response, Problem> {
     if caller.role != Role::Client {
         return Err(Problem::new(ErrorCode::Forbidden, "only a client may draft a contract"));
     }
     let contract_id = ContractId::from_uuid(Uuid::now_v7());
-    let milestones = body
-        .value
-        .milestones
-        .iter()
-        .enumerate()
-        .map(|(index, draft)| {
-            Ok(MilestonePlan {
-                milestone_id: MilestoneId::from_uuid(Uuid::now_v7()),
-                amount: amount(draft.amount, format!("/milestones/{index}/amount"))?,
-                due_at: draft.due_at,
-                review_days: draft.review_days,
-                reference: draft.reference.clone(),
-            })
+    let milestones = value.milestones.iter().enumerate().map(|(index, draft)| {
+        Ok(MilestonePlan {
+            milestone_id: MilestoneId::from_uuid(Uuid::now_v7()),
+            amount: amount(draft.amount, format!("/milestones/{index}/amount"))?,
+            due_at: draft.due_at,
+            review_days: draft.review_days,
+            reference: draft.reference.clone(),
         })
-        .collect::<Result<Vec<_>, Problem>>()?;
+    });
     let intent = Intent::DraftContract {
         contract_id,
         client_id: caller.party_id,
-        payee_id: id(&body.value.payee_id, "/payee_id")?,
-        currency: currency(&body.value.currency, "/currency")?,
-        milestones,
-        reference: body.value.reference.clone(),
+        payee_id: id(&value.payee_id, "/payee_id")?,
+        currency: currency(&value.currency, "/currency")?,
+        milestones: milestones.collect::<Result<Vec<_>, Problem>>()?,
+        reference: value.reference,
     };
-    app.perform(ApiCommand {
-        caller,
-        headers,
-        route: "POST /v1/contracts",
-        fingerprint: body.fingerprint,
-        intent,
-        status: StatusCode::CREATED,
-        location: Some(format!("/v1/contracts/{contract_id}")),
-        view: &|look| view_of(contract_id, look),
-    })
-    .await
+    let location = format!("/v1/contracts/{contract_id}");
+    asked.make(&app, caller, intent, location, &|seen: Seen<'_>| view_of(contract_id, seen.look)).await
 }
 
 /// Gives a contract up before anything is paid in.
@@ -138,12 +124,10 @@ pub async fn cancel(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Reason>,
+    Command { value, asked }: Command<Reason>,
 ) -> Result<Response, Problem> {
-    let command = ContractCommand::Cancel { reason: body.value.reason.clone(), parts: Parts::default() };
-    let intent = Intent::OnContract { contract_id, command };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/cancel", body.fingerprint, contract_id, intent).await
+    let cancel = ContractCommand::Cancel { reason: value.reason, parts: Parts::default() };
+    on_contract(&app, caller, asked, contract_id, cancel).await
 }
 
 /// Pauses a contract: nothing new is paid in or submitted.
@@ -155,51 +139,45 @@ pub async fn pause(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Reason>,
+    Command { value, asked }: Command<Reason>,
 ) -> Result<Response, Problem> {
-    let command = ContractCommand::Pause { reason: body.value.reason.clone() };
-    let intent = Intent::OnContract { contract_id, command };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/pause", body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::Pause { reason: value.reason }).await
 }
 
 /// Goes on with a contract that was paused, by the side that paused it.
+///
+/// Or with one that is dormant, by either side.
 #[utoipa::path(post, path = "/v1/contracts/{id}/resume", tag = "contracts", request_body = Nothing,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
 pub async fn resume(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::OnContract { contract_id, command: ContractCommand::Resume };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/resume", body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::Resume).await
 }
 
-/// A command on a contract, answered with the contract.
+/// A command that one of the parties gives about a contract, answered with the contract.
+pub(super) async fn on_contract(
+    app: &App,
+    caller: Caller,
+    asked: Asked,
+    contract_id: ContractId,
+    command: ContractCommand,
+) -> Result<Response, Problem> {
+    change(app, caller, asked, contract_id, Intent::OnContract { contract_id, command }).await
+}
+
+/// A change of a contract, answered with the contract.
 pub(super) async fn change(
     app: &App,
     caller: Caller,
-    headers: CommandHeaders,
-    route: &'static str,
-    fingerprint: String,
+    asked: Asked,
     contract_id: ContractId,
     intent: Intent,
 ) -> Result<Response, Problem> {
-    headers.require_key()?;
-    headers.require_version()?;
-    app.perform(ApiCommand {
-        caller,
-        headers,
-        route,
-        fingerprint,
-        intent,
-        status: StatusCode::OK,
-        location: None,
-        view: &|look| view_of(contract_id, look),
-    })
-    .await
+    asked.change(app, caller, intent, &|seen: Seen<'_>| view_of(contract_id, seen.look)).await
 }
 
 /// Lists contracts, newest first.
@@ -233,15 +211,19 @@ pub async fn list(
 
 /// Shows a contract with its milestones and its money.
 #[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts",
-    params(("id" = String, Path, description = "the contract")),
+    params(("id" = String, Path, description = "the contract"), AsOf),
     responses((status = 200, body = ContractView)))]
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
     at: ReadAt,
+    Query(as_of): Query<AsOf>,
 ) -> Result<Response, Problem> {
     let stored = find(&app, &caller, contract_id).await?;
+    if let Some(until) = as_of.until(&app, stored.version).await? {
+        return reading::contract(&app, contract_id, until, at).await;
+    }
     let parts = parts(&app, &[contract_id]).await?;
     let view = view_of(contract_id, &|stream| parts.get(stream)).ok_or_else(Problem::not_found)?;
     Ok(at.respond(&view, Some(stored.version)))
@@ -288,6 +270,18 @@ pub async fn journal(
     history(&app, &caller, contract_id, at, &paging, true).await
 }
 
+/// Members of events that tell how the client pays, or by which way money goes back.
+const CLIENTS_OWN: &[&str] = &["payment_method", "paid_from", "charge", "parts", "place", "surplus_to_wallet"];
+
+/// Members of events that tell what else a payee has earned, or owes.
+const PAYEES_OWN: &[&str] = &["from_pending", "from_available", "as_debt"];
+
+/// How the client pays is none of the payee's business, nor what the provider takes for it, nor by which way money goes
+/// back.
+fn is_clients_own(aggregate_type: &str) -> bool {
+    [domain::funding::TYPE, domain::refund::TYPE, domain::wallet::TYPE].contains(&aggregate_type)
+}
+
 async fn history(
     app: &App,
     caller: &Caller,
@@ -301,23 +295,32 @@ async fn history(
     let filter = EventFilter { types: Vec::new(), contract_id: Some(contract_id), financial };
     let events = log_reader::page(app.pool(), paging.after.unwrap_or(0), limit.saturating_add(1), &filter).await?;
     let more = events.len() > limit;
-    let shown: Vec<EventView> = events
-        .into_iter()
-        .take(limit)
-        // How the client pays is none of the payee's business, nor what the provider takes for it.
-        .filter(|event| caller.role != Role::Payee || event.stream.aggregate_type != domain::funding::TYPE)
-        .map(|event| EventView::of(event, &app.tenant))
-        .map(|mut event| {
-            if caller.role == Role::Payee
-                && let serde_json::Value::Object(members) = &mut event.data
-            {
-                members.remove("payment_method");
+    let hidden = match caller.role {
+        Role::Payee => CLIENTS_OWN,
+        Role::Client => PAYEES_OWN,
+        Role::Staff(_) => &[],
+    };
+    let on_page = || events.iter().take(limit);
+    // Where to go on is told by what was read, also when the caller may not see it.
+    let next_cursor = if more { on_page().next_back().map(|event| event.position.to_string()) } else { None };
+    let shown: Vec<EventView> = on_page()
+        .filter(|event| caller.role != Role::Payee || !is_clients_own(&event.stream.aggregate_type))
+        .map(|event| {
+            let mut shown = EventView::of(event.clone(), &app.tenant);
+            if let serde_json::Value::Object(members) = &mut shown.data {
+                members.retain(|member, _| !hidden.contains(&member.as_str()));
             }
-            event
+            shown
         })
         .collect();
-    let next_cursor = if more { shown.last().map(|event| event.position.to_string()) } else { None };
     Ok(at.respond(&Page { object: "list".to_owned(), data: shown, next_cursor }, None))
+}
+
+/// The view of a contract, if the caller may see it.
+pub(super) async fn visible_view(app: &App, caller: &Caller, contract_id: ContractId) -> Result<ContractView, Problem> {
+    find(app, caller, contract_id).await?;
+    let parts = parts(app, &[contract_id]).await?;
+    view_of(contract_id, &|stream| parts.get(stream)).ok_or_else(Problem::not_found)
 }
 
 /// The contract's document, if the caller may see it.
@@ -336,10 +339,7 @@ async fn parts(app: &App, ids: &[ContractId]) -> Result<HashMap<StreamId, Aggreg
 }
 
 /// The view of a contract from the states of its parts.
-fn view_of<'a>(
-    contract_id: ContractId,
-    look: &dyn Fn(&StreamId) -> Option<&'a AggregateState>,
-) -> Option<ContractView> {
+pub(super) fn view_of(contract_id: ContractId, look: Look<'_>) -> Option<ContractView> {
     let AggregateState::Contract(state) = look(&contract::stream(contract_id))? else { return None };
     let escrow = match look(&escrow::stream(contract_id)) {
         Some(AggregateState::Escrow(state)) => Some(state.as_ref()),

@@ -6,16 +6,27 @@
 )]
 
 pub mod amendments;
+pub mod command;
 pub mod contracts;
+pub mod endings;
+pub mod escrows;
 pub mod events;
 pub mod fundings;
+pub mod gratuities;
 pub mod health;
+pub mod meta;
 pub mod milestones;
 pub mod offers;
 pub mod parties;
+pub mod payments;
 pub mod payouts;
+pub mod preview;
+pub mod reading;
+pub mod refund_requests;
+pub mod refunds;
 pub mod reports;
 pub mod test_clocks;
+pub mod wallets;
 pub mod webhooks;
 
 use adapters::postgres::document::Visible;
@@ -31,6 +42,9 @@ const PAGE: usize = 20;
 
 /// Most items on a page.
 const MAX_PAGE: usize = 100;
+
+/// More than there are currencies: a party's accounts are shown on one page.
+const CURRENCIES: usize = 200;
 
 /// What a caller may see of lists and things: its own, or everything for staff.
 pub(crate) fn visible(caller: &Caller) -> Visible {

@@ -5,16 +5,16 @@ use axum::response::Response;
 use domain::contract::ContractCommand;
 use domain::id::ContractId;
 use domain::intent::Intent;
-use domain::policy::{FeeSchedule, Policy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::contracts::{Nothing, Reason, change};
+use super::command::Command;
+use super::contracts::{Nothing, Reason, change, on_contract};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::extract::{Body, CommandHeaders, IdPath};
+use crate::extract::IdPath;
 use crate::problem::Problem;
-use crate::view::{ChangeView, ContractView};
+use crate::view::{ChangeView, ContractView, OfferTerms};
 
 /// Other milestones than those of the contract.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -26,19 +26,17 @@ pub struct Changes {
 
 /// Offers a draft to its payee.
 ///
-/// On the platform's fees and periods of today, which are fixed for the life of the contract.
-#[utoipa::path(post, path = "/v1/contracts/{id}/offer", tag = "contracts", request_body = Nothing,
+/// On these fees and periods, which are fixed for the life of the contract; on the platform's own where none are named.
+#[utoipa::path(post, path = "/v1/contracts/{id}/offer", tag = "contracts", request_body = OfferTerms,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
 pub async fn offer(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { value, asked }: Command<OfferTerms>,
 ) -> Result<Response, Problem> {
-    let intent =
-        Intent::OfferContract { contract_id, fee_schedule: FeeSchedule::two_sided(), policy: Policy::default() };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/offer", body.fingerprint, contract_id, intent).await
+    let (fee_schedule, policy) = value.read()?;
+    change(&app, caller, asked, contract_id, Intent::OfferContract { contract_id, fee_schedule, policy }).await
 }
 
 /// Accepts an offer.
@@ -51,11 +49,9 @@ pub async fn accept(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::AcceptContract { contract_id };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/accept", body.fingerprint, contract_id, intent).await
+    change(&app, caller, asked, contract_id, Intent::AcceptContract { contract_id }).await
 }
 
 /// Answers an offer with other milestones.
@@ -67,12 +63,10 @@ pub async fn counter(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Changes>,
+    Command { value, asked }: Command<Changes>,
 ) -> Result<Response, Problem> {
-    let command = ContractCommand::CounterOffer { changes: ChangeView::read(&body.value.changes)? };
-    let intent = Intent::OnContract { contract_id, command };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/counter-offer", body.fingerprint, contract_id, intent).await
+    let counter = ContractCommand::CounterOffer { changes: ChangeView::read(&value.changes)? };
+    on_contract(&app, caller, asked, contract_id, counter).await
 }
 
 /// Declines an offer.
@@ -84,12 +78,9 @@ pub async fn decline(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Reason>,
+    Command { value, asked }: Command<Reason>,
 ) -> Result<Response, Problem> {
-    let intent =
-        Intent::OnContract { contract_id, command: ContractCommand::Decline { reason: body.value.reason.clone() } };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/decline", body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::Decline { reason: value.reason }).await
 }
 
 /// Takes an offer back.
@@ -101,9 +92,7 @@ pub async fn withdraw(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    headers: CommandHeaders,
-    body: Body<Nothing>,
+    Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
-    let intent = Intent::OnContract { contract_id, command: ContractCommand::WithdrawOffer };
-    change(&app, caller, headers, "POST /v1/contracts/{id}/withdraw", body.fingerprint, contract_id, intent).await
+    on_contract(&app, caller, asked, contract_id, ContractCommand::WithdrawOffer).await
 }

@@ -1,24 +1,25 @@
-//! Parties: their payout account and their balances.
+//! Parties: their payout account, their balances, and what staff holds back of these.
 
 use adapters::postgres::document::{self, Visible};
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
 use domain::id::PartyId;
-use domain::intent::Intent;
+use domain::intent::{Intent, MoneyIntent};
 use domain::party::{self, PayoutAccount};
-use domain::payee;
+use domain::payee::{self, HoldReason, PayeeAccountId};
 use domain::view::Document;
+use ledger::Minor;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Page;
-use crate::app::{ApiCommand, App, Look, ReadAt};
+use super::command::Command;
+use super::{CURRENCIES, Page, amount, currency};
+use crate::app::{App, ReadAt, Seen};
 use crate::caller::Caller;
-use crate::extract::{Body, CommandHeaders, IdPath};
+use crate::extract::IdPath;
 use crate::problem::Problem;
-use crate::view::{BalanceView, PartyView};
+use crate::view::{BalanceView, EarningsHoldView, PartyView};
 
 /// Where earnings are to be paid.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -27,6 +28,53 @@ pub struct LinkPayoutAccount {
     /// The payee's account at the payment provider.
     #[schema(example = "acct_1PgafTB7WZ01zgkW")]
     pub psp_account: String,
+}
+
+/// What is to be held back, or let go.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarningsHold {
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// How much, minor units; all of it when absent.
+    #[serde(default)]
+    #[schema(example = 90_000)]
+    pub amount: Option<i64>,
+    /// Why it is, or was, held back.
+    pub reason: HoldCause,
+}
+
+/// Why earnings are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldCause {
+    /// The payee's identity is not proved, or the provider has restricted the account.
+    Kyc,
+    /// Fraud is suspected.
+    Fraud,
+    /// The payee may be on a list of sanctions.
+    Sanctions,
+    /// A chargeback may come.
+    ChargebackReserve,
+}
+
+impl From<HoldCause> for HoldReason {
+    fn from(cause: HoldCause) -> Self {
+        match cause {
+            HoldCause::Kyc => Self::Kyc,
+            HoldCause::Fraud => Self::Fraud,
+            HoldCause::Sanctions => Self::Sanctions,
+            HoldCause::ChargebackReserve => Self::ChargebackReserve,
+        }
+    }
+}
+
+impl EarningsHold {
+    fn read(&self, party_id: PartyId) -> Result<(PayeeAccountId, Option<Minor>), Problem> {
+        let account = PayeeAccountId { party_id, currency: currency(&self.currency, "/currency")? };
+        Ok((account, self.amount.map(|value| amount(value, "/amount")).transpose()?))
+    }
 }
 
 /// Shows a party.
@@ -61,41 +109,100 @@ pub async fn link_payout_account(
     State(app): State<App>,
     caller: Caller,
     IdPath(party_id): IdPath<PartyId>,
-    headers: CommandHeaders,
-    body: Body<LinkPayoutAccount>,
+    Command { value, asked }: Command<LinkPayoutAccount>,
 ) -> Result<Response, Problem> {
-    let account = PayoutAccount { psp: domain::reaction::PSP.to_owned(), psp_account: body.value.psp_account.clone() };
-    app.perform(ApiCommand {
-        caller,
-        headers,
-        route: "POST /v1/parties/{id}/payout-account",
-        fingerprint: body.fingerprint,
-        intent: Intent::LinkPayoutAccount { party_id, account },
-        status: StatusCode::OK,
-        location: None,
-        view: &|look: Look<'_>| match look(&party::stream(party_id)) {
-            Some(AggregateState::Party(state)) => PartyView::of(state),
-            _ => None,
-        },
-    })
-    .await
+    let account = PayoutAccount { psp: domain::reaction::PSP.to_owned(), psp_account: value.psp_account };
+    let view = |seen: Seen<'_>| match (seen.look)(&party::stream(party_id)) {
+        Some(AggregateState::Party(state)) => PartyView::of(state),
+        _ => None,
+    };
+    asked.act(&app, caller, Intent::LinkPayoutAccount { party_id, account }, &view).await
 }
 
 /// Shows the caller's earnings, one entry per currency.
 #[utoipa::path(get, path = "/v1/balances/me", tag = "parties", responses((status = 200, body = Page<BalanceView>)))]
 pub async fn my_balances(State(app): State<App>, caller: Caller, at: ReadAt) -> Result<Response, Problem> {
-    // One account per currency; there are fewer currencies than this.
-    let stored = document::list(app.pool(), payee::TYPE, Visible::To(caller.party_id), None, None, 200).await?;
+    balances_of(&app, caller.party_id, at).await
+}
+
+/// Shows the earnings of a party, one entry per currency.
+///
+/// Parties see their own; staff sees anybody's.
+#[utoipa::path(get, path = "/v1/parties/{id}/balance", tag = "parties",
+    params(("id" = String, Path, description = "the party")), responses((status = 200, body = Page<BalanceView>)))]
+pub async fn balances(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(party_id): IdPath<PartyId>,
+    at: ReadAt,
+) -> Result<Response, Problem> {
+    if !caller.is_staff() && caller.party_id != party_id {
+        return Err(Problem::not_found());
+    }
+    balances_of(&app, party_id, at).await
+}
+
+async fn balances_of(app: &App, party_id: PartyId, at: ReadAt) -> Result<Response, Problem> {
+    let stored = document::list(app.pool(), payee::TYPE, Visible::To(party_id), None, None, CURRENCIES).await?;
     let page = Page::of(
         stored,
-        200,
+        CURRENCIES,
         |stored| stored.created_position,
         |stored| match stored.document {
-            Document::Payee(balance) => {
-                balance.currency.map(|currency| BalanceView::of(caller.party_id, currency, &balance))
-            }
+            Document::Payee(balance) => balance.currency.map(|currency| BalanceView::of(party_id, currency, &balance)),
             Document::Aggregate(_) => None,
         },
     );
     Ok(at.respond(&page, None))
+}
+
+/// Holds earnings back: they cannot be withdrawn.
+///
+/// By staff that decides about money. What is pending is not held; hold it when it has cleared.
+#[utoipa::path(post, path = "/v1/parties/{id}/balance/hold", tag = "parties", request_body = EarningsHold,
+    params(("id" = String, Path, description = "the party")), responses((status = 200, body = EarningsHoldView)))]
+pub async fn hold(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(party_id): IdPath<PartyId>,
+    Command { value, asked }: Command<EarningsHold>,
+) -> Result<Response, Problem> {
+    caller.require_money_staff()?;
+    let (account, amount) = value.read(party_id)?;
+    let intent = MoneyIntent::HoldEarnings {
+        payee_id: account.party_id,
+        currency: account.currency,
+        amount,
+        reason: value.reason.into(),
+    };
+    asked.act(&app, caller, Intent::Money(intent), &|seen: Seen<'_>| hold_of(account, seen)).await
+}
+
+/// Lets earnings go that were held back.
+///
+/// By staff that decides about money.
+#[utoipa::path(post, path = "/v1/parties/{id}/balance/release", tag = "parties", request_body = EarningsHold,
+    params(("id" = String, Path, description = "the party")), responses((status = 200, body = EarningsHoldView)))]
+pub async fn release(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(party_id): IdPath<PartyId>,
+    Command { value, asked }: Command<EarningsHold>,
+) -> Result<Response, Problem> {
+    caller.require_money_staff()?;
+    let (account, amount) = value.read(party_id)?;
+    let intent = MoneyIntent::LetEarningsGo {
+        payee_id: account.party_id,
+        currency: account.currency,
+        amount,
+        reason: value.reason.into(),
+    };
+    asked.act(&app, caller, Intent::Money(intent), &|seen: Seen<'_>| hold_of(account, seen)).await
+}
+
+fn hold_of(account: PayeeAccountId, seen: Seen<'_>) -> Option<EarningsHoldView> {
+    match (seen.look)(&payee::stream(account)) {
+        Some(AggregateState::Payee(state)) => Some(EarningsHoldView::of(account, state)),
+        _ => None,
+    }
 }

@@ -2,7 +2,6 @@
 
 use adapters::postgres::document;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
 use domain::id::PayoutId;
@@ -13,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::command::Command;
 use super::{Page, Paging, amount, currency, visible};
-use crate::app::{ApiCommand, App, Look, ReadAt};
+use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
-use crate::extract::{Body, CommandHeaders, IdPath, Query};
+use crate::extract::{IdPath, Query};
 use crate::problem::Problem;
 use crate::view::PayoutView;
 
@@ -41,8 +41,7 @@ pub struct CreatePayout {
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
-    headers: CommandHeaders,
-    body: Body<CreatePayout>,
+    Command { value, asked }: Command<CreatePayout>,
 ) -> Result<Response, Problem> {
     if caller.role != Role::Payee {
         return Err(Problem::new(ErrorCode::Forbidden, "only a payee may request a payout"));
@@ -51,20 +50,11 @@ pub async fn create(
     let intent = Intent::RequestPayout {
         payout_id,
         payee_id: caller.party_id,
-        currency: currency(&body.value.currency, "/currency")?,
-        amount: amount(body.value.amount, "/amount")?,
+        currency: currency(&value.currency, "/currency")?,
+        amount: amount(value.amount, "/amount")?,
     };
-    app.perform(ApiCommand {
-        caller,
-        headers: CommandHeaders { if_match: None, ..headers },
-        route: "POST /v1/payouts",
-        fingerprint: body.fingerprint,
-        intent,
-        status: StatusCode::CREATED,
-        location: Some(format!("/v1/payouts/{payout_id}")),
-        view: &|look| view_of(payout_id, look),
-    })
-    .await
+    let location = format!("/v1/payouts/{payout_id}");
+    asked.make(&app, caller, intent, location, &|seen: Seen<'_>| view_of(payout_id, seen.look)).await
 }
 
 /// Lists payouts, newest first.

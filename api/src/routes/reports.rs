@@ -3,13 +3,16 @@
 use adapters::postgres::log_reader;
 use axum::extract::State;
 use axum::response::Response;
+use domain::log::EventStore;
 use ledger::Money;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::events::READERS;
 use crate::app::{App, ReadAt};
 use crate::caller::Caller;
+use crate::code::ErrorCode;
+use crate::extract::Query;
 use crate::problem::Problem;
 
 /// The net of every account.
@@ -52,12 +55,36 @@ pub struct AccountLine {
     pub decimal: String,
 }
 
-/// Shows the trial balance at the newest position.
-#[utoipa::path(get, path = "/v1/reports/trial-balance", tag = "reports",
+/// At which position to read the books.
+#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+pub struct BooksQuery {
+    /// Everything up to this position of the log; the newest one when absent.
+    pub as_of_position: Option<u64>,
+}
+
+/// Shows the trial balance at the newest position, or at an earlier one.
+#[utoipa::path(get, path = "/v1/reports/trial-balance", tag = "reports", params(BooksQuery),
     responses((status = 200, body = TrialBalanceView)))]
-pub async fn trial_balance(State(app): State<App>, caller: Caller, _at: ReadAt) -> Result<Response, Problem> {
+pub async fn trial_balance(
+    State(app): State<App>,
+    caller: Caller,
+    _at: ReadAt,
+    Query(books): Query<BooksQuery>,
+) -> Result<Response, Problem> {
     caller.require_staff(READERS)?;
-    let (position, balance) = log_reader::trial_balance(app.pool()).await?;
+    let (position, balance) = match books.as_of_position {
+        None => log_reader::trial_balance(app.pool()).await?,
+        Some(position) => {
+            let head = app.engine.store().head().await?;
+            if position > head {
+                let detail = format!("must not be after the newest position, {head}");
+                return Err(Problem::field(ErrorCode::ValidationFailed, "as_of_position", detail));
+            }
+            // The postings are a projection.
+            app.wait_for(position).await?;
+            (position, log_reader::trial_balance_at(app.pool(), position).await?)
+        }
+    };
     let accounts = balance
         .iter()
         .map(|(account, currency, totals)| {

@@ -1,15 +1,14 @@
-//! A contract and its escrow as the API shows them.
+//! A contract as the API shows it.
 
 use chrono::{DateTime, Utc};
-use domain::contract::{Contract, Proposal};
+use domain::contract::{Contract, DormantStage, MilestonePlan, Proposal};
 use domain::escrow::Escrow;
 use domain::milestone::Milestone;
-use domain::policy::Fee;
 use domain::rules::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ChangeView, MilestoneView, decimal};
+use super::{ChangeView, EscrowView, FeesView, MilestoneView, PeriodsView, decimal};
 
 /// A contract with its milestones and its money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +38,8 @@ pub struct ContractView {
     pub decimal: String,
     /// The fees, once offered.
     pub fees: Option<FeesView>,
+    /// The periods, once offered.
+    pub periods: Option<PeriodsView>,
     /// When the offer runs out, while it is one.
     pub offer_expires_at: Option<DateTime<Utc>>,
     /// Who answers the offer, while it is one: `payee`, or after a counter offer the other side.
@@ -49,6 +50,10 @@ pub struct ContractView {
     pub paused_by: Option<String>,
     /// The amendment that waits for an answer.
     pub amendment: Option<AmendmentView>,
+    /// The wish to end it, while it is ending.
+    pub ending: Option<EndingView>,
+    /// How it is asked after, while it is dormant.
+    pub dormancy: Option<DormancyView>,
     /// When it was completed.
     pub completed_at: Option<DateTime<Utc>>,
     /// Its milestones, in order.
@@ -74,38 +79,23 @@ pub struct AmendmentView {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// The fees of a contract.
+/// A wish to end a contract.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct FeesView {
-    /// Name and version of the schedule.
-    #[schema(example = "two_sided@1")]
-    pub schedule: String,
-    /// What the client pays on top.
-    #[schema(example = "5%")]
-    pub client_fee: String,
-    /// What is kept of each release.
-    #[schema(example = "10%")]
-    pub payee_fee: String,
+pub struct EndingView {
+    /// Whether the end is agreed: what is left then is work under review and what is in dispute.
+    pub agreed: bool,
+    /// When it counts as agreed if the payee says nothing.
+    pub respond_by: Option<DateTime<Utc>>,
 }
 
-/// The money of a contract, minor units.
+/// A contract on which nothing happens any more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct EscrowView {
-    /// `open` or `closed`.
-    #[schema(example = "open")]
-    pub status: String,
-    /// Paid in, fees not included.
-    pub funded: i64,
-    /// Held now.
-    pub held: i64,
-    /// Released, before the payee's fee.
-    pub released: i64,
-    /// The payee's fee on that.
-    pub payee_fees: i64,
-    /// The client's fee paid.
-    pub client_fees: i64,
-    /// The part of it that is earned.
-    pub client_fees_earned: i64,
+pub struct DormancyView {
+    /// Whose turn it is: `client`, `payee`, or `client_about_release` when the payee has asked for what is held.
+    #[schema(example = "client")]
+    pub waits_for: String,
+    /// Until when.
+    pub respond_by: Option<DateTime<Utc>>,
 }
 
 impl ContractView {
@@ -118,29 +108,9 @@ impl ContractView {
         let agreement = contract.agreement()?;
         let amount = ledger::Minor::sum(agreement.milestones.iter().map(|plan| plan.amount)).ok()?;
         let milestones = agreement.milestones.iter().map(|plan| {
-            milestone(plan.milestone_id).and_then(MilestoneView::of).unwrap_or_else(|| MilestoneView {
-                id: plan.milestone_id.to_string(),
-                object: "milestone".to_owned(),
-                contract_id: agreement.contract_id.to_string(),
-                status: "proposed".to_owned(),
-                amount: plan.amount.get(),
-                currency: agreement.currency.code().to_owned(),
-                decimal: decimal(plan.amount, agreement.currency),
-                held: 0,
-                released: 0,
-                net: 0,
-                refunded: 0,
-                missing: plan.amount.get(),
-                revision_no: 0,
-                review_days: plan
-                    .review_days
-                    .or(contract.terms().map(|terms| terms.policy.review_days))
-                    .unwrap_or(domain::policy::Policy::default().review_days),
-                due_at: plan.due_at,
-                submission_no: None,
-                review_due_at: None,
-                reference: plan.reference.clone(),
-            })
+            milestone(plan.milestone_id)
+                .and_then(MilestoneView::of)
+                .unwrap_or_else(|| MilestoneView::proposed(agreement, plan, review_days(contract, plan)))
         });
         Some(Self {
             id: agreement.contract_id.to_string(),
@@ -151,11 +121,8 @@ impl ContractView {
             currency: agreement.currency.code().to_owned(),
             amount: amount.get(),
             decimal: decimal(amount, agreement.currency),
-            fees: contract.terms().map(|terms| FeesView {
-                schedule: format!("{}@{}", terms.fee_schedule.id, terms.fee_schedule.version),
-                client_fee: fee(&terms.fee_schedule.client_fee),
-                payee_fee: fee(&terms.fee_schedule.payee_fee),
-            }),
+            fees: contract.terms().map(|terms| FeesView::of(&terms.fee_schedule, agreement.currency)),
+            periods: contract.terms().map(|terms| PeriodsView::of(&terms.policy)),
             offer_expires_at: match contract {
                 Contract::Offered { offer_expires_at, .. } => *offer_expires_at,
                 _ => None,
@@ -178,6 +145,16 @@ impl ContractView {
                 }
                 _ => None,
             },
+            ending: match contract {
+                Contract::Ending { respond_by, agreed, .. } => {
+                    Some(EndingView { agreed: *agreed, respond_by: *respond_by })
+                }
+                _ => None,
+            },
+            dormancy: match contract {
+                Contract::Dormant { stage, due_at, .. } => Some(DormancyView::of(*stage, *due_at)),
+                _ => None,
+            },
             completed_at: match contract {
                 Contract::Completed { completed_at, .. } => Some(*completed_at),
                 _ => None,
@@ -186,6 +163,23 @@ impl ContractView {
             escrow: escrow.and_then(EscrowView::of),
             reference: agreement.reference.clone(),
         })
+    }
+}
+
+/// Days of review of a milestone that is not agreed yet.
+fn review_days(contract: &Contract, plan: &MilestonePlan) -> u16 {
+    let of_policy = contract.terms().map(|terms| terms.policy.review_days);
+    plan.review_days.or(of_policy).unwrap_or(domain::policy::Policy::default().review_days)
+}
+
+impl DormancyView {
+    fn of(stage: DormantStage, respond_by: Option<DateTime<Utc>>) -> Self {
+        let waits_for = match stage {
+            DormantStage::ClientAsked => "client",
+            DormantStage::PayeeAsked => "payee",
+            DormantStage::ReleaseRequested => "client_about_release",
+        };
+        Self { waits_for: waits_for.to_owned(), respond_by }
     }
 }
 
@@ -198,30 +192,5 @@ impl AmendmentView {
             changes: proposal.changes.iter().map(ChangeView::of).collect(),
             expires_at: proposal.expires_at,
         }
-    }
-}
-
-fn fee(fee: &Fee) -> String {
-    match fee {
-        Fee::Percent { percent } => format!("{}%", percent.get()),
-    }
-}
-
-impl EscrowView {
-    /// The view of an escrow; `None` before it is opened.
-    pub fn of(escrow: &Escrow) -> Option<Self> {
-        let holdings = escrow.holdings()?;
-        let total = |part: fn(&domain::escrow::Holding) -> ledger::Minor| {
-            ledger::Minor::sum(holdings.milestones.values().map(part)).map_or(i64::MAX, ledger::Minor::get)
-        };
-        Some(Self {
-            status: escrow.state_name().to_owned(),
-            funded: total(|held| held.funded),
-            held: total(|held| held.held),
-            released: total(|held| held.released),
-            payee_fees: total(|held| held.payee_fee_taken),
-            client_fees: total(|held| held.client_fee),
-            client_fees_earned: total(|held| held.client_fee_earned),
-        })
     }
 }

@@ -72,6 +72,17 @@ pub struct ActorView {
     pub id: String,
 }
 
+impl ActorView {
+    /// The view of an actor.
+    pub fn of(actor: Actor) -> Self {
+        let id = match actor {
+            Actor::Client(party) | Actor::Payee(party) | Actor::Staff(_, party) => party.to_string(),
+            Actor::System(part) => part.word().to_owned(),
+        };
+        Self { r#type: actor.kind().to_owned(), id }
+    }
+}
+
 /// A journal entry.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct JournalView {
@@ -126,11 +137,6 @@ impl EventView {
         if let Value::Object(members) = &mut data {
             members.remove("type");
         }
-        let actor = event.metadata.actor;
-        let id = match actor {
-            Actor::Client(party) | Actor::Payee(party) | Actor::Staff(_, party) => party.to_string(),
-            Actor::System(part) => part.word().to_owned(),
-        };
         Self {
             event_id: event.metadata.event_id.to_string(),
             tenant: tenant.name.clone(),
@@ -143,7 +149,7 @@ impl EventView {
             schema_version: event.event_version,
             occurred_at: event.metadata.occurred_at,
             recorded_at: event.recorded_at,
-            actor: ActorView { r#type: actor.kind().to_owned(), id },
+            actor: ActorView::of(event.metadata.actor),
             auth: None,
             command_id: event.metadata.command_id.to_string(),
             idempotency_key: event.metadata.idempotency_key,

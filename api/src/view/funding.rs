@@ -1,14 +1,19 @@
-//! A funding as the API shows it.
+//! A payment by a client as the API shows it: into escrow, as a bonus, as a tip.
+//!
+//! # Invariants
+//! - What it is for, and what is charged, is what was asked for: the request's own event says it, in every state.
 
 use chrono::{DateTime, Utc};
+use domain::escrow::{Allocation, Deposit, EscrowEvent, Gratuity, GratuityKind, PaidFrom};
 use domain::funding::{Funding, Progress};
 use domain::rules::Rules;
+use ledger::Minor;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decimal;
 
-/// One attempt to pay into escrow.
+/// One attempt to pay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FundingView {
     /// Its id.
@@ -19,9 +24,16 @@ pub struct FundingView {
     pub object: String,
     /// Its contract.
     pub contract_id: String,
-    /// `created`, `action_required`, `processing`, `failed`, `succeeded`, `available` or `under_review`.
+    /// `escrow`, `bonus` or `tip`.
+    #[schema(example = "escrow")]
+    pub purpose: String,
+    /// `created`, `action_required`, `processing`, `failed`, `cancelled`, `expired`, `succeeded`, `available`, `sent_back` or
+    /// `under_review`.
     #[schema(example = "succeeded")]
     pub status: String,
+    /// `provider` (a card or account) or `wallet`.
+    #[schema(example = "provider")]
+    pub paid_from: String,
     /// What is charged, fees included, minor units.
     #[schema(example = 105_000)]
     pub amount: i64,
@@ -33,17 +45,31 @@ pub struct FundingView {
     pub decimal: String,
     /// What it is for.
     pub allocations: Vec<AllocationView>,
+    /// The part that is for no milestone yet.
+    pub deposit: Option<DepositView>,
+    /// The contract's initiation fee, when it comes with this.
+    pub initiation_fee: i64,
+    /// Tax on the fees in it.
+    pub tax: i64,
+    /// What is charged beyond that because the provider cannot charge every amount; it goes to the client's wallet.
+    pub surplus_to_wallet: i64,
+    /// What the payee is given, for a bonus or a tip.
+    pub gratuity: Option<GratuityView>,
+    /// When the attempt is given up if the client does not complete it, while it waits for that.
+    pub expires_at: Option<DateTime<Utc>>,
     /// What the client has to do next, if anything: `confirm` or `use_another_payment_method`.
     pub next_action: Option<String>,
     /// The provider's code, when it failed.
     pub failure_code: Option<String>,
+    /// The refund by which it goes back, when it came too late.
+    pub refund_id: Option<String>,
     /// What the provider kept of it, once known.
     pub psp_fee: Option<i64>,
     /// When the rest can be used, once known.
     pub available_on: Option<DateTime<Utc>>,
 }
 
-/// The part of a funding that is for one milestone, minor units.
+/// The part of a payment that is for one milestone, minor units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AllocationView {
     /// Which milestone.
@@ -56,42 +82,166 @@ pub struct AllocationView {
     pub client_fee: i64,
 }
 
+/// The part of a payment that is for no milestone yet, minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DepositView {
+    /// What is held.
+    #[schema(example = 50_000)]
+    pub amount: i64,
+    /// The client's fee on that.
+    #[schema(example = 2500)]
+    pub client_fee: i64,
+}
+
+/// What a payee is given, minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GratuityView {
+    /// What the client gives, fees on top not included.
+    #[schema(example = 5000)]
+    pub amount: i64,
+    /// The client's fee on top.
+    #[schema(example = 250)]
+    pub client_fee: i64,
+    /// What is kept of it.
+    #[schema(example = 500)]
+    pub payee_fee: i64,
+    /// What the payee gets.
+    #[schema(example = 4500)]
+    pub net: i64,
+}
+
 impl FundingView {
-    /// The view of a funding; `None` before it is created.
-    pub fn of(funding: &Funding) -> Option<Self> {
-        let order = funding.order()?;
-        let (next_action, failure_code) = match funding {
-            Funding::Created { progress: Progress::ActionRequired, .. } => (Some("confirm"), None),
-            Funding::Created { progress: Progress::Failed { code }, .. } => {
-                (Some("use_another_payment_method"), Some(code.clone()))
-            }
-            _ => (None, None),
+    /// The view of a payment by the event that asked for it, and by how far it is; `None` for another event. What is
+    /// paid from the wallet has no state of its own: it was paid when it was asked for.
+    pub fn of(request: &EscrowEvent, funding: Option<&Funding>) -> Option<Self> {
+        let mut view = match request {
+            EscrowEvent::FundingRequested {
+                contract_id,
+                funding_id,
+                currency,
+                allocations,
+                surplus_to_wallet,
+                charge,
+                deposit,
+                initiation_fee,
+                tax,
+                paid_from,
+                ..
+            } => Self {
+                allocations: allocations.iter().map(AllocationView::of).collect(),
+                deposit: (!deposit.is_none()).then(|| DepositView::of(*deposit)),
+                initiation_fee: initiation_fee.get(),
+                tax: tax.as_ref().map_or(0, |tax| tax.line.amount.get()),
+                surplus_to_wallet: surplus_to_wallet.get(),
+                paid_from: word(*paid_from).to_owned(),
+                ..Self::bare(&funding_id.to_string(), &contract_id.to_string(), *charge, *currency)
+            },
+            EscrowEvent::GratuityRequested { contract_id, funding_id, currency, gratuity, charge, .. } => Self {
+                purpose: match gratuity.kind {
+                    GratuityKind::Bonus => "bonus".to_owned(),
+                    GratuityKind::Tip => "tip".to_owned(),
+                },
+                surplus_to_wallet: gratuity.surplus_to_wallet.get(),
+                gratuity: Some(GratuityView::of(gratuity)),
+                tax: tax_on_top(gratuity, *charge),
+                ..Self::bare(&funding_id.to_string(), &contract_id.to_string(), *charge, *currency)
+            },
+            _ => return None,
         };
-        let cost = match funding {
-            Funding::Succeeded { cost, .. } => cost.as_ref(),
-            _ => None,
-        };
-        Some(Self {
-            id: order.funding_id.to_string(),
+        if let Some(funding) = funding {
+            view.show(funding);
+        }
+        Some(view)
+    }
+
+    fn bare(id: &str, contract_id: &str, charge: Minor, currency: ledger::Currency) -> Self {
+        Self {
+            id: id.to_owned(),
             object: "funding".to_owned(),
-            contract_id: order.contract_id.to_string(),
-            status: funding.state_name().to_owned(),
-            amount: order.charge.get(),
-            currency: order.currency.code().to_owned(),
-            decimal: decimal(order.charge, order.currency),
-            allocations: order
-                .allocations
-                .iter()
-                .map(|allocation| AllocationView {
-                    milestone_id: allocation.milestone_id.to_string(),
-                    amount: allocation.amount.get(),
-                    client_fee: allocation.client_fee.get(),
-                })
-                .collect(),
-            next_action: next_action.map(str::to_owned),
-            failure_code,
-            psp_fee: cost.map(|cost| cost.fee.get()),
-            available_on: cost.map(|cost| cost.available_on),
-        })
+            contract_id: contract_id.to_owned(),
+            purpose: "escrow".to_owned(),
+            status: "succeeded".to_owned(),
+            paid_from: word(PaidFrom::Provider).to_owned(),
+            amount: charge.get(),
+            currency: currency.code().to_owned(),
+            decimal: decimal(charge, currency),
+            allocations: Vec::new(),
+            deposit: None,
+            initiation_fee: 0,
+            tax: 0,
+            surplus_to_wallet: 0,
+            gratuity: None,
+            expires_at: None,
+            next_action: None,
+            failure_code: None,
+            refund_id: None,
+            psp_fee: None,
+            available_on: None,
+        }
+    }
+
+    /// Adds how far it is.
+    fn show(&mut self, funding: &Funding) {
+        funding.state_name().clone_into(&mut self.status);
+        match funding {
+            Funding::NotCreated | Funding::GivenUp { .. } => {}
+            Funding::Created { order, progress, .. } => match progress {
+                Progress::Waiting => self.expires_at = order.expires_at,
+                Progress::ActionRequired => {
+                    self.expires_at = order.expires_at;
+                    self.next_action = Some("confirm".to_owned());
+                }
+                Progress::Processing => {}
+                Progress::Failed { code } => {
+                    self.next_action = Some("use_another_payment_method".to_owned());
+                    self.failure_code = Some(code.clone());
+                }
+            },
+            Funding::Succeeded { cost, refund_id, .. } => {
+                self.psp_fee = cost.as_ref().map(|cost| cost.fee.get());
+                self.available_on = cost.as_ref().map(|cost| cost.available_on);
+                self.refund_id = refund_id.map(|id| id.to_string());
+            }
+        }
+    }
+}
+
+impl AllocationView {
+    fn of(allocation: &Allocation) -> Self {
+        Self {
+            milestone_id: allocation.milestone_id.to_string(),
+            amount: allocation.amount.get(),
+            client_fee: allocation.client_fee.get(),
+        }
+    }
+}
+
+impl DepositView {
+    fn of(deposit: Deposit) -> Self {
+        Self { amount: deposit.amount.get(), client_fee: deposit.client_fee.get() }
+    }
+}
+
+impl GratuityView {
+    fn of(gratuity: &Gratuity) -> Self {
+        Self {
+            amount: gratuity.gross.get(),
+            client_fee: gratuity.client_fee.get(),
+            payee_fee: gratuity.payee_fee.get(),
+            net: gratuity.net.get(),
+        }
+    }
+}
+
+/// What is charged beside the gift, the client's fee on top and what the provider cannot charge exactly, is tax.
+fn tax_on_top(gratuity: &Gratuity, charge: Minor) -> i64 {
+    let known = [gratuity.gross, gratuity.client_fee, gratuity.surplus_to_wallet];
+    known.into_iter().fold(charge, Minor::saturating_sub).get()
+}
+
+fn word(paid_from: PaidFrom) -> &'static str {
+    match paid_from {
+        PaidFrom::Provider => "provider",
+        PaidFrom::Wallet => "wallet",
     }
 }

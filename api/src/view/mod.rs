@@ -5,19 +5,29 @@
 
 pub mod change;
 pub mod contract;
+pub mod escrow;
 pub mod event;
 pub mod funding;
+pub mod meta;
 pub mod milestone;
 pub mod payee;
 pub mod payout;
+pub mod preview;
+pub mod refund;
+pub mod terms;
+pub mod wallet;
 
 pub use change::{ChangeKind, ChangeView};
-pub use contract::{AmendmentView, ContractView, EscrowView};
+pub use contract::{AmendmentView, ContractView};
+pub use escrow::{EscrowDetailView, EscrowView};
 pub use event::{EventView, JournalView};
 pub use funding::FundingView;
 pub use milestone::MilestoneView;
-pub use payee::{BalanceView, PartyView};
+pub use payee::{BalanceView, EarningsHoldView, PartyView};
 pub use payout::PayoutView;
+pub use refund::RefundView;
+pub use terms::{FeesView, OfferTerms, PeriodsView};
+pub use wallet::WalletView;
 
 use ledger::{Currency, Minor, Money};
 

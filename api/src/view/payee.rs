@@ -2,6 +2,7 @@
 
 use domain::id::PartyId;
 use domain::party::Party;
+use domain::payee::{PayeeAccount, PayeeAccountId};
 use domain::view::document::PayeeBalance;
 use ledger::Currency;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,55 @@ pub struct BalanceView {
     pub in_transit: i64,
     /// Paid out so far.
     pub paid_out: i64,
+    /// Held back by the platform.
+    pub held: i64,
+    /// Owed to the platform: earnings pay it off first.
+    pub debt: i64,
+}
+
+/// What staff holds back of a party's earnings in one currency, minor units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EarningsHoldView {
+    /// Always `earnings_hold`.
+    #[schema(example = "earnings_hold")]
+    pub object: String,
+    /// Whose.
+    pub party_id: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// Held back, by reason.
+    pub held: Vec<HeldEarningsView>,
+    /// What can still be withdrawn.
+    #[schema(example = 90_000)]
+    pub available: i64,
+}
+
+/// What is held back for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HeldEarningsView {
+    /// `kyc`, `fraud`, `sanctions` or `chargeback_reserve`.
+    #[schema(example = "kyc")]
+    pub reason: String,
+    /// How much, minor units.
+    #[schema(example = 90_000)]
+    pub amount: i64,
+}
+
+impl EarningsHoldView {
+    /// The view of a payee account.
+    pub fn of(id: PayeeAccountId, account: &PayeeAccount) -> Self {
+        let held = account.held.iter().filter(|(_, amount)| !amount.is_zero());
+        Self {
+            object: "earnings_hold".to_owned(),
+            party_id: id.party_id.to_string(),
+            currency: id.currency.code().to_owned(),
+            held: held
+                .map(|(reason, amount)| HeldEarningsView { reason: reason.word().to_owned(), amount: amount.get() })
+                .collect(),
+            available: account.available.get(),
+        }
+    }
 }
 
 impl BalanceView {
@@ -68,6 +118,8 @@ impl BalanceView {
             available: balance.available.get(),
             in_transit: balance.in_transit.get(),
             paid_out: balance.paid_out.get(),
+            held: balance.held.get(),
+            debt: balance.debt.get(),
         }
     }
 }

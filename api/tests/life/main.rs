@@ -300,7 +300,7 @@ async fn a_milestone_is_approved_in_thirds() {
     let world = World::new().await;
     let contract = world.funded().await;
     let approve = async |body: Value| world.act(&world.client, contract.work("/approve"), body).await;
-    let first = approve(json!({ "amount": 33_334, "remainder": "keep" })).await.success().unwrap();
+    let first = approve(json!({ "amount": 33_334, "remainder": { "kind": "keep" } })).await.success().unwrap();
     assert_eq!(status(&first), "partially_released");
     let parts = |answer: &Answer| ["held", "released", "net"].map(|part| answer.body[part].as_i64().unwrap());
     assert_eq!(parts(&first), [66_666, 33_334, 30_001]);

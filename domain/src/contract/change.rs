@@ -100,7 +100,6 @@ pub(super) fn apply(
             return Err(Refusal::invalid(at("milestone_id"), "is changed twice"));
         }
         if let Change::AddMilestone { milestone } = change {
-            // The list of milestones is not the caller's: what is wrong is said where it was sent.
             check_reference(milestone.reference.as_deref(), &at("reference"))?;
             agreed.push(milestone.clone());
             continue;

@@ -5,6 +5,7 @@ use ledger::{Currency, Minor};
 use super::{Change, MilestoneOutcome, MilestonePlan, Parts};
 use crate::id::{AmendmentId, ContractId, FundingId, MilestoneId, PartyId};
 use crate::policy::{FeeSchedule, Policy};
+use crate::time::Timestamp;
 
 /// What somebody did about a part of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,11 @@ pub enum ContractCommand {
         /// What went back to the client of it, client fees not included.
         refunded: Minor,
     },
+    /// The escrow was frozen and is not any more: a deadline that runs has again what was left of it.
+    RestartClock {
+        /// Since when the clock stood still.
+        stopped_at: Timestamp,
+    },
     /// A timer of it fired and was refused.
     BlockTimer {
         /// Which timer.
@@ -189,6 +195,7 @@ impl ContractCommand {
             | Self::RequestDormancyRelease
             | Self::NoteActivity { .. }
             | Self::CloseMilestone { .. }
+            | Self::RestartClock { .. }
             | Self::BlockTimer { .. } => None,
         }
     }
@@ -222,6 +229,7 @@ impl ContractCommand {
             | Self::AdvanceDormancy { .. }
             | Self::NoteActivity { .. }
             | Self::CloseMilestone { .. }
+            | Self::RestartClock { .. }
             | Self::BlockTimer { .. } => false,
         }
     }

@@ -47,6 +47,10 @@ pub(super) fn decide(
             dormancy::decide(contract, agreement, command, context)
         }
 
+        C::RestartClock { stopped_at } => {
+            Ok(ending::after_freeze(contract, *stopped_at, context).into_iter().collect())
+        }
+
         C::BlockTimer { key, reason } => Ok(vec![ContractEvent::TimerBlocked {
             contract_id: agreement.contract_id,
             key: key.clone(),

@@ -107,6 +107,8 @@ pub enum MilestoneCommand {
     },
     /// The escrow moved money to it.
     RecordMovedIn {
+        /// The contract of the escrow.
+        contract_id: ContractId,
         /// From which milestone; `None` when it was deposited for none.
         from: Option<MilestoneId>,
         /// How much.
@@ -143,6 +145,11 @@ pub enum MilestoneCommand {
         /// How much.
         amount: Minor,
     },
+    /// The provider lets the money of a funding lie no longer, and the contract says that work under review is paid then.
+    ReachHoldLimit {
+        /// Whose money.
+        funding_id: FundingId,
+    },
     /// The contract ends: what is held goes to one side, and what is not funded is given up.
     End {
         /// To whom.
@@ -159,6 +166,11 @@ pub enum MilestoneCommand {
     ResumeAfterDispute {
         /// Which.
         dispute_id: DisputeId,
+    },
+    /// The escrow was frozen and is not any more: a deadline that runs has again what was left of it.
+    RestartClock {
+        /// Since when the clock stood still.
+        stopped_at: Timestamp,
     },
     /// A timer of it fired and was refused.
     BlockTimer {
@@ -207,8 +219,10 @@ impl MilestoneCommand {
             | Self::RecordMovedIn { .. }
             | Self::AgreeRefundByTime
             | Self::RecordRefund { .. }
+            | Self::ReachHoldLimit { .. }
             | Self::End { .. }
             | Self::ResumeAfterDispute { .. }
+            | Self::RestartClock { .. }
             | Self::BlockTimer { .. } => false,
         }
     }

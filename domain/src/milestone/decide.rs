@@ -2,11 +2,14 @@
 
 use ledger::{Currency, Minor};
 
+use super::evolve::{REFUND_REQUEST, REVIEW_WINDOW};
 use super::{Milestone, MilestoneCommand, MilestoneEvent, Plan, Progress, dispute, funding, refund, review};
 use crate::actor::Actor;
 use crate::contract::{ClosedMilestone, MilestoneOutcome, Role};
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
+use crate::time::Timestamp;
+use crate::timer::restarted;
 
 pub(super) fn decide(
     milestone: &Milestone,
@@ -50,9 +53,12 @@ pub(super) fn decide(
         | C::RejectRefund { .. }
         | C::AgreeRefundByTime
         | C::RecordRefund { .. }
+        | C::ReachHoldLimit { .. }
         | C::End { .. } => refund::decide(milestone, plan, command, context),
 
         C::OpenDispute { .. } | C::ResumeAfterDispute { .. } => dispute::decide(milestone, plan, command, context),
+
+        C::RestartClock { stopped_at } => Ok(moved_deadline(milestone, *stopped_at, context).into_iter().collect()),
 
         C::BlockTimer { key, reason } => Ok(vec![MilestoneEvent::TimerBlocked {
             contract_id: plan.contract_id,
@@ -61,6 +67,25 @@ pub(super) fn decide(
             reason: reason.clone(),
         }]),
     }
+}
+
+/// The deadline that runs, with what was left of it when its clock was stopped; at most the whole time that it has, which
+/// is what was left where it began after that.
+fn moved_deadline(milestone: &Milestone, stopped_at: Timestamp, context: &Context) -> Option<MilestoneEvent> {
+    let plan = milestone.plan()?;
+    let (due_at, days, key) = match milestone {
+        Milestone::Submitted { review_due_at, .. } => ((*review_due_at)?, plan.review_days, REVIEW_WINDOW),
+        Milestone::RefundPending { respond_by, agreed: false, .. } => {
+            ((*respond_by)?, plan.refund_request_days, REFUND_REQUEST)
+        }
+        _ => return None,
+    };
+    Some(MilestoneEvent::DeadlineMoved {
+        contract_id: plan.contract_id,
+        milestone_id: plan.milestone_id,
+        key: key.to_owned(),
+        due_at: restarted(due_at, days, stopped_at, context.now),
+    })
 }
 
 pub(super) fn wrong_state(milestone: &Milestone, action: &'static str) -> Refusal {

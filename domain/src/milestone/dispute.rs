@@ -7,6 +7,8 @@
 //! # What is deliberately absent
 //! The dispute itself, its phases and its settlement, and the lock on the money in the escrow.
 
+use chrono::TimeDelta;
+
 use super::decide::{no_free_money, role_of, wrong_state};
 use super::evolve::prior;
 use super::{Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress};
@@ -35,8 +37,11 @@ pub(super) fn decide(
                 return Err(Refusal::MilestoneNotFunded);
             }
             let left = match milestone {
+                // The window is past only where a freeze has stopped its clock; then the whole of it is left.
                 S::Submitted { review_due_at: Some(due_at), .. } => {
-                    Some(due_at.signed_duration_since(context.now).num_milliseconds())
+                    let left = due_at.signed_duration_since(context.now);
+                    let whole = TimeDelta::days(i64::from(plan.review_days));
+                    Some(if left > TimeDelta::zero() { left } else { whole }.num_milliseconds())
                 }
                 _ => None,
             };
@@ -51,7 +56,7 @@ pub(super) fn decide(
         (S::Disputed { dispute_id: open, prior, review_remaining_ms, .. }, C::ResumeAfterDispute { dispute_id })
             if open == dispute_id =>
         {
-            let rest = review_remaining_ms.map(chrono::TimeDelta::milliseconds);
+            let rest = review_remaining_ms.map(TimeDelta::milliseconds);
             Ok(vec![E::DisputeWithdrawn {
                 contract_id: plan.contract_id,
                 milestone_id: plan.milestone_id,

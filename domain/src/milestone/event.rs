@@ -16,6 +16,8 @@ pub enum ApprovalReason {
     Client,
     /// The client of a dormant contract did not answer the payee.
     Dormancy,
+    /// The provider lets the money lie no longer, and work was under review.
+    HoldLimit,
 }
 
 /// What becomes of the rest when a part is approved.
@@ -324,6 +326,15 @@ pub enum MilestoneEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closes: Option<ClosedMilestone>,
     },
+    /// The provider lets the money of a funding lie no longer, and no work is under review: it goes back.
+    HoldLimitPassed {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Whose money.
+        funding_id: FundingId,
+    },
     /// The parties disagree about what is held: it is locked until that is settled.
     Disputed {
         /// Its contract.
@@ -355,6 +366,17 @@ pub enum MilestoneEvent {
         /// When the review window closes now; absent when none is running.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         new_review_due_at: Option<Timestamp>,
+    },
+    /// The escrow was frozen, which stopped the clock: the deadline that runs is later now.
+    DeadlineMoved {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Which timer.
+        key: String,
+        /// When it is due now.
+        due_at: Timestamp,
     },
     /// A timer fired and was refused; it does not fire again, an operator has to look.
     TimerBlocked {
@@ -394,8 +416,10 @@ impl MilestoneEvent {
             | Self::RefundAgreed { contract_id, .. }
             | Self::RefundRejected { contract_id, .. }
             | Self::Refunded { contract_id, .. }
+            | Self::HoldLimitPassed { contract_id, .. }
             | Self::Disputed { contract_id, .. }
             | Self::DisputeWithdrawn { contract_id, .. }
+            | Self::DeadlineMoved { contract_id, .. }
             | Self::TimerBlocked { contract_id, .. } => *contract_id,
         }
     }
@@ -403,7 +427,9 @@ impl MilestoneEvent {
     /// The deadline that it sets for the milestone, if it sets one.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::WorkSubmitted { review_due_at: at, .. } | Self::RefundRequested { respond_by: at, .. } => Some(*at),
+            Self::WorkSubmitted { review_due_at: at, .. }
+            | Self::RefundRequested { respond_by: at, .. }
+            | Self::DeadlineMoved { due_at: at, .. } => Some(*at),
             Self::DisputeWithdrawn { new_review_due_at: at, .. } => *at,
             _ => None,
         }

@@ -14,6 +14,17 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
         (S::Transferring { withdrawal }, C::RecordTransferred { transfer_ref, amount }) => {
             Ok(vec![transferred(withdrawal, transfer_ref, *amount)])
         }
+        // The money has moved all the same: the payee's account is told, and nothing is paid to the bank.
+        (S::Failed { withdrawal, transferred: false, .. }, C::RecordTransferred { transfer_ref, amount }) => {
+            Ok(vec![E::LateTransferRecorded {
+                payout_id: withdrawal.payout_id,
+                payee_id: withdrawal.payee_id,
+                transfer_ref: transfer_ref.clone(),
+                amount: *amount,
+                currency: withdrawal.currency,
+                place: withdrawal.place.clone(),
+            }])
+        }
         // Recorded before.
         (_, C::RecordTransferred { .. }) => Ok(Vec::new()),
 

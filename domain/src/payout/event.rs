@@ -36,6 +36,23 @@ pub enum PayoutEvent {
         #[serde(flatten)]
         place: PspPlace,
     },
+    /// Money moved to the payee's account at the provider although the payout had failed before. It is the payee's
+    /// all the same, and the next payout uses it. J21.
+    LateTransferRecorded {
+        /// The payout.
+        payout_id: PayoutId,
+        /// Whose.
+        payee_id: PartyId,
+        /// The provider's transfer.
+        transfer_ref: String,
+        /// How much was moved.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Where it lies now.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
     /// The provider has ordered the bank payout.
     Submitted {
         /// The payout.

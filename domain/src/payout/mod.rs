@@ -10,6 +10,7 @@
 //! # Invariants
 //! - What is paid out was reserved on the payee account first.
 //! - What the provider reports is recorded in any order, also after `paid`: a bank can return money days later.
+//! - A transfer that is reported after the payout has failed is booked and kept for the next one.
 //! - A failed payout stays failed; a retry is a new payout and transfers only what is not at the provider yet.
 //!
 //! # What is deliberately absent
@@ -96,6 +97,9 @@ pub enum Payout {
         withdrawal: Withdrawal,
         /// The provider's code.
         code: String,
+        /// Whether all of it lies at the payee's account at the provider.
+        #[serde(default)]
+        transferred: bool,
     },
     /// Arrived and came back; the payee can withdraw it again.
     Returned {
@@ -202,8 +206,14 @@ impl Payout {
                 Self::Transferring { withdrawal }
                 | Self::Submitting { withdrawal }
                 | Self::InTransit { withdrawal, .. },
-                E::Failed { code, .. },
-            ) => Self::Failed { withdrawal, code: code.clone() },
+                E::Failed { code, left_at_provider, .. },
+            ) => {
+                let transferred = *left_at_provider == withdrawal.amount;
+                Self::Failed { withdrawal, code: code.clone(), transferred }
+            }
+            (Self::Failed { withdrawal, code, .. }, E::LateTransferRecorded { .. }) => {
+                Self::Failed { withdrawal, code, transferred: true }
+            }
             (Self::Paid { withdrawal, .. }, E::Returned { code, .. }) => {
                 Self::Returned { withdrawal, code: code.clone() }
             }
@@ -211,6 +221,7 @@ impl Payout {
             (
                 state,
                 E::TransferCompleted { .. }
+                | E::LateTransferRecorded { .. }
                 | E::Submitted { .. }
                 | E::Paid { .. }
                 | E::Failed { .. }

@@ -15,7 +15,8 @@ pub fn journal_entry(event: &PayoutEvent, value_date: NaiveDate) -> Result<Optio
     let entry = match event {
         PayoutEvent::Requested { .. } | PayoutEvent::Submitted { .. } => return Ok(None),
 
-        PayoutEvent::TransferCompleted { payee_id, amount, currency, place, .. } => {
+        PayoutEvent::TransferCompleted { payee_id, amount, currency, place, .. }
+        | PayoutEvent::LateTransferRecorded { payee_id, amount, currency, place, .. } => {
             let platform = Dimensions::new().with(Key::Psp, &place.psp).with(Key::PspAccount, PLATFORM_ACCOUNT);
             EntryBuilder::new("payout_transfer", value_date, *currency)
                 .debit(Account::FundsAtConnectedAccount, *amount, connected(payee_id, place))

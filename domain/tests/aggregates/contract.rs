@@ -34,10 +34,8 @@ fn draft() -> C {
     }
 }
 
-/// With dormancy, so that the table has all of the rules.
 fn offer() -> C {
-    let policy = Policy { dormancy: true, ..Policy::default() };
-    C::Offer { fee_schedule: FeeSchedule::two_sided(), policy }
+    C::Offer { fee_schedule: FeeSchedule::two_sided(), policy: Policy::default() }
 }
 
 fn to_amount(number: u128, amount: i64) -> Vec<Change> {
@@ -200,6 +198,7 @@ fn what_a_contract_does_in_each_state() {
         ("CloseMilestone 5", close(5)),
         ("CloseMilestone 5, refunded", give_back(5)),
         ("CloseMilestone of another contract", close(99)),
+        ("RestartClock", C::RestartClock { stopped_at: now() }),
         ("BlockTimer", block()),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Contract), @r"
@@ -491,6 +490,10 @@ fn what_a_contract_does_in_each_state() {
       cancelled (draft), cancelled (never paid), cancelled (ended): nothing
       draft, offered, offered (timer blocked), countered, declined, withdrawn, expired, completed: refused contract_wrong_state
       otherwise: refused not_found
+    RestartClock
+      ending: contract.deadline_extended
+      not_drafted: refused not_found
+      otherwise: nothing
     BlockTimer
       not_drafted: refused not_found
       otherwise: contract.timer_blocked

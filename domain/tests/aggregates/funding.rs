@@ -3,7 +3,7 @@
 use domain::actor::Actor;
 use domain::escrow::{Allocation, PspPlace};
 use domain::event::DomainEvent;
-use domain::funding::{Funding, FundingCommand as C, Order, SuspenseReason};
+use domain::funding::{Funding, FundingCommand as C, Order, Purpose, SuspenseReason};
 use domain::id::{ContractId, FundingId, MilestoneId};
 use domain::ports::provider::Receipt;
 use ledger::Currency;
@@ -22,6 +22,8 @@ fn create() -> C {
         charge: minor(105_000),
         payment_method: "pm_card_visa".to_owned(),
         place: PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() },
+        purpose: Purpose::Escrow,
+        expires_at: None,
     };
     C::Create { order }
 }
@@ -77,7 +79,12 @@ fn states() -> Vec<(&'static str, Funding)> {
         ("succeeded", state(std::slice::from_ref(&success))),
         ("succeeded (cost known)", state(&[success.clone(), receipt(false)])),
         ("available", state(&[success.clone(), receipt(true)])),
-        ("under_review", state(&[success, suspend()])),
+        ("under_review", state(&[success.clone(), suspend()])),
+        ("cancelled", state(&[C::CallOff])),
+        ("cancelled (linked)", state(&[link(), C::CallOff])),
+        ("expired", state(&[C::Expire])),
+        ("sent_back", state(&[C::CallOff, success.clone()])),
+        ("sent_back (the contract was over)", state(&[success, C::ReturnLateReceipt])),
     ]
 }
 
@@ -95,13 +102,18 @@ fn what_a_funding_does_in_each_state() {
         ("RecordReceipt, not available", receipt(false)),
         ("RecordReceipt, available", receipt(true)),
         ("SuspendReceipt", suspend()),
+        ("ReturnLateReceipt", C::ReturnLateReceipt),
+        ("Cancel", C::Cancel),
+        ("CallOff", C::CallOff),
+        ("Expire", C::Expire),
+        ("BlockTimer", C::BlockTimer { key: "funding_intent".to_owned(), reason: "internal_error".to_owned() }),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Funding), @r"
     Create
       not_created: funding.created
       otherwise: refused internal_error
     LinkPayment
-      created, action_required, processing, failed: funding.psp_intent_linked
+      created, action_required, processing, failed, cancelled, expired: funding.psp_intent_linked
       not_created: refused not_found
       otherwise: nothing
     RecordActionRequired
@@ -117,30 +129,55 @@ fn what_a_funding_does_in_each_state() {
       not_created: refused not_found
       otherwise: nothing
     RecordSucceeded
-      succeeded, succeeded (cost known), available, under_review: nothing
+      created, created (linked), action_required, processing, failed: funding.succeeded
+      cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel
       not_created: refused not_found
-      otherwise: funding.succeeded
+      otherwise: nothing
     RecordSucceeded with another amount
-      succeeded, succeeded (cost known), available, under_review: nothing
+      created, created (linked), action_required, processing, failed: funding.succeeded, funding.receipt_suspended
+      cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel
       not_created: refused not_found
-      otherwise: funding.succeeded, funding.receipt_suspended
+      otherwise: nothing
     RecordSucceeded in another currency
-      succeeded, succeeded (cost known), available, under_review: nothing
+      created, created (linked), action_required, processing, failed: funding.succeeded, funding.receipt_suspended
+      cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel
       not_created: refused not_found
-      otherwise: funding.succeeded, funding.receipt_suspended
+      otherwise: nothing
     RecordReceipt, not available
-      succeeded, under_review: funding.psp_fee_recorded
+      succeeded, under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded
       not_created: refused not_found
       otherwise: nothing
     RecordReceipt, available
-      succeeded, under_review: funding.psp_fee_recorded, funding.psp_funds_became_available
+      succeeded, under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded, funding.psp_funds_became_available
       succeeded (cost known): funding.psp_funds_became_available
       not_created: refused not_found
       otherwise: nothing
     SuspendReceipt
       succeeded, succeeded (cost known), available: funding.receipt_suspended
-      under_review: nothing
+      under_review, sent_back, sent_back (the contract was over): nothing
       not_created: refused not_found
       otherwise: refused internal_error
+    ReturnLateReceipt
+      succeeded, succeeded (cost known), available: funding.succeeded_after_cancel
+      under_review, sent_back, sent_back (the contract was over): nothing
+      not_created: refused not_found
+      otherwise: refused internal_error
+    Cancel by client
+      created, created (linked), action_required: funding.cancelled
+      not_created: refused not_found
+      otherwise: refused funding_wrong_state
+    Cancel by client as payee, payee, payee as client, outsider, staff, system
+      always: refused not_found
+    CallOff
+      created, created (linked), action_required, processing, failed: funding.cancelled
+      not_created: refused not_found
+      otherwise: nothing
+    Expire
+      created, created (linked), action_required: funding.expired
+      not_created: refused not_found
+      otherwise: nothing
+    BlockTimer
+      not_created: refused not_found
+      otherwise: funding.timer_blocked
     ");
 }

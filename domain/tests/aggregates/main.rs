@@ -11,8 +11,10 @@ mod milestone;
 mod party;
 mod payee;
 mod payout;
+mod refund;
+mod wallet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use domain::actor::{Actor, StaffRole, SystemPart};
@@ -170,9 +172,10 @@ fn outcomes<R: Rules>(
     outcomes
 }
 
-/// A new event is in no table until somebody has put its command there.
+/// A new event is in no table until somebody has put its command there. What another aggregate notes has no command:
+/// nobody judges it.
 #[test]
-fn every_event_follows_from_a_command_in_a_table() {
+fn every_event_follows_from_a_command_in_a_test() {
     let tables = [
         include_str!("contract.rs"),
         include_str!("escrow.rs"),
@@ -181,11 +184,21 @@ fn every_event_follows_from_a_command_in_a_table() {
         include_str!("party.rs"),
         include_str!("payee.rs"),
         include_str!("payout.rs"),
-    ]
-    .concat();
-    // Notes from other aggregates: nobody judges them.
-    let notes = ["payee.earnings_credited", "payee.payout_paid_noted", "payee.payout_failed_noted"];
+        include_str!("refund.rs"),
+        include_str!("wallet.rs"),
+    ];
+    let notes = [
+        "payee.earnings_credited",
+        "payee.payout_paid_noted",
+        "payee.payout_failed_noted",
+        "payee.late_transfer_noted",
+        "wallet.credited",
+    ];
+    // A line of a table has no quotes; a line of Rust that names an event has.
+    let lines =
+        tables.iter().flat_map(|table| table.lines()).filter(|line| !line.contains('"') && !line.contains("//"));
+    let shown: BTreeSet<_> = lines.flat_map(|line| line.split([' ', ','])).collect();
     for kind in EVENT_TYPES {
-        assert_eq!(tables.contains(kind.name), !notes.contains(&kind.name), "{}", kind.name);
+        assert_ne!(shown.contains(kind.name), notes.contains(&kind.name), "{}", kind.name);
     }
 }

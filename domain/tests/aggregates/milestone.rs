@@ -7,7 +7,7 @@ use domain::id::{ContractId, DisputeId, FundingId, MilestoneId, RefundId, Releas
 use domain::milestone::{EndCause, Milestone, MilestoneCommand as C, Plan, Remainder};
 use ledger::Currency;
 
-use super::{SYSTEM, after, client_id, id, minor, payee_id, table, table_of};
+use super::{SYSTEM, after, client_id, id, minor, now, payee_id, table, table_of};
 
 const WORTH: i64 = 100_000;
 
@@ -20,6 +20,7 @@ fn plan() -> C {
         amount: minor(WORTH),
         currency: Currency::USD,
         review_days: 14,
+        refund_request_days: 7,
         due_at: None,
         reference: None,
     };
@@ -102,7 +103,7 @@ fn moved_out(amount: i64) -> C {
 }
 
 fn moved_in() -> C {
-    C::RecordMovedIn { from: Some(milestone(5)), amount: minor(1) }
+    C::RecordMovedIn { contract_id: ContractId::from_uuid(id(3)), from: Some(milestone(5)), amount: minor(1) }
 }
 
 fn expect_money(contract: u128) -> C {
@@ -186,6 +187,8 @@ fn what_a_milestone_does_in_each_state() {
         ("End for the payee", end(Role::Payee, EndCause::Dormant)),
         ("OpenDispute", open_dispute()),
         ("ResumeAfterDispute", C::ResumeAfterDispute { dispute_id: dispute(9) }),
+        ("ReachHoldLimit", C::ReachHoldLimit { funding_id: funding(6) }),
+        ("RestartClock", C::RestartClock { stopped_at: now() }),
         ("BlockTimer", block()),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Milestone), @r"
@@ -293,7 +296,7 @@ fn what_a_milestone_does_in_each_state() {
     ExpectMoney
       disputed: refused milestone_disputed
       cancelled, approved, approved (by time), refund_pending, refund_pending (agreed), released, released (by time), refunded: refused milestone_wrong_state
-      funding_pending: refused payment_under_way
+      funding_pending, funded (paying more): refused payment_under_way
       not_planned: refused validation_failed
       otherwise: nothing
     AcceptRollForward by client, client as payee, payee as client
@@ -322,7 +325,7 @@ fn what_a_milestone_does_in_each_state() {
       disputed: refused milestone_disputed
       cancelled, approved, approved (by time), refund_pending, refund_pending (agreed), released, released (by time), refunded: refused milestone_wrong_state
       not_planned: refused not_found
-      funding_pending: refused payment_under_way
+      funding_pending, funded (paying more): refused payment_under_way
       otherwise: milestone.moved_in
     RequestRefund by client
       funded, funded (paying more), changes_requested, partially_released, partially_released (to roll): milestone.refund_requested
@@ -410,6 +413,15 @@ fn what_a_milestone_does_in_each_state() {
       disputed: milestone.dispute_withdrawn
       not_planned: refused not_found
       otherwise: refused milestone_wrong_state
+    ReachHoldLimit
+      submitted, submitted (timer blocked): milestone.approved
+      funded, funded (paying more), changes_requested, partially_released, partially_released (to roll), refund_pending, refund_pending (agreed): milestone.hold_limit_passed
+      not_planned: refused not_found
+      otherwise: nothing
+    RestartClock
+      submitted, refund_pending: milestone.deadline_moved
+      not_planned: refused not_found
+      otherwise: nothing
     BlockTimer
       not_planned: refused not_found
       otherwise: milestone.timer_blocked
@@ -478,7 +490,6 @@ fn what_a_milestone_makes_of_what_a_command_says() {
       always: refused validation_failed
     RecordFunded by another funding
       cancelled, released, released (by time), refunded: milestone.funded, milestone.refund_agreed
-      funding_pending: refused milestone_wrong_state
       not_planned: refused not_found
       otherwise: milestone.funded
     RecordFundingFailure of another funding

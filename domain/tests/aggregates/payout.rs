@@ -53,6 +53,7 @@ fn states() -> Vec<(&'static str, Payout)> {
         ("returned", state(&all)),
         ("failed (not transferred)", state(&[request(90_000), failed()])),
         ("failed (transferred)", state(&[request(90_000), transferred(), failed()])),
+        ("failed (transferred late)", state(&[request(90_000), failed(), transferred()])),
     ]
 }
 
@@ -70,6 +71,7 @@ fn what_a_payout_does_in_each_state() {
       not_requested: payout.requested
       otherwise: refused internal_error
     RecordTransferred
+      failed (not transferred): payout.late_transfer_recorded
       transferring: payout.transfer_completed
       not_requested: refused not_found
       otherwise: nothing
@@ -83,9 +85,9 @@ fn what_a_payout_does_in_each_state() {
       not_requested: refused not_found
       otherwise: nothing
     RecordFailed
-      returned, failed (not transferred), failed (transferred): nothing
+      transferring, submitting, submitting (nothing to transfer), in_transit: payout.failed
       paid: payout.returned
       not_requested: refused not_found
-      otherwise: payout.failed
+      otherwise: nothing
     ");
 }

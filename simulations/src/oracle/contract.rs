@@ -4,11 +4,8 @@ use chrono::TimeDelta;
 use domain::time::Timestamp;
 use serde_json::Value;
 
-use super::{Raw, text_of};
+use super::Raw;
 use crate::failure::Violation;
-
-/// A fee in hundredths of a percent.
-pub(super) type Rate = i128;
 
 /// An amendment that waits.
 #[derive(Debug)]
@@ -16,6 +13,38 @@ struct Proposal {
     id: String,
     by: String,
     expires_at: Timestamp,
+}
+
+/// How far an end is.
+#[derive(Debug)]
+struct End {
+    respond_by: Option<Timestamp>,
+    /// When it was agreed.
+    agreed_at: Option<Timestamp>,
+}
+
+/// What is known about silence.
+#[derive(Debug, Default)]
+struct Dormancy {
+    /// When somebody looks next, or the next step is taken.
+    due_at: Option<Timestamp>,
+    /// Which day it is then.
+    day: i64,
+    /// From when on the days count at the earliest.
+    since: Option<Timestamp>,
+    stage: Stage,
+    /// To whom the money went, and when.
+    defaulted: Option<(String, Timestamp)>,
+}
+
+/// Whose turn it is in a dormant contract.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Awake,
+    ClientAsked,
+    PayeeAsked,
+    ReleaseRequested,
 }
 
 /// A contract, as far as its events were read.
@@ -31,9 +60,14 @@ pub(super) struct Contract {
     proposal: Option<Proposal>,
     /// The side that paused it.
     paused_by: Option<String>,
-    pub(super) client_rate: Rate,
-    pub(super) payee_rate: Rate,
-    pub(super) clearance_days: i64,
+    policy: Value,
+    /// An end that was asked for: until when the payee answers, if it is not agreed yet.
+    end: Option<End>,
+    dormancy: Dormancy,
+    /// The last thing that anybody did about it or a part of it.
+    pub(super) last_done_at: Option<Timestamp>,
+    /// The last date of delivery of its milestones.
+    pub(super) last_due_at: Option<Timestamp>,
     pub(super) cancelled: bool,
     pub(super) closed: bool,
 }
@@ -62,11 +96,10 @@ impl Contract {
                 self.is_by(raw, self.answers)?;
                 is_before(raw, self.offer_expires_at.take())?;
                 self.funding_due_at = Some(raw.instant("funding_due_at")?);
-                let fees = raw.data.get("fee_schedule");
-                self.client_rate = rate(raw, fees.and_then(|fees| fees.get("client_fee")))?;
-                self.payee_rate = rate(raw, fees.and_then(|fees| fees.get("payee_fee")))?;
-                let days = raw.data.get("policy").and_then(|policy| policy.get("clearance_days"));
-                self.clearance_days = days.and_then(Value::as_i64).unwrap_or(-1);
+                self.policy = raw.data.get("policy").cloned().unwrap_or_default();
+                if self.funding_due_at != Some(raw.at + self.days("first_funding_days")) {
+                    return Err(raw.breaks("I5", "the first money is due at another instant than was agreed"));
+                }
             }
             "contract.declined" => {
                 self.is_by(raw, "payee")?;
@@ -77,25 +110,40 @@ impl Contract {
                 is_before(raw, self.offer_expires_at.take())?;
             }
             "contract.offer_expired" => is_the_timer_of(raw, self.offer_expires_at)?,
-            "contract.activated" => is_before(raw, self.funding_due_at.take())?,
+            "contract.activated" => {
+                // The first money can be lost in a freeze of nothing, but its deadline cannot.
+                is_before(raw, self.funding_due_at.take())?;
+                self.watch(raw, "dormancy_check_at")?;
+            }
             "contract.deadline_extended" => {
-                is_the_timer_of(raw, self.funding_due_at)?;
                 let due_at = raw.instant("due_at")?;
-                if raw.text("key")? != "first_funding" || due_at != raw.at + TimeDelta::days(1) {
-                    return Err(raw.breaks("I5", "another deadline than that of the first money is moved"));
+                let deadline = match raw.text("key")? {
+                    "first_funding" => &mut self.funding_due_at,
+                    "end_request" => match &mut self.end {
+                        Some(End { respond_by, agreed_at: None }) => respond_by,
+                        _ => return Err(raw.breaks("I5", "nobody has asked for the end")),
+                    },
+                    _ => return Err(raw.breaks("I5", "no such deadline can be moved")),
+                };
+                is_the_timer_of(raw, deadline.replace(due_at))?;
+                if due_at != raw.at + TimeDelta::hours(days_of(&self.policy, "funding_intent_hours")) {
+                    return Err(raw.breaks("I5", "moved to another instant than was agreed"));
                 }
-                self.funding_due_at = Some(due_at);
             }
             "contract.cancelled" => {
                 let due_at = self.funding_due_at.take();
                 match (due_at, raw.actor.as_str()) {
                     (Some(_), "system:timer") => is_the_timer_of(raw, due_at)?,
+                    (Some(_), "system:psp") => {}
                     (Some(_), _) => {
                         self.is_of_a_party(raw)?;
                         is_before(raw, due_at)?;
                     }
                     // A draft.
                     (None, _) if self.answers.is_empty() => self.is_by(raw, "client")?,
+                    // Nothing of it was released, or its milestones were given up one by one.
+                    (None, _) if raw.text("stage")? == "ended" && self.end.is_some() => {}
+                    (None, _) if self.dormancy.defaulted.is_some() => {}
                     (None, _) => return Err(raw.breaks("I5", "cancelled after money had come, or before acceptance")),
                 }
                 self.cancelled = true;
@@ -110,8 +158,8 @@ impl Contract {
             "contract.amendment_proposed" => {
                 let by = raw.text("by")?.to_owned();
                 self.is_by(raw, &by)?;
-                if self.proposal.is_some() || self.paused_by.is_some() {
-                    return Err(raw.breaks("I5", "proposed while another waits, or during a pause"));
+                if self.proposal.is_some() || self.paused_by.is_some() || self.end.is_some() {
+                    return Err(raw.breaks("I5", "proposed while another waits, during a pause, or at the end"));
                 }
                 let (id, expires_at) = (raw.text("amendment_id")?.to_owned(), raw.instant("expires_at")?);
                 self.proposal = Some(Proposal { id, by, expires_at });
@@ -139,17 +187,189 @@ impl Contract {
             "contract.paused" => {
                 let by = raw.text("by")?.to_owned();
                 self.is_by(raw, &by)?;
+                self.dormancy.due_at = None;
                 if self.paused_by.replace(by).is_some() {
                     return Err(raw.breaks("I5", "paused twice"));
                 }
             }
-            "contract.resumed" => match self.paused_by.take() {
-                Some(by) => self.is_by(raw, &by)?,
-                None => return Err(raw.breaks("I5", "resumed without a pause")),
-            },
+            "contract.resumed" => {
+                match self.paused_by.take() {
+                    Some(by) => self.is_by(raw, &by)?,
+                    None => return Err(raw.breaks("I5", "resumed without a pause")),
+                }
+                self.watch(raw, "dormancy_check_at")?;
+            }
+            _ => self.follow_the_end(raw)?,
+        }
+        Ok(())
+    }
+
+    fn follow_the_end(&mut self, raw: &Raw) -> Result<(), Violation> {
+        match raw.event_type.as_str() {
+            "contract.end_requested" => {
+                self.is_by(raw, "client")?;
+                let respond_by = raw.instant("respond_by")?;
+                if self.end.is_some() || respond_by != raw.at + self.days("end_request_days") {
+                    return Err(raw.breaks("I5", "asked for twice, or the payee has another time to answer"));
+                }
+                self.proposal = None;
+                self.paused_by = None;
+                self.dormancy.due_at = None;
+                self.end = Some(End { respond_by: Some(respond_by), agreed_at: None });
+            }
+            "contract.end_agreed" => {
+                let due_at = match &mut self.end {
+                    Some(End { respond_by, agreed_at: agreed_at @ None }) => {
+                        *agreed_at = Some(raw.at);
+                        respond_by.take()
+                    }
+                    _ => return Err(raw.breaks("I5", "nobody has asked for the end")),
+                };
+                match raw.text("by") {
+                    Ok("payee") => {
+                        self.is_by(raw, "payee")?;
+                        // None: its deadline was lost during a freeze.
+                        due_at.map_or(Ok(()), |due_at| is_before(raw, Some(due_at)))?;
+                    }
+                    // Nothing was held.
+                    Ok(_) => self.is_by(raw, "client")?,
+                    Err(_) => is_the_timer_of(raw, due_at)?,
+                }
+            }
+            "contract.dormancy_warned" | "contract.dormancy_postponed" | "contract.marked_dormant" => {
+                self.follow_silence(raw)?;
+            }
+            "contract.dormancy_escalated_to_payee" => {
+                self.is_turn(raw, Stage::ClientAsked, Stage::PayeeAsked, ("payee_respond_by", "request_days"))?;
+                is_the_timer_of(raw, self.dormancy.due_at.replace(raw.instant("payee_respond_by")?))?;
+            }
+            "contract.dormancy_release_requested" => {
+                self.is_by(raw, "payee")?;
+                self.is_turn(raw, Stage::PayeeAsked, Stage::ReleaseRequested, ("client_respond_by", "default_days"))?;
+                let due_at = self.dormancy.due_at.replace(raw.instant("client_respond_by")?);
+                due_at.map_or(Ok(()), |due_at| is_before(raw, Some(due_at)))?;
+            }
+            "contract.dormancy_defaulted" => {
+                is_the_timer_of(raw, self.dormancy.due_at.take())?;
+                let to = if self.dormancy.stage == Stage::ReleaseRequested { "payee" } else { "client" };
+                if raw.text("to")? != to || matches!(self.dormancy.stage, Stage::Awake | Stage::ClientAsked) {
+                    return Err(raw.breaks("I5", &format!("silence is not yet the {to}'s")));
+                }
+                self.dormancy.defaulted = Some((to.to_owned(), raw.at));
+            }
+            "contract.reactivated" => {
+                if self.dormancy.stage == Stage::Awake {
+                    return Err(raw.breaks("I5", "was not dormant"));
+                }
+                self.watch(raw, "dormancy_check_at")?;
+            }
+            "contract.timer_blocked" => {
+                // A freeze keeps what a deadline would move.
+                if raw.text("reason")? != "escrow_frozen" {
+                    return Err(raw.breaks("I5", "a deadline is lost, and the escrow is not frozen"));
+                }
+                let due_at = match (raw.text("key")?, &mut self.end) {
+                    ("end_request", Some(end)) => end.respond_by.take(),
+                    _ => self.dormancy.due_at.take(),
+                };
+                is_the_timer_of(raw, due_at)?;
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// A step of a dormant contract, with the time that it leaves.
+    fn is_turn(&mut self, raw: &Raw, from: Stage, to: Stage, (key, days): (&str, &str)) -> Result<(), Violation> {
+        if std::mem::replace(&mut self.dormancy.stage, to) != from {
+            return Err(raw.breaks("I5", "out of turn"));
+        }
+        if raw.instant(key)? != raw.at + TimeDelta::days(self.silence(days)) {
+            return Err(raw.breaks("I5", "the answer has another time than was agreed"));
+        }
+        Ok(())
+    }
+
+    /// Somebody looks whether anything has happened.
+    fn follow_silence(&mut self, raw: &Raw) -> Result<(), Violation> {
+        is_the_timer_of(raw, self.dormancy.due_at)?;
+        let silent_since = self.last_done_at.max(self.dormancy.since).max(self.last_due_at);
+        let silent_for = silent_since.map_or(TimeDelta::MAX, |since| raw.at - since);
+        let day = self.dormancy.day;
+        match raw.event_type.as_str() {
+            "contract.dormancy_postponed" => {
+                let (from, next_at) = (raw.instant("counted_from")?, raw.instant("next_at")?);
+                if silent_since.is_some_and(|since| from < since)
+                    || next_at != from + TimeDelta::days(self.silence("warn_days"))
+                {
+                    return Err(raw.breaks("I5", &format!("nothing was done since {silent_since:?}")));
+                }
+                (self.dormancy.due_at, self.dormancy.day) = (Some(next_at), self.silence("warn_days"));
+                return Ok(());
+            }
+            "contract.dormancy_warned" => {
+                let next =
+                    self.silence(if day == self.silence("warn_days") { "warn_again_days" } else { "dormant_days" });
+                if raw.amount("day")? != i128::from(day) {
+                    return Err(raw.breaks("I5", &format!("it is day {day}")));
+                }
+                (self.dormancy.due_at, self.dormancy.day) = (Some(raw.instant("next_at")?), next);
+            }
+            _ => {
+                if day != self.silence("dormant_days") {
+                    return Err(raw.breaks("I5", &format!("it is day {day} only")));
+                }
+                let respond_by = raw.instant("client_respond_by")?;
+                if respond_by != raw.at + TimeDelta::days(self.silence("escalate_days")) {
+                    return Err(raw.breaks("I5", "the client has another time to answer than was agreed"));
+                }
+                (self.dormancy.due_at, self.dormancy.stage) = (Some(respond_by), Stage::ClientAsked);
+                self.proposal = None;
+            }
+        }
+        if silent_for < TimeDelta::days(day) {
+            return Err(raw.breaks("I5", &format!("something was done at {silent_since:?}")));
+        }
+        Ok(())
+    }
+
+    /// The clock of silence begins anew.
+    fn watch(&mut self, raw: &Raw, key: &str) -> Result<(), Violation> {
+        let day = self.silence("warn_days");
+        let due_at = raw.instant(key)?;
+        if due_at != self.last_due_at.max(Some(raw.at)).unwrap_or(raw.at) + TimeDelta::days(day) {
+            return Err(raw.breaks("I5", "it is looked at at another instant than was agreed"));
+        }
+        self.dormancy = Dormancy { due_at: Some(due_at), day, since: Some(raw.at), ..Dormancy::default() };
+        Ok(())
+    }
+
+    fn silence(&self, key: &str) -> i64 {
+        self.policy.get("dormancy").map_or(-1, |days| days_of(days, key))
+    }
+
+    /// A period that was agreed.
+    pub(super) fn days(&self, key: &str) -> TimeDelta {
+        TimeDelta::days(days_of(&self.policy, key))
+    }
+
+    /// Its end was agreed in this append.
+    pub(super) fn is_ended_now(&self, raw: &Raw) -> bool {
+        self.end.as_ref().is_some_and(|end| end.agreed_at == Some(raw.at))
+    }
+
+    /// Silence gave what is held to the payee in this append.
+    pub(super) fn goes_to_payee(&self, raw: &Raw) -> bool {
+        self.defaulted_to(raw, "payee")
+    }
+
+    /// Silence gave what is held to the client in this append.
+    pub(super) fn goes_to_client(&self, raw: &Raw) -> bool {
+        self.defaulted_to(raw, "client")
+    }
+
+    fn defaulted_to(&self, raw: &Raw, side: &str) -> bool {
+        self.dormancy.defaulted.as_ref().is_some_and(|(to, at)| to == side && *at == raw.at)
     }
 
     /// Work and payments begin only where nobody has paused them.
@@ -181,6 +401,10 @@ impl Contract {
     }
 }
 
+fn days_of(policy: &Value, key: &str) -> i64 {
+    policy.get(key).and_then(Value::as_i64).unwrap_or(-1)
+}
+
 fn is_before(raw: &Raw, deadline: Option<Timestamp>) -> Result<(), Violation> {
     if deadline.is_some_and(|deadline| raw.at < deadline) {
         return Ok(());
@@ -193,17 +417,4 @@ fn is_the_timer_of(raw: &Raw, deadline: Option<Timestamp>) -> Result<(), Violati
         return Ok(());
     }
     Err(raw.breaks("I5", &format!("by {} at {}, the deadline was {deadline:?}", raw.actor, raw.at)))
-}
-
-/// Reads `{"kind":"percent","percent":"12.5"}`.
-fn rate(raw: &Raw, fee: Option<&Value>) -> Result<Rate, Violation> {
-    let text = fee.map(|fee| text_of(fee, "percent")).unwrap_or_default();
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let hundredths = format!("{part:0<2}");
-    let unreadable = || raw.breaks("W", &format!("the fee {fee:?} cannot be read"));
-    if hundredths.len() > 2 && hundredths.get(2..).is_some_and(|rest| rest.bytes().any(|digit| digit != b'0')) {
-        return Err(unreadable());
-    }
-    let number = |digits: &str| digits.parse::<i128>().map_err(|_| unreadable());
-    Ok(number(whole)? * 100 + number(hundredths.get(..2).unwrap_or("0"))?)
 }

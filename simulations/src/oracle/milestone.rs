@@ -1,9 +1,14 @@
-//! One milestone, followed through the events: what was asked, what is held, what was approved and released of it.
+//! One milestone, followed through the events: what was asked, approved, given back, moved and disputed.
+//!
+//! # Invariants
+//! - What is agreed here is done by the escrow in the same append, once, and nothing is done that was not agreed.
 
+use chrono::TimeDelta;
 use domain::time::Timestamp;
 
-use super::contract::{Contract, Rate};
-use super::{Raw, amount_of};
+use super::contract::Contract;
+use super::vault::{Account, Vault};
+use super::{Raw, amount_of, text_of};
 use crate::failure::Violation;
 
 /// An approval whose release is to come in the same append.
@@ -13,78 +18,113 @@ struct Approval {
     gross: i128,
 }
 
+/// A wish for a refund that waits for an answer.
+#[derive(Debug)]
+struct Wish {
+    refund_id: String,
+    amount: i128,
+    respond_by: Option<Timestamp>,
+}
+
 /// A milestone, as far as its events were read.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(super) struct Milestone {
     pub(super) contract: String,
     pub(super) currency: String,
     /// What it is worth by what was agreed last.
     agreed: i128,
-    pub(super) funded: i128,
-    pub(super) released: i128,
     /// The payment that was begun last, and how much of it is for this milestone.
     asked: Option<(String, i128)>,
-    client_fee: i128,
-    client_fee_earned: i128,
-    payee_fee: i128,
     /// While work is under review: until when.
     review_due_at: Option<Timestamp>,
+    under_review: bool,
     submissions: i128,
     revisions: i128,
+    review_days: i64,
     approved: Option<Approval>,
+    wish: Option<Wish>,
+    /// A refund that was agreed and is to come in the same append.
+    returning: Option<(String, i128)>,
+    /// A movement that was agreed and is to come in the same append.
+    moving: Option<(String, i128)>,
+    /// Where the rest is to go, if the payee agrees.
+    roll_forward: Option<String>,
+    dispute: Option<String>,
+    /// A dispute that has to follow a rejection.
+    to_be_disputed: bool,
+    /// Money that came when it was over, and has to go back at once.
+    too_late: Option<i128>,
+    pub(super) last_due_at: Option<Timestamp>,
     cancelled: bool,
     over: bool,
 }
 
-/// `rate` hundredths of a percent of `basis`, half away from zero.
-fn share(basis: i128, rate: Rate) -> i128 {
-    (basis * rate * 2 + 10_000) / 20_000
-}
-
 impl Milestone {
-    /// What is held for it.
-    pub(super) fn held(&self) -> i128 {
-        self.funded - self.released
+    /// Whether a question about it is open, so that silence about the contract means nothing.
+    pub(super) fn is_asked_about(&self) -> bool {
+        self.under_review || self.wish.is_some() || self.dispute.is_some()
     }
 
-    /// What of the client's fees on it is not earned yet.
-    pub(super) fn deferred_fee(&self) -> i128 {
-        self.client_fee - self.client_fee_earned
+    /// What of it would go back if the contract ended.
+    pub(super) fn refundable(&self, account: Option<&Account>) -> i128 {
+        if self.under_review || self.dispute.is_some() { 0 } else { account.map_or(0, |account| account.purse.free()) }
     }
 
     /// What does not hold where an append has ended.
-    pub(super) fn is_left_with(&self) -> Option<String> {
+    pub(super) fn is_left_with(&self, account: Option<&Account>) -> Option<String> {
         if let Some(approval) = &self.approved {
             return Some(format!("approved and not released: {approval:?}"));
         }
-        (self.over && self.held() != 0).then(|| format!("over, and {} is held", self.held()))
+        if self.returning.is_some() || self.moving.is_some() || self.to_be_disputed || self.too_late.is_some() {
+            return Some(format!("agreed, and not done: {self:?}"));
+        }
+        let here = account.map_or(0, |account| account.purse.here());
+        let locked = account.map_or(0, |account| account.purse.locked());
+        // Money that was on its way when the dispute began is not locked, and stays where it is all the same.
+        if self.dispute.is_some() != (locked != 0) {
+            return Some(format!("{locked} of {here} is locked, the dispute is {:?}", self.dispute));
+        }
+        ((self.over || self.cancelled) && here != 0).then(|| format!("over, and {here} is held"))
     }
 
-    /// An event of the milestone; `contract` is the one it belongs to.
-    pub(super) fn follow(&mut self, raw: &Raw, contract: &Contract) -> Result<(), Violation> {
+    /// An event of the milestone; `contract` is the one it belongs to, `account` its money.
+    pub(super) fn follow(&mut self, raw: &Raw, contract: &Contract, vault: Option<&Vault>) -> Result<(), Violation> {
+        let none = Account::default();
+        let id = raw.text("milestone_id")?;
+        let account = vault.and_then(|vault| vault.accounts.get(id)).unwrap_or(&none);
+        let came = account.purse.came;
         match raw.event_type.as_str() {
             "milestone.planned" => {
                 raw.text("contract_id")?.clone_into(&mut self.contract);
                 raw.text("currency")?.clone_into(&mut self.currency);
                 self.agreed = raw.amount("amount")?;
+                self.review_days = i64::try_from(raw.amount("review_days")?).unwrap_or(-1);
+                self.last_due_at = raw.instant("due_at").ok();
             }
             "milestone.amended" => {
                 let amount = raw.amount("amount")?;
-                if self.over || self.cancelled || raw.amount("missing")? != (amount - self.funded).max(0) {
+                if self.over || self.cancelled || raw.amount("missing")? != (amount - came).max(0) {
                     return Err(raw.breaks("I5", "amended when it was over, or another amount is missing"));
                 }
-                if amount != self.agreed && amount < self.funded {
-                    return Err(raw.breaks("I5", &format!("worth less than the {} that were paid in", self.funded)));
+                if amount != self.agreed && amount < came {
+                    return Err(raw.breaks("I5", &format!("worth less than the {came} that were paid in")));
                 }
                 self.agreed = amount;
+                self.review_days = i64::try_from(raw.amount("review_days")?).unwrap_or(-1);
+                self.last_due_at = raw.instant("due_at").ok();
             }
             "milestone.funding_requested" => {
                 contract.is_by(raw, "client")?;
                 contract.lets_begin(raw)?;
                 let amount = raw.amount("amount")?;
-                if self.cancelled || self.over || amount <= 0 || amount != self.agreed - self.funded {
-                    let found = format!("{amount} is to be paid, {} of {} is there", self.funded, self.agreed);
-                    return Err(raw.breaks("I5", &found));
+                if self.cancelled || self.over || amount <= 0 || amount != self.agreed - came {
+                    return Err(
+                        raw.breaks("I5", &format!("{amount} is to be paid, {came} of {} is there", self.agreed))
+                    );
+                }
+                if self.dispute.is_some() {
+                    return Err(raw.breaks("I5", "paid for while it is in dispute"));
                 }
                 self.asked = Some((raw.text("funding_id")?.to_owned(), amount));
             }
@@ -92,34 +132,68 @@ impl Milestone {
                 if raw.actor != "system:timer" {
                     contract.is_of_a_party(raw)?;
                 }
-                if self.funded != 0 || self.cancelled {
+                if came != 0 || self.cancelled {
                     return Err(raw.breaks("I5", "cancelled twice, or after money had come"));
                 }
                 self.cancelled = true;
             }
-            "milestone.released" => {
-                self.over = raw.data.get("closes").is_some();
-                if raw.amount("remaining")? != self.held() {
-                    return Err(raw.breaks("I4", &format!("{} is held", self.held())));
+            "milestone.released" | "milestone.moved_out" | "milestone.refunded" => {
+                self.over |= raw.data.get("closes").is_some();
+                judge_the_end(raw, account)?;
+                let left = account.purse.free();
+                if raw.amount("remaining")? != left {
+                    return Err(raw.breaks("I4", &format!("{left} is held")));
+                }
+                if raw.event_type == "milestone.refunded" {
+                    self.refunded(raw, left)?;
                 }
             }
-            "milestone.funding_failed" => self.over |= raw.data.get("closes").is_some(),
-            _ => self.follow_the_review(raw, contract)?,
+            "milestone.funding_failed" => {
+                self.over |= raw.data.get("closes").is_some();
+                judge_the_end(raw, account)?;
+            }
+            "milestone.moved_in" => {
+                if self.over || self.cancelled || self.dispute.is_some() {
+                    return Err(raw.breaks("I5", "money is moved to a milestone that is over or in dispute"));
+                }
+                // It has money now: a payment that it waited for comes too late.
+                self.asked = None;
+            }
+            "milestone.hold_limit_passed" if raw.actor != "system:timer" => {
+                return Err(raw.breaks("I5", "not by time"));
+            }
+            "milestone.timer_blocked" => {
+                if !vault.is_some_and(|vault| vault.frozen) || raw.text("reason")? != "escrow_frozen" {
+                    return Err(raw.breaks("I5", "a deadline is lost, and the escrow is not frozen"));
+                }
+                let due_at = match raw.text("key")? {
+                    "review_window" => self.review_due_at.take(),
+                    _ => self.wish.as_mut().and_then(|wish| wish.respond_by.take()),
+                };
+                if due_at != Some(raw.at) {
+                    return Err(raw.breaks("I5", "blocked at another instant than its deadline"));
+                }
+            }
+            _ => self.follow_the_review(raw, contract, account)?,
         }
         Ok(())
     }
 
-    fn follow_the_review(&mut self, raw: &Raw, contract: &Contract) -> Result<(), Violation> {
+    fn follow_the_review(&mut self, raw: &Raw, contract: &Contract, account: &Account) -> Result<(), Violation> {
         match raw.event_type.as_str() {
             "milestone.work_submitted" => {
                 contract.is_by(raw, "payee")?;
                 contract.lets_begin(raw)?;
+                self.is_at_rest(raw)?;
                 self.submissions += 1;
-                if self.review_due_at.is_some() || self.held() <= 0 || raw.amount("submission_no")? != self.submissions
-                {
-                    return Err(raw.breaks("I5", "submitted twice, out of turn, or without money"));
+                if account.purse.free() <= 0 || raw.amount("submission_no")? != self.submissions {
+                    return Err(raw.breaks("I5", "submitted out of turn, or without money"));
                 }
-                self.review_due_at = Some(raw.instant("review_due_at")?);
+                let due_at = raw.instant("review_due_at")?;
+                if due_at != raw.at + TimeDelta::days(self.review_days) {
+                    return Err(raw.breaks("I5", "the review ends at another instant than was agreed"));
+                }
+                (self.review_due_at, self.under_review, self.roll_forward) = (Some(due_at), true, None);
             }
             "milestone.submission_withdrawn" => {
                 contract.is_by(raw, "payee")?;
@@ -133,38 +207,156 @@ impl Milestone {
                     return Err(raw.breaks("I5", &format!("this is revision {}", self.revisions)));
                 }
             }
-            "milestone.approved" | "milestone.partially_approved" => {
-                contract.is_by(raw, "client")?;
-                if self.review_due_at.is_some() {
+            "milestone.approved" => {
+                match raw.text("reason")? {
+                    "client" => contract.is_by(raw, "client")?,
+                    "dormancy" if contract.goes_to_payee(raw) => {}
+                    "hold_limit" if raw.actor == "system:timer" && self.under_review => {}
+                    other => return Err(raw.breaks("I5", &format!("nobody approved: {other}"))),
+                }
+                if self.under_review {
                     self.ends_the_review(raw)?;
                 }
-                self.approve(raw, raw.event_type == "milestone.approved")?;
+                // A wish for a refund that nobody answered ends with a dormant contract.
+                self.wish = None;
+                self.approve(raw, account, true)?;
+            }
+            "milestone.partially_approved" => {
+                contract.is_by(raw, "client")?;
+                if self.under_review {
+                    self.ends_the_review(raw)?;
+                }
+                self.approve(raw, account, false)?;
+                let remainder = raw.data.get("remainder");
+                let target = remainder.map_or("", |remainder| text_of(remainder, "milestone_id"));
+                self.roll_forward = (!target.is_empty()).then(|| target.to_owned());
             }
             "milestone.auto_approved" => {
                 if self.review_due_at.take() != Some(raw.at) || raw.actor != "system:timer" {
                     return Err(raw.breaks("I5", "approved by time at another instant than the review's end"));
                 }
-                self.approve(raw, true)?;
+                self.under_review = false;
+                self.approve(raw, account, true)?;
+            }
+            _ => self.follow_what_goes_back(raw, contract, account)?,
+        }
+        Ok(())
+    }
+
+    fn follow_what_goes_back(&mut self, raw: &Raw, contract: &Contract, account: &Account) -> Result<(), Violation> {
+        let free = account.purse.free();
+        match raw.event_type.as_str() {
+            "milestone.refund_requested" => {
+                contract.is_by(raw, "client")?;
+                self.is_at_rest(raw)?;
+                let (amount, respond_by) = (raw.amount("amount")?, raw.instant("respond_by")?);
+                if amount <= 0 || amount > free || respond_by != raw.at + contract.days("refund_request_days") {
+                    return Err(raw.breaks("I5", &format!("{free} is held, the payee answers by {respond_by}")));
+                }
+                let refund_id = raw.text("refund_id")?.to_owned();
+                self.wish = Some(Wish { refund_id, amount, respond_by: Some(respond_by) });
+                self.roll_forward = None;
+            }
+            "milestone.refund_agreed" => {
+                let (id, amount) = (raw.text("refund_id")?.to_owned(), raw.amount("amount")?);
+                let wish = self.wish.take();
+                let asked = wish.as_ref().map(|wish| (wish.refund_id.clone(), wish.amount));
+                let due_at = wish.as_ref().and_then(|wish| wish.respond_by);
+                let right = match raw.text("consent")? {
+                    "accepted" => {
+                        contract.is_by(raw, "payee")?;
+                        asked == Some((id.clone(), amount)) && due_at.is_none_or(|due_at| raw.at < due_at)
+                    }
+                    "granted" => {
+                        contract.is_by(raw, "payee")?;
+                        asked.is_none() && !self.under_review
+                    }
+                    "time" => asked == Some((id.clone(), amount)) && due_at == Some(raw.at) && raw.is_by_timer(),
+                    "end" => contract.is_ended_now(raw) && amount == free && !self.under_review,
+                    "dormancy" => contract.goes_to_client(raw) && amount == free && !self.under_review,
+                    "too_late" => self.too_late.take() == Some(amount),
+                    _ => false,
+                };
+                if !right || amount > free || self.dispute.is_some() {
+                    return Err(raw.breaks("I5", &format!("nobody agreed to that: asked was {asked:?} by {due_at:?}")));
+                }
+                (self.returning, self.roll_forward) = (Some((id, amount)), None);
+            }
+            "milestone.refund_rejected" => {
+                contract.is_by(raw, "payee")?;
+                let wish = self.wish.take();
+                let asked = wish.filter(|wish| wish.respond_by.is_none_or(|due_at| raw.at < due_at));
+                if asked.is_none_or(|wish| Some(wish.refund_id.as_str()) != raw.text("refund_id").ok()) {
+                    return Err(raw.breaks("I5", "rejected is not what was asked for, or too late"));
+                }
+                self.to_be_disputed = true;
+            }
+            "milestone.roll_forward_accepted" => {
+                contract.is_by(raw, "payee")?;
+                let (to, amount) = (raw.text("to")?.to_owned(), raw.amount("amount")?);
+                if self.roll_forward.take().as_ref() != Some(&to) || amount != free || self.is_asked_about() {
+                    return Err(raw.breaks("I5", "agreed is not what was proposed"));
+                }
+                self.moving = Some((to, amount));
+            }
+            "milestone.roll_forward_rejected" => {
+                contract.is_by(raw, "payee")?;
+                if self.roll_forward.take().is_none() {
+                    return Err(raw.breaks("I5", "nothing was proposed"));
+                }
+            }
+            "milestone.disputed" => self.is_disputed(raw, contract, free)?,
+            "milestone.dispute_withdrawn" => {
+                let resumed = raw.instant("new_review_due_at").ok();
+                (self.dispute, self.review_due_at, self.under_review) = (None, resumed, resumed.is_some());
             }
             _ => {}
         }
         Ok(())
     }
 
+    fn is_disputed(&mut self, raw: &Raw, contract: &Contract, free: i128) -> Result<(), Violation> {
+        let by = raw.text("by")?;
+        contract.is_by(raw, by)?;
+        if self.dispute.is_some() || self.wish.is_some() || raw.amount("amount")? != free || free <= 0 {
+            return Err(raw.breaks("I5", "disputed twice, or other money than is held"));
+        }
+        // The clock of the review stands still; what was left of it is kept.
+        let left = self.review_due_at.take().map(|due_at| i128::from((due_at - raw.at).num_milliseconds()));
+        if left != raw.amount("review_remaining_ms").ok() || left.is_some_and(|left| left <= 0) {
+            return Err(raw.breaks("I5", &format!("{left:?} ms of the review were left")));
+        }
+        (self.under_review, self.to_be_disputed, self.roll_forward) = (false, false, None);
+        self.dispute = Some(raw.text("dispute_id")?.to_owned());
+        Ok(())
+    }
+
+    /// No question about it is open.
+    fn is_at_rest(&self, raw: &Raw) -> Result<(), Violation> {
+        if self.is_asked_about() || self.over || self.cancelled {
+            return Err(raw.breaks("I5", &format!("another question is open, or it is over: {self:?}")));
+        }
+        Ok(())
+    }
+
     /// Somebody ends a review that has not ended by itself.
     fn ends_the_review(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let open = std::mem::take(&mut self.under_review);
         match self.review_due_at.take() {
             Some(deadline) if raw.at < deadline => Ok(()),
+            // Its deadline was lost during a freeze.
+            None if open => Ok(()),
             other => Err(raw.breaks("I5", &format!("at {} no review was open: {other:?}", raw.at))),
         }
     }
 
-    fn approve(&mut self, raw: &Raw, whole: bool) -> Result<(), Violation> {
-        let gross = raw.amount("gross")?;
-        let fits = if whole { gross == self.held() } else { gross < self.held() };
-        if gross <= 0 || !fits || self.over {
-            return Err(raw.breaks("I5", &format!("{gross} is approved, {} is held", self.held())));
+    fn approve(&mut self, raw: &Raw, account: &Account, whole: bool) -> Result<(), Violation> {
+        let (gross, held) = (raw.amount("gross")?, account.purse.free());
+        let fits = if whole { gross == held } else { gross < held };
+        if gross <= 0 || !fits || self.over || self.is_asked_about() {
+            return Err(raw.breaks("I5", &format!("{gross} is approved, {held} is held")));
         }
+        self.roll_forward = None;
         let release_id = raw.text("release_id")?.to_owned();
         match self.approved.replace(Approval { release_id, gross }) {
             Some(before) => Err(raw.breaks("I5", &format!("approved twice: {before:?}"))),
@@ -173,56 +365,68 @@ impl Milestone {
     }
 
     /// Money of this payment arrives.
-    pub(super) fn fund(
-        &mut self,
-        raw: &Raw,
-        funding_id: &str,
-        amount: i128,
-        client_fee: i128,
-        contract: Option<&Contract>,
-    ) -> Result<(), Violation> {
-        self.funded += amount;
-        self.client_fee += client_fee;
+    pub(super) fn fund(&mut self, raw: &Raw, funding_id: &str, amount: i128) -> Result<(), Violation> {
         // Money that was asked for is held once, and only while nothing else was asked for since.
-        if self.asked.take() != Some((funding_id.to_owned(), amount)) || self.cancelled || self.over {
+        if self.asked.take() != Some((funding_id.to_owned(), amount)) {
             return Err(raw.breaks("I5", "held twice, or not as it was asked for last"));
         }
-        let rate = contract.map_or(0, |contract| contract.client_rate);
-        if client_fee != share(amount, rate) {
-            return Err(raw.breaks("I4", &format!("the client's fee on {amount} is {}", share(amount, rate))));
+        if self.over || self.cancelled {
+            self.too_late = Some(amount);
         }
         Ok(())
     }
 
-    /// Money of it leaves the escrow.
-    pub(super) fn release(&mut self, raw: &Raw, contract: Option<&Contract>) -> Result<(), Violation> {
-        let (gross, net, payee_fee) = (raw.amount("gross")?, raw.amount("net")?, raw.amount("payee_fee")?);
-        let earned = raw.amount("client_fee_earned")?;
-        let release_id = raw.text("release_id")?;
-        self.released += gross;
-        self.client_fee_earned += earned;
-        self.payee_fee += payee_fee;
-        if self.released > self.funded {
-            return Err(raw.breaks("I5", &format!("{} of {} is released", self.released, self.funded)));
-        }
+    /// Money of it leaves the escrow for the payee.
+    pub(super) fn release(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let (gross, release_id) = (raw.amount("gross")?, raw.text("release_id")?);
         match self.approved.take() {
-            Some(approval) if approval.release_id == release_id && approval.gross == gross => {}
-            other => return Err(raw.breaks("I5", &format!("released is not what was approved: {other:?}"))),
+            Some(approval) if approval.release_id == release_id && approval.gross == gross => Ok(()),
+            other => Err(raw.breaks("I5", &format!("released is not what was approved: {other:?}"))),
         }
-        let lots: i128 = raw.list("lots")?.iter().map(|lot| amount_of(lot, "amount")).sum();
-        if gross != net + payee_fee || gross != lots {
-            return Err(raw.breaks("I4", "the parts of the release are not the whole"));
+    }
+
+    /// Money of it leaves the escrow for the client.
+    pub(super) fn refund(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let told = (raw.text("refund_id")?.to_owned(), raw.amount("amount")?);
+        // The provider's limit asks nobody.
+        if raw.text("reason")? == "hold_limit" {
+            return if raw.is_by_timer() { Ok(()) } else { Err(raw.breaks("I5", "not by time")) };
         }
-        // Both fees are charged in parts so that all parts together are what one release of them all would cost.
-        if self.payee_fee != share(self.released, contract.map_or(0, |contract| contract.payee_rate)) {
-            return Err(raw.breaks("I4", "the payee's fee is not what was agreed"));
+        match self.returning.take() {
+            Some(agreed) if agreed == told => Ok(()),
+            other => Err(raw.breaks("I5", &format!("goes back is not what was agreed: {other:?}"))),
         }
-        let due = (self.client_fee * self.released * 2 + self.funded) / (self.funded * 2);
-        // Money that was added since can have lowered the share; what was earned stays earned.
-        if self.client_fee_earned != due && !(earned == 0 && self.client_fee_earned > due) {
-            let found = format!("{} of the client's fee is earned, and {due} should be", self.client_fee_earned);
-            return Err(raw.breaks("I4", &found));
+    }
+
+    /// The milestone takes note: a wish about more than is left is about what is left.
+    fn refunded(&mut self, raw: &Raw, left: i128) -> Result<(), Violation> {
+        if raw.amount("amount")? <= 0 {
+            return Err(raw.breaks("I5", "nothing went back"));
+        }
+        if left == 0 {
+            (self.wish, self.under_review, self.review_due_at) = (None, false, None);
+        } else if let Some(wish) = &mut self.wish {
+            wish.amount = wish.amount.min(left);
         }
         Ok(())
     }
+
+    /// Money of it goes to another milestone.
+    pub(super) fn leave(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let told = (raw.text("to")?.to_owned(), raw.amount("amount")?);
+        match self.moving.take() {
+            Some(agreed) if agreed == told => Ok(()),
+            other => Err(raw.breaks("I5", &format!("moved is not what was agreed: {other:?}"))),
+        }
+    }
+}
+
+/// What the contract is told of its end.
+fn judge_the_end(raw: &Raw, account: &Account) -> Result<(), Violation> {
+    let Some(closes) = raw.data.get("closes") else { return Ok(()) };
+    let told = (amount_of(closes, "released"), amount_of(closes, "refunded"));
+    if told != (account.released, account.refunded) || account.purse.here() != 0 {
+        return Err(raw.breaks("I4", &format!("ended with {account:?}")));
+    }
+    Ok(())
 }

@@ -1,353 +1,264 @@
-//! The way of the money, followed through the events: who was offered what, what is held, released, cleared, paid.
+//! The way of the money, followed through the events of all aggregates, and what must hold where an append ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use domain::time::Timestamp;
 use serde_json::Value;
 
 use super::books::Books;
 use super::contract::Contract;
 use super::milestone::Milestone;
-use super::{Raw, amount_of, text_of};
+use super::payee::{GivenBack, Payees, Release};
+use super::receipt::Receipts;
+use super::refund::Refunds;
+use super::vault::Vault;
+use super::{Raw, amount_of};
 use crate::failure::Violation;
-
-#[derive(Debug, Default)]
-struct Funding {
-    charge: i128,
-    currency: String,
-    captured: Option<(i128, String)>,
-    held: bool,
-    suspended: bool,
-    net: Option<i128>,
-    available: bool,
-}
-
-#[derive(Debug, Default)]
-struct Release {
-    milestone: String,
-    net: i128,
-    clears_at: Option<Timestamp>,
-    credits: u32,
-    clearances: u32,
-}
-
-#[derive(Debug, Default)]
-struct Payout {
-    currency: String,
-    payee: String,
-    amount: i128,
-    transfer_amount: i128,
-    reserved: bool,
-    transfers: u32,
-    ends: Vec<&'static str>,
-    /// What the payee account was told of its ends.
-    noted: Vec<&'static str>,
-}
-
-#[derive(Debug, Default)]
-struct Account {
-    pending: i128,
-    available: i128,
-    in_transit: i128,
-}
 
 /// Everything on its way.
 #[derive(Debug, Default)]
 pub(super) struct Path {
     contracts: BTreeMap<String, Contract>,
+    vaults: BTreeMap<String, Vault>,
     milestones: BTreeMap<String, Milestone>,
-    fundings: BTreeMap<String, Funding>,
-    releases: BTreeMap<String, Release>,
-    payouts: BTreeMap<String, Payout>,
-    /// By payee and currency.
-    accounts: BTreeMap<(String, String), Account>,
+    receipts: Receipts,
+    payees: Payees,
+    refunds: Refunds,
     /// What changed since the last append ended.
-    touched_milestones: Vec<String>,
-    touched_releases: Vec<String>,
-    touched_payouts: Vec<String>,
-    touched_fundings: Vec<String>,
-    touched_accounts: Vec<(String, String)>,
+    touched_milestones: BTreeSet<String>,
+    touched_vaults: BTreeSet<String>,
 }
 
 impl Path {
     /// What the provider may move for an order on this aggregate; `None`, when nothing was ordered.
     pub(super) fn may_move(&self, action: &str, aggregate: &str) -> Option<i128> {
         match action {
-            "collect_payment" => self.fundings.get(aggregate).map(|funding| funding.charge),
-            "move_to_payee" => self.payouts.get(aggregate).map(|payout| payout.transfer_amount),
-            "pay_to_bank" => self.payouts.get(aggregate).map(|payout| payout.amount),
+            "collect_payment" => self.receipts.all.get(aggregate).map(|receipt| receipt.charge),
+            "refund" => self.refunds.amount(aggregate),
+            "move_to_payee" | "pay_to_bank" => self.payees.may_move(action, aggregate),
             _ => None,
         }
     }
 
     pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        match raw.event_type.as_str() {
-            "contract.completed" => {
-                let id = raw.text("contract_id")?;
-                let of = |milestone: &&Milestone| milestone.contract == id;
-                let total: i128 = self.milestones.values().filter(of).map(|milestone| milestone.released).sum();
-                if total != raw.amount("released_total")? {
-                    return Err(raw.breaks("I4", &format!("{total} was released in it")));
+        let kind = raw.event_type.split_once('.').map_or("", |(kind, _)| kind);
+        match kind {
+            "contract" => self.follow_contract(raw)?,
+            "milestone" => {
+                let contract_id = raw.text("contract_id")?;
+                let contract = self.contracts.entry(contract_id.to_owned()).or_default();
+                let id = raw.text("milestone_id")?.to_owned();
+                let milestone = self.milestones.entry(id.clone()).or_default();
+                milestone.follow(raw, contract, self.vaults.get(contract_id))?;
+                let of = |milestone: &&Milestone| milestone.contract == contract_id;
+                contract.last_due_at = self.milestones.values().filter(of).filter_map(|part| part.last_due_at).max();
+                self.touched_milestones.insert(id);
+            }
+            "escrow" => self.follow_escrow(raw, books)?,
+            "funding" => {
+                self.receipts.follow(raw, books)?;
+                if raw.event_type == "funding.succeeded_after_cancel" {
+                    self.refunds.expect([(raw.text("refund_id")?.to_owned(), raw.amount("amount")?)]);
                 }
             }
-            "contract.cancelled" => {
-                let id = raw.text("contract_id")?;
-                self.contracts.entry(id.to_owned()).or_default().follow(raw)?;
-                if self.milestones.values().any(|milestone| milestone.contract == id && milestone.funded != 0) {
-                    return Err(raw.breaks("I4", "cancelled after money had come"));
+            "payee" => {
+                self.payees.follow(raw, books)?;
+                if matches!(raw.event_type.as_str(), "payee.bonus_paid" | "payee.tip_paid") {
+                    self.follow_gratuity(raw, books)?;
                 }
             }
-            "escrow.closed" => {
-                let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
-                contract.closed = true;
-            }
-            "contract.timer_blocked" | "milestone.timer_blocked" | "payee.timer_blocked" => {
-                return Err(raw.breaks("W", &format!("no timer of this path can be refused: {}", raw.data)));
-            }
-            event_type => match event_type.split_once('.').map(|(kind, _)| kind) {
-                Some("contract") => {
-                    self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default().follow(raw)?;
-                }
-                Some("milestone") => {
-                    let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
-                    let id = raw.text("milestone_id")?.to_owned();
-                    self.milestones.entry(id.clone()).or_default().follow(raw, contract)?;
-                    self.touched_milestones.push(id);
-                }
-                Some("escrow") => self.follow_escrow(raw, books)?,
-                Some("funding") => self.follow_funding(raw, books)?,
-                Some("payee") => self.follow_payee(raw, books)?,
-                Some("payout") => self.follow_payout(raw, books)?,
-                _ => {}
-            },
+            "payout" => self.payees.follow_payout(raw, books)?,
+            "refund" => self.refunds.follow(raw, books)?,
+            "wallet" => self.refunds.follow_wallet(raw, books)?,
+            _ => {}
+        }
+        // Silence is counted from what somebody does about a contract or a part of it.
+        if matches!(kind, "contract" | "milestone" | "escrow") && !raw.actor.starts_with("system:") {
+            let contract = self.contracts.entry(raw.text("contract_id")?.to_owned()).or_default();
+            contract.last_done_at = contract.last_done_at.max(Some(raw.at));
         }
         Ok(())
+    }
+
+    fn follow_contract(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let id = raw.text("contract_id")?;
+        let vault = self.vaults.get(id);
+        let sum = |of: fn(&super::vault::Account) -> i128| -> i128 {
+            vault.map_or(0, |vault| vault.accounts.values().map(of).sum())
+        };
+        let (released, refunded) =
+            (sum(|account| account.released), sum(|account| account.refunded - account.too_late));
+        let of = |(_, milestone): &(&String, &Milestone)| milestone.contract == id;
+        match raw.event_type.as_str() {
+            "contract.completed" => {
+                let told = (raw.amount("released_total")?, raw.amount("refunded_total")?);
+                if told != (released, refunded) {
+                    return Err(raw.breaks("I4", &format!("{released} was released in it, {refunded} went back")));
+                }
+            }
+            "contract.cancelled" if released != 0 => {
+                return Err(raw.breaks("I4", "cancelled after money had been released"));
+            }
+            "contract.end_agreed" | "contract.dormancy_defaulted" => {
+                let account = |id: &String| vault.and_then(|vault| vault.accounts.get(id));
+                let parts = self.milestones.iter().filter(of);
+                let ours: i128 = parts.map(|(id, milestone)| milestone.refundable(account(id))).sum();
+                let key = if raw.event_type == "contract.end_agreed" { "refund_total" } else { "amount" };
+                if raw.amount(key)? != ours {
+                    return Err(raw.breaks("I4", &format!("{ours} is held and free")));
+                }
+            }
+            "contract.marked_dormant" if self.milestones.iter().filter(of).any(|(_, part)| part.is_asked_about()) => {
+                return Err(raw.breaks("I5", "a question about one of its milestones is open"));
+            }
+            _ => {}
+        }
+        self.contracts.entry(id.to_owned()).or_default().follow(raw)
     }
 
     fn follow_escrow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        match raw.event_type.as_str() {
-            "escrow.funded" => {
-                let funding_id = raw.text("funding_id")?.to_owned();
-                let currency = raw.text("currency")?;
-                let surplus = raw.amount("surplus_to_wallet")?;
-                let mut total = surplus;
-                for part in raw.list("allocations")? {
-                    let id = text_of(part, "milestone_id").to_owned();
-                    let (amount, client_fee) = (amount_of(part, "amount"), amount_of(part, "client_fee"));
-                    total += amount + client_fee;
-                    books.expect("2100", currency, -amount);
-                    books.expect("2300", currency, -client_fee);
-                    let milestone = self.milestones.entry(id.clone()).or_default();
-                    let contract = self.contracts.get(&milestone.contract);
-                    milestone.fund(raw, &funding_id, amount, client_fee, contract)?;
-                    self.touched_milestones.push(id);
-                }
-                books.expect("2120", currency, -surplus);
-                let funding = self.fundings.entry(funding_id.clone()).or_default();
-                if funding.captured != Some((total, currency.to_owned())) || funding.held {
-                    let found = format!("{total} {currency} is held, and {:?} was collected", funding.captured);
-                    return Err(raw.breaks("I4", &found));
-                }
-                funding.held = true;
-                self.touched_fundings.push(funding_id);
-            }
-            "escrow.released" => {
-                let id = raw.text("milestone_id")?.to_owned();
-                let currency = raw.text("currency")?;
-                let (gross, net) = (raw.amount("gross")?, raw.amount("net")?);
-                let (payee_fee, earned) = (raw.amount("payee_fee")?, raw.amount("client_fee_earned")?);
-                books.expect("2100", currency, gross);
-                books.expect("2300", currency, earned);
-                books.expect("4100", currency, -payee_fee);
-                books.expect("4110", currency, -earned);
-                let milestone = self.milestones.entry(id.clone()).or_default();
-                let contract = self.contracts.get(&milestone.contract);
-                milestone.release(raw, contract)?;
-                let days = contract.map_or(-1, |contract| contract.clearance_days);
-                let clears_at = raw.instant("clears_at")?;
-                if clears_at != raw.at + TimeDelta::days(days) {
-                    return Err(raw.breaks("I5", "it clears at another instant than was agreed"));
-                }
-                let release_id = raw.text("release_id")?.to_owned();
-                let release =
-                    Release { milestone: id.clone(), net, clears_at: Some(clears_at), credits: 0, clearances: 0 };
-                if self.releases.insert(release_id.clone(), release).is_some() {
-                    return Err(raw.breaks("I5", "released before under the same id"));
-                }
-                self.touched_milestones.push(id);
-                self.touched_releases.push(release_id);
-            }
-            _ => {}
+        let contract_id = raw.text("contract_id")?.to_owned();
+        if raw.event_type == "escrow.opened" {
+            self.vaults.insert(contract_id, Vault::open(raw)?);
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn follow_funding(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        let id = raw.text("funding_id")?.to_owned();
-        let funding = self.fundings.entry(id.clone()).or_default();
-        match raw.event_type.as_str() {
-            "funding.created" => {
-                funding.charge = raw.amount("charge")?;
-                raw.text("currency")?.clone_into(&mut funding.currency);
-            }
-            "funding.succeeded" => {
-                let (captured, currency) = (raw.amount("captured")?, raw.text("currency")?);
-                if funding.captured.is_some() {
-                    return Err(raw.breaks("I5", "collected twice"));
-                }
-                funding.captured = Some((captured, currency.to_owned()));
-                books.expect("1110", currency, captured);
-                self.touched_fundings.push(id);
-            }
-            "funding.receipt_suspended" => {
-                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
-                if funding.suspended || funding.captured != Some((amount, currency.to_owned())) {
-                    return Err(raw.breaks("I4", "suspended is not what was collected"));
-                }
-                funding.suspended = true;
-                books.expect("2900", currency, -amount);
-                self.touched_fundings.push(id);
-            }
-            "funding.psp_fee_recorded" => {
-                let (fee, net, currency) = (raw.amount("fee")?, raw.amount("net")?, raw.text("currency")?);
-                if funding.net.is_some() || funding.captured != Some((fee + net, currency.to_owned())) {
-                    return Err(raw.breaks("I4", "fee and rest are not what was collected"));
-                }
-                funding.net = Some(net);
-                books.expect("1110", currency, -fee);
-                books.expect("5100", currency, fee);
-            }
-            "funding.psp_funds_became_available" => {
-                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
-                if funding.available || funding.net != Some(amount) {
-                    return Err(raw.breaks("I4", "what became available is not what was left"));
-                }
-                funding.available = true;
-                books.expect("1110", currency, -amount);
-                books.expect("1120", currency, amount);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn follow_payee(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        let payee = raw.text("payee_id")?.to_owned();
-        let currency = if let Ok(currency) = raw.text("currency") {
-            currency.to_owned()
-        } else {
-            let payout = self.payouts.get(raw.text("payout_id")?);
-            payout.map(|payout| payout.currency.clone()).unwrap_or_default()
+        let Some(vault) = self.vaults.get_mut(&contract_id) else {
+            return Err(raw.breaks("I5", "an escrow that was never opened"));
         };
-        let amount = raw.amount("amount")?;
-        let key = (payee, currency);
-        let account = self.accounts.entry(key.clone()).or_default();
-        let currency = key.1.as_str();
+        let contract = self.contracts.entry(contract_id.clone()).or_default();
+        self.touched_vaults.insert(contract_id);
         match raw.event_type.as_str() {
-            "payee.earnings_credited" => {
-                let release = self.releases.entry(raw.text("release_id")?.to_owned()).or_default();
-                release.credits += 1;
-                if amount != release.net || release.clears_at != Some(raw.instant("clears_at")?) {
-                    return Err(raw.breaks("I4", "credited is not what was released"));
-                }
-                account.pending += amount;
-                books.expect("2200", currency, -amount);
-                self.touched_releases.push(raw.text("release_id")?.to_owned());
+            "escrow.funding_requested" => {
+                contract.is_by(raw, "client")?;
+                vault.ask(raw)?;
             }
-            "payee.earnings_cleared" => {
-                let release = self.releases.entry(raw.text("release_id")?.to_owned()).or_default();
-                release.clearances += 1;
-                if release.clearances > 1 || amount != release.net {
-                    return Err(raw.breaks("I4", "cleared twice, or not what was credited"));
+            "escrow.funded" | "escrow.wallet_funding_noted" => self.follow_money_in(raw, books)?,
+            "escrow.released" => self.follow_release(raw, books)?,
+            "escrow.refund_initiated" => {
+                let ways = vault.refund(raw, books)?;
+                self.refunds.expect(ways);
+                if let Ok(id) = raw.text("milestone_id") {
+                    self.milestones.entry(id.to_owned()).or_default().refund(raw)?;
+                    self.touched_milestones.insert(id.to_owned());
                 }
-                if release.clears_at != Some(raw.at) {
-                    return Err(raw.breaks("I5", "cleared at another instant than was told"));
-                }
-                account.pending -= amount;
-                account.available += amount;
-                books.expect("2200", currency, amount);
-                books.expect("2210", currency, -amount);
             }
-            "payee.payout_reserved" => {
-                let payout = self.payouts.entry(raw.text("payout_id")?.to_owned()).or_default();
-                if payout.reserved {
-                    return Err(raw.breaks("I5", "reserved twice"));
+            "escrow.funds_reallocated" => {
+                vault.reallocate(raw, books)?;
+                match raw.text("from") {
+                    Ok(from) => {
+                        contract.is_by(raw, "payee")?;
+                        self.milestones.entry(from.to_owned()).or_default().leave(raw)?;
+                        self.touched_milestones.insert(from.to_owned());
+                    }
+                    // A deposit secures nothing yet.
+                    Err(_) => contract.is_by(raw, "client")?,
                 }
-                payout.reserved = true;
-                payout.amount = amount;
-                payout.transfer_amount = raw.amount("transfer_amount")?;
-                currency.clone_into(&mut payout.currency);
-                key.0.clone_into(&mut payout.payee);
-                account.available -= amount;
-                account.in_transit += amount;
-                books.expect("2210", currency, amount);
-                books.expect("2250", currency, -amount);
+                self.touched_milestones.insert(raw.text("to")?.to_owned());
             }
-            "payee.payout_paid_noted" => {
-                let payout = self.payouts.entry(raw.text("payout_id")?.to_owned()).or_default();
-                payout.noted.push("paid");
-                account.in_transit -= amount;
-                books.expect("2250", currency, amount);
+            "escrow.fees_reallocated" => vault.reallocate_fee(raw)?,
+            "escrow.dispute_hold_placed" => vault.lock(raw, books)?,
+            "escrow.dispute_hold_lifted" => vault.unlock(raw, books)?,
+            "escrow.frozen" => vault.freeze(raw, true)?,
+            "escrow.unfrozen" => vault.freeze(raw, false)?,
+            "escrow.hold_limit_warned" | "escrow.hold_limit_reached" => vault.follow_limit(raw)?,
+            "escrow.release_returned" => {
+                contract.is_by(raw, "payee")?;
+                let ways = vault.give_back(raw)?;
+                let tax = |key: &str| raw.data.get(key).map_or(0, |line| amount_of(line, "amount"));
+                self.payees.granting = Some(GivenBack {
+                    refund: raw.text("refund_id")?.to_owned(),
+                    gross: raw.amount("gross")?,
+                    from_payee: raw.amount("from_payee")?,
+                    payee_fee: raw.amount("payee_fee")?,
+                    client_fee: raw.amount("client_fee")?,
+                    taxes: tax("payee_tax") + tax("client_tax"),
+                });
+                self.refunds.expect(ways);
             }
-            "payee.payout_failed_noted" => {
-                let returned = raw.data.get("returned").and_then(Value::as_bool).unwrap_or(false);
-                let payout = self.payouts.entry(raw.text("payout_id")?.to_owned()).or_default();
-                payout.noted.push(if returned { "returned" } else { "failed" });
-                account.available += amount;
-                books.expect("2210", currency, -amount);
-                if !returned {
-                    account.in_transit -= amount;
-                    books.expect("2250", currency, amount);
-                }
+            "escrow.gratuity_requested" => {
+                contract.is_by(raw, "client")?;
+                vault.ask_gratuity(raw)?;
+            }
+            "escrow.closed" => {
+                contract.closed = true;
+                vault.close(raw)?;
+            }
+            "escrow.timer_blocked" => {
+                return Err(raw.breaks("W", &format!("no timer of an escrow can be refused: {}", raw.data)));
             }
             _ => {}
         }
-        if account.pending < 0 || account.available < 0 || account.in_transit < 0 {
-            return Err(raw.breaks("I4", &format!("a payee's balance is below zero: {account:?}")));
-        }
-        self.touched_accounts.push(key);
         Ok(())
     }
 
-    fn follow_payout(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        let id = raw.text("payout_id")?.to_owned();
-        let payout = self.payouts.entry(id.clone()).or_default();
-        let currency = raw.data.get("currency").and_then(Value::as_str).unwrap_or_default();
-        match raw.event_type.as_str() {
-            "payout.requested" => {
-                if !payout.reserved || raw.amount("amount")? != payout.amount {
-                    return Err(raw.breaks("I5", "requested without being reserved"));
-                }
-            }
-            "payout.transfer_completed" => {
-                payout.transfers += 1;
-                let amount = raw.amount("amount")?;
-                if payout.transfers > 1 || amount > payout.amount || amount != payout.transfer_amount {
-                    return Err(raw.breaks("I8", "transferred twice, or more than was reserved"));
-                }
-                books.expect("1120", currency, -amount);
-                books.expect("1130", currency, amount);
-            }
-            "payout.paid" => {
-                payout.ends.push("paid");
-                books.expect("1130", currency, -raw.amount("amount")?);
-            }
-            "payout.failed" => payout.ends.push("failed"),
-            "payout.returned" => {
-                payout.ends.push("returned");
-                books.expect("1130", currency, raw.amount("amount")?);
-            }
-            _ => return Ok(()),
+    /// Money comes from the provider or from the wallet.
+    fn follow_money_in(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let Some(vault) = self.vaults.get_mut(raw.text("contract_id")?) else { return Ok(()) };
+        let by_wallet = raw.event_type == "escrow.wallet_funding_noted";
+        let funding_id = raw.text("funding_id")?.to_owned();
+        let (total, parts) = vault.fund(raw, books, by_wallet)?;
+        for (id, amount) in parts {
+            self.milestones.entry(id.clone()).or_default().fund(raw, &funding_id, amount)?;
+            self.touched_milestones.insert(id);
         }
-        if !matches!(payout.ends.as_slice(), [] | ["paid" | "failed"] | ["paid", "returned"]) {
-            return Err(raw.breaks("I5", &format!("a payout that ended {:?}", payout.ends)));
+        self.receipts.became(&funding_id, if by_wallet { "paid by wallet" } else { "held" });
+        if by_wallet {
+            return Ok(());
         }
-        let amount = raw.amount("amount")?;
-        if !payout.ends.is_empty() && amount != payout.amount {
-            return Err(raw.breaks("I4", &format!("{amount} of {} was paid or came back", payout.amount)));
+        let (surplus, currency) = (raw.amount("surplus_to_wallet")?, raw.text("currency")?);
+        self.refunds.expect_credit(raw.text("client_id")?, currency, surplus, books);
+        let captured = self.receipts.all.get(&funding_id).and_then(|receipt| receipt.captured.clone());
+        if captured != Some((total + surplus, currency.to_owned())) {
+            return Err(raw.breaks("I4", &format!("{total} {currency} is held, and {captured:?} was collected")));
         }
-        self.touched_payouts.push(id);
+        Ok(())
+    }
+
+    fn follow_release(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let Some(vault) = self.vaults.get_mut(raw.text("contract_id")?) else { return Ok(()) };
+        let id = raw.text("milestone_id")?.to_owned();
+        self.milestones.entry(id.clone()).or_default().release(raw)?;
+        vault.release(raw, books)?;
+        let clears_at = raw.instant("clears_at")?;
+        if clears_at != raw.at + TimeDelta::days(vault.days("clearance_days")) {
+            return Err(raw.breaks("I5", "it clears at another instant than was agreed"));
+        }
+        let net = raw.amount("net")?;
+        let release = Release {
+            milestone: id.clone(),
+            contract: raw.text("contract_id")?.to_owned(),
+            account: (raw.text("payee_id")?.to_owned(), raw.text("currency")?.to_owned()),
+            net,
+            pending: net,
+            clears_at: Some(clears_at),
+            credits: 0,
+            clearances: 0,
+        };
+        self.payees.release(raw, raw.text("release_id")?, release)?;
+        self.touched_milestones.insert(id);
+        Ok(())
+    }
+
+    /// A bonus or a tip is the payee's at once; nothing of it was ever held.
+    fn follow_gratuity(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let currency = raw.text("currency")?;
+        let (payee_fee, client_fee) = (raw.amount("payee_fee")?, raw.amount("client_fee")?);
+        let withheld = raw.data.get("withheld").map_or(0, |withheld| amount_of(withheld, "amount"));
+        let taxes = raw.data.get("taxes").and_then(Value::as_array).into_iter().flatten();
+        let taxes: i128 = taxes.map(|line| amount_of(line, "amount")).sum();
+        let surplus = amount_of(&raw.data, "surplus_to_wallet");
+        books.expect("4100", currency, -payee_fee);
+        books.expect("4110", currency, -client_fee);
+        books.expect("2410", currency, -withheld);
+        books.expect("2400", currency, -taxes);
+        self.refunds.expect_credit(raw.text("client_id")?, currency, surplus, books);
+        let funding_id = raw.text("funding_id")?;
+        self.receipts.became(funding_id, "given");
+        let total = raw.amount("net")? + payee_fee + client_fee + withheld + taxes + surplus;
+        let captured = self.receipts.all.get(funding_id).and_then(|receipt| receipt.captured.clone());
+        if captured != Some((total, currency.to_owned())) {
+            return Err(raw.breaks("I4", &format!("{total} {currency} is given, and {captured:?} was collected")));
+        }
         Ok(())
     }
 
@@ -357,63 +268,39 @@ impl Path {
             |invariant, found: String| Err(Violation::new(invariant, format!("after event {position}: {found}")));
         for id in std::mem::take(&mut self.touched_milestones) {
             let Some(milestone) = self.milestones.get(&id) else { continue };
-            let held = milestone.held();
-            let booked = -books.of("2100", &milestone.currency, "milestone", &id);
-            if held < 0 || held != booked {
-                return broken("I4", format!("{id}: {held} is held by the events, {booked} by the journal"));
-            }
-            let (deferred, booked) =
-                (milestone.deferred_fee(), -books.of("2300", &milestone.currency, "milestone", &id));
-            if deferred < 0 || deferred != booked {
-                return broken("I4", format!("{id}: {deferred} of fees is not earned, {booked} by the journal"));
-            }
-            if let Some(found) = milestone.is_left_with() {
-                return broken("I5", format!("{id}: {found}"));
-            }
-            let closed = self.contracts.get(&milestone.contract).is_some_and(|contract| contract.closed);
-            if closed && held != 0 {
-                return broken("I4", format!("{id}: {held} is held in an escrow that is closed"));
-            }
-        }
-        for id in std::mem::take(&mut self.touched_releases) {
-            let Some(release) = self.releases.get(&id) else { continue };
-            if release.credits != 1 {
-                let found = format!("{id} of {}: credited {} times", release.milestone, release.credits);
-                return broken("I5", found);
-            }
-        }
-        for id in std::mem::take(&mut self.touched_fundings) {
-            let Some(funding) = self.fundings.get(&id) else { continue };
-            if funding.captured.is_some() && funding.held == funding.suspended {
-                return broken("I11", format!("{id}: collected and neither held nor suspended, or both: {funding:?}"));
-            }
-            let as_asked = funding.captured == Some((funding.charge, funding.currency.clone()));
-            if funding.held && !as_asked {
-                return broken("I4", format!("{id}: held although it is not what was asked for: {funding:?}"));
-            }
-        }
-        for id in std::mem::take(&mut self.touched_payouts) {
-            let Some(payout) = self.payouts.get(&id) else { continue };
-            if payout.ends != payout.noted {
-                let found = format!("{id} ended {:?}, its payee was told {:?}", payout.ends, payout.noted);
-                return broken("I5", found);
-            }
-            let rest = -books.of("2250", &payout.currency, "payout", &id);
-            let expected = if payout.ends.is_empty() { payout.amount } else { 0 };
-            if rest != expected {
-                return broken("I4", format!("{id}: {rest} is on its way by the journal, {expected} by the events"));
-            }
-        }
-        for key in std::mem::take(&mut self.touched_accounts) {
-            let Some(account) = self.accounts.get(&key) else { continue };
-            let (payee, currency) = &key;
-            for (code, ours) in [("2200", account.pending), ("2210", account.available), ("2250", account.in_transit)] {
-                let booked = -books.of(code, currency, "payee", payee);
-                if booked != ours {
-                    return broken("I4", format!("{payee}: {code} has {booked} {currency}, the events say {ours}"));
+            let account = self.vaults.get(&milestone.contract).and_then(|vault| vault.accounts.get(&id));
+            let purse = account.map(|account| &account.purse);
+            let booked = |code: &str| -books.of(code, &milestone.currency, "milestone", &id);
+            for (code, ours) in [
+                ("2100", purse.map_or(0, super::purse::Purse::free)),
+                ("2110", purse.map_or(0, super::purse::Purse::locked)),
+                ("2300", purse.map_or(0, super::purse::Purse::deferred)),
+            ] {
+                if ours < 0 || booked(code) != ours {
+                    return broken(
+                        "I4",
+                        format!("{id}: {code} has {} by the journal, {ours} by the events", booked(code)),
+                    );
                 }
             }
+            if let Some(found) = milestone.is_left_with(account) {
+                return broken("I5", format!("{id}: {found}"));
+            }
         }
-        Ok(())
+        for id in std::mem::take(&mut self.touched_vaults) {
+            if let Some(found) = self.vaults.get_mut(&id).and_then(|vault| vault.is_left_with(&id, books)) {
+                return broken("I4", format!("{id}: {found}"));
+            }
+        }
+        if let Some(found) = self.receipts.are_left_with() {
+            return broken("I11", found);
+        }
+        if let Some(found) = self.payees.are_left_with(books) {
+            return broken("I5", found);
+        }
+        match self.refunds.are_left_with(books) {
+            Some(found) => broken("I5", found),
+            None => Ok(()),
+        }
     }
 }

@@ -1,0 +1,126 @@
+//! `earnest tenant`: making tenants, and telling which there are.
+
+use std::io::Write;
+
+use adapters::embedded::APP_ROLE;
+use adapters::postgres::tenant::{self, CreateError, NewClock};
+use clap::{Args, Subcommand, ValueEnum};
+use domain::ports::Clock;
+use domain::time::Timestamp;
+
+use super::database::DatabaseOptions;
+use super::operator::Failure;
+
+/// What to do with tenants.
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Makes a tenant: a schema with a log, books and a clock of its own.
+    Create(CreateOptions),
+    /// Prints the tenants of the database, with their clocks.
+    List(ListOptions),
+}
+
+/// Which clock a tenant lives by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClockKind {
+    /// The system's: for real money.
+    System,
+    /// One that is moved by hand: for tests.
+    Test,
+}
+
+/// Options of `tenant create`.
+#[derive(Debug, Args)]
+pub struct CreateOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    /// Which clock it lives by. It keeps that clock.
+    #[arg(long, value_enum, default_value_t = ClockKind::System)]
+    clock: ClockKind,
+    /// What a test clock shows first (RFC 3339); the present instant when absent.
+    #[arg(long)]
+    now: Option<Timestamp>,
+    /// The login that serves, and is granted what serving needs. It has to exist.
+    #[arg(long, default_value = APP_ROLE)]
+    app_role: String,
+}
+
+/// Options of `tenant list`.
+#[derive(Debug, Args)]
+pub struct ListOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+/// Carries out a command about tenants.
+///
+/// # Errors
+/// What went wrong.
+pub async fn run(command: TenantCommand) -> Result<(), Failure> {
+    match command {
+        TenantCommand::Create(options) => create(options).await,
+        TenantCommand::List(options) => list(options).await,
+    }
+}
+
+async fn create(options: CreateOptions) -> Result<(), Failure> {
+    let name = &options.database.tenant;
+    let clock = match (options.clock, options.now) {
+        (ClockKind::System, None) => NewClock::System,
+        (ClockKind::System, Some(_)) => return Err("--now is for a test clock: say --clock test, too".into()),
+        (ClockKind::Test, Some(now)) => NewClock::Test(now),
+        (ClockKind::Test, None) => NewClock::Test(SystemClock.now().await?),
+    };
+    let database = options.database.connect().await?;
+    let owner =
+        database.owner.as_ref().ok_or("say --owner-database-url: the login that serves may not make tenants")?;
+    let made = tenant::create(owner, name, &options.app_role, clock).await;
+    database.close().await?;
+    match made {
+        Ok(()) => {}
+        Err(CreateError::Exists(_)) => {
+            let advice =
+                "nothing was changed. `earnest tenant list` shows its clock, `earnest migrate` brings it up to date";
+            return Err(format!("the tenant {name} is there already; {advice}").into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let mut out = std::io::stdout();
+    writeln!(out, "The tenant {name} is made; {} may serve it.", options.app_role)?;
+    match clock {
+        NewClock::System => writeln!(out, "It lives by the system's clock.")?,
+        NewClock::Test(now) => writeln!(out, "Its test clock shows {}.", shown(now))?,
+    }
+    Ok(())
+}
+
+async fn list(options: ListOptions) -> Result<(), Failure> {
+    let database = options.database.connect().await?;
+    let tenants = tenant::list(database.owner.as_ref().unwrap_or(&database.app)).await?;
+    database.close().await?;
+    let mut out = std::io::stdout();
+    if tenants.is_empty() {
+        writeln!(out, "There are no tenants. `earnest tenant create` makes one.")?;
+    }
+    for tenant in tenants {
+        let clock =
+            tenant.test_clock.map_or_else(|| "system clock".to_owned(), |now| format!("test clock {}", shown(now)));
+        writeln!(out, "{:<16}  {clock:<36}  {} events", tenant.name.as_str(), tenant.position)?;
+    }
+    Ok(())
+}
+
+fn shown(instant: Timestamp) -> String {
+    instant.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// The system's clock.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    async fn now(&self) -> Result<Timestamp, domain::log::StoreError> {
+        #[expect(clippy::disallowed_methods, reason = "this is the Clock port")]
+        let now = chrono::Utc::now();
+        Ok(domain::time::to_millis(now))
+    }
+}

@@ -1,0 +1,247 @@
+//! What is tried with fundings, refunds, payee accounts, payouts, wallets and parties.
+
+use domain::escrow::{Allocation, ChargeRef, Deposit, Gratuity, GratuityKind, PaidFrom, PspPlace};
+use domain::event::DomainEvent;
+use domain::funding::{Funding, FundingCommand as F, Order, Purpose, SuspenseReason};
+use domain::id::{ContractId, EventId, FundingId, MilestoneId, PayoutId, RefundId, ReleaseId};
+use domain::party::{Party, PartyCommand, PayoutAccount};
+use domain::payee::{HoldReason, PayeeAccount, PayeeCommand as P, PayeeEvent};
+use domain::payout::{Payout, PayoutCommand as O, Withdrawal};
+use domain::ports::provider::Receipt;
+use domain::refund::{Refund, RefundCommand as R, RefundOrder};
+use domain::wallet::{ClientWallet, CreditCause, WalletCommand as W, WalletEvent};
+use ledger::Currency;
+
+use super::explore::{Found, Tried, client_id, explore, id, minor, now, payee_id};
+
+const WORTH: i64 = 100_000;
+
+fn place(account: &str) -> PspPlace {
+    PspPlace { psp: "stripe".to_owned(), psp_account: account.to_owned() }
+}
+
+fn contract_id() -> ContractId {
+    ContractId::from_uuid(id(3))
+}
+
+fn funding_id() -> FundingId {
+    FundingId::from_uuid(id(6))
+}
+
+fn gratuity(kind: GratuityKind) -> Gratuity {
+    Gratuity {
+        kind,
+        gross: minor(WORTH),
+        payee_fee: minor(0),
+        net: minor(WORTH),
+        client_fee: minor(0),
+        withheld: None,
+        taxes: Vec::new(),
+        surplus_to_wallet: minor(0),
+        clearance_days: 5,
+    }
+}
+
+pub fn funding() -> Found {
+    let order = |purpose| Order {
+        funding_id: funding_id(),
+        contract_id: contract_id(),
+        client_id: client_id(),
+        currency: Currency::USD,
+        allocations: vec![Allocation {
+            milestone_id: MilestoneId::from_uuid(id(4)),
+            amount: minor(WORTH),
+            client_fee: minor(5000),
+        }],
+        charge: minor(WORTH + 5000),
+        payment_method: "pm_card_visa".to_owned(),
+        place: place("platform"),
+        purpose,
+        expires_at: Some(now()),
+    };
+    let bonus = Purpose::Gratuity { payee_id: payee_id(), gratuity: Box::new(gratuity(GratuityKind::Bonus)) };
+    let succeeded = |captured, currency| F::RecordSucceeded {
+        payment_ref: "pi_1".to_owned(),
+        charge_ref: "ch_1".to_owned(),
+        captured: minor(captured),
+        currency,
+        collected_at: now(),
+    };
+    let receipt = |available| F::RecordReceipt {
+        receipt: Receipt {
+            balance_transaction_ref: "txn_1".to_owned(),
+            fee: minor(3075),
+            net: minor(101_925),
+            currency: Currency::USD,
+            booked_on: now().date_naive(),
+            available_on: now(),
+            available,
+        },
+    };
+    let commands = vec![
+        F::Create { order: order(Purpose::Escrow) },
+        F::Create { order: order(bonus) },
+        F::LinkPayment { payment_ref: "pi_1".to_owned() },
+        F::RecordActionRequired,
+        F::RecordProcessing,
+        F::RecordFailed { code: "card_declined".to_owned() },
+        succeeded(WORTH + 5000, Currency::USD),
+        succeeded(WORTH, Currency::USD),
+        succeeded(WORTH + 5000, Currency::EUR),
+        receipt(false),
+        receipt(true),
+        F::SuspendReceipt { reason: SuspenseReason::NotHoldable },
+        F::ReturnLateReceipt,
+        F::Cancel,
+        F::CallOff,
+        F::Expire,
+        F::BlockTimer { key: "funding_intent".to_owned(), reason: "internal_error".to_owned() },
+    ];
+    explore::<Funding>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Funding })
+}
+
+pub fn refund() -> Found {
+    let charge = ChargeRef { payment_ref: "pi_1".to_owned(), charge_ref: "ch_1".to_owned(), place: place("platform") };
+    let order = |charge, paid_from| RefundOrder {
+        refund_id: RefundId::from_uuid(id(11)),
+        contract_id: Some(contract_id()),
+        client_id: client_id(),
+        funding_id: Some(funding_id()),
+        amount: minor(WORTH),
+        currency: Currency::USD,
+        charge,
+        paid_from,
+    };
+    let refund_ref = || "re_1".to_owned();
+    let commands = vec![
+        R::Request { order: order(Some(charge), PaidFrom::Provider) },
+        R::Request { order: order(None, PaidFrom::Provider) },
+        R::Request { order: order(None, PaidFrom::Wallet) },
+        R::RecordSubmitted { refund_ref: refund_ref() },
+        R::RecordLackOfFunds,
+        R::RecordSucceeded { refund_ref: refund_ref(), balance_transaction_ref: None },
+        R::RecordFailed { code: "declined".to_owned() },
+        R::RecordCancelled,
+        R::RecordRefused { code: "charge_disputed".to_owned() },
+        R::RedirectToWallet,
+    ];
+    explore::<Refund>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Refund })
+}
+
+pub fn payee() -> Found {
+    let (payee_id, currency) = (payee_id(), Currency::USD);
+    let release_id = ReleaseId::from_uuid(id(7));
+    let (payout_id, source_event_id) = (PayoutId::from_uuid(id(8)), EventId::from_uuid(id(70)));
+    let mut commands = vec![
+        P::Clear { release_id },
+        P::ReservePayout {
+            payee_id,
+            currency,
+            payout_id,
+            amount: minor(WORTH),
+            account: PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() },
+        },
+        P::Hold { payee_id, currency, amount: None, reason: HoldReason::Kyc },
+        P::ReleaseHold { payee_id, currency, amount: None, reason: HoldReason::Kyc },
+        P::GrantRefund {
+            refund_id: RefundId::from_uuid(id(11)),
+            payee_id,
+            contract_id: contract_id(),
+            client_id: client_id(),
+            currency,
+            gross: minor(WORTH),
+            payee_fee: minor(0),
+            client_fee: minor(0),
+            payee_tax: None,
+            client_tax: None,
+            from_payee: minor(WORTH),
+            parts: Vec::new(),
+        },
+        P::BlockTimer { key: release_id.to_string(), reason: "internal_error".to_owned() },
+    ];
+    for kind in [GratuityKind::Bonus, GratuityKind::Tip] {
+        commands.push(P::RecordGratuity {
+            payee_id,
+            client_id: client_id(),
+            contract_id: contract_id(),
+            funding_id: funding_id(),
+            currency,
+            gratuity: gratuity(kind),
+            place: place("platform"),
+        });
+    }
+    let amount = minor(WORTH);
+    let notes = vec![
+        PayeeEvent::LateTransferNoted { payee_id, payout_id, source_event_id, amount },
+        PayeeEvent::EarningsCredited {
+            payee_id,
+            release_id,
+            source_event_id,
+            contract_id: contract_id(),
+            amount,
+            currency,
+            clears_at: now(),
+        },
+        PayeeEvent::PayoutPaidNoted { payee_id, payout_id, source_event_id, amount },
+        PayeeEvent::PayoutFailedNoted {
+            payee_id,
+            payout_id,
+            source_event_id,
+            amount,
+            left_at_provider: minor(0),
+            returned: false,
+        },
+    ];
+    explore::<PayeeAccount>(&Tried { commands, notes, wrap: DomainEvent::Payee })
+}
+
+pub fn payout() -> Found {
+    let request = |transfer| O::Request {
+        withdrawal: Withdrawal {
+            payout_id: PayoutId::from_uuid(id(8)),
+            payee_id: payee_id(),
+            amount: minor(WORTH),
+            transfer_amount: minor(transfer),
+            currency: Currency::USD,
+            place: place("acct_1"),
+        },
+    };
+    let commands = vec![
+        request(WORTH),
+        request(0),
+        O::RecordTransferred { transfer_ref: "tr_1".to_owned(), amount: minor(WORTH) },
+        O::RecordSubmitted { bank_payout_ref: "po_1".to_owned(), arrival_at: now() },
+        O::RecordPaid { bank_payout_ref: "po_1".to_owned() },
+        O::RecordFailed { code: "account_closed".to_owned() },
+    ];
+    explore::<Payout>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Payout })
+}
+
+pub fn wallet() -> Found {
+    let (client_id, currency, amount) = (client_id(), Currency::USD, minor(WORTH));
+    let commands = vec![
+        W::RecordTopUp { client_id, funding_id: funding_id(), amount, currency, place: place("platform") },
+        W::PayEscrow {
+            client_id,
+            contract_id: contract_id(),
+            funding_id: funding_id(),
+            currency,
+            amount,
+            allocations: Vec::new(),
+            deposit: Deposit { amount, client_fee: minor(0) },
+            initiation_fee: minor(0),
+            tax: None,
+        },
+        W::Withdraw { client_id, currency, refund_id: RefundId::from_uuid(id(11)), amount },
+    ];
+    let (cause, source_event_id) = (CreditCause::RefundFailed, EventId::from_uuid(id(70)));
+    let notes = vec![WalletEvent::Credited { client_id, amount, currency, cause, source_event_id }];
+    explore::<ClientWallet>(&Tried { commands, notes, wrap: DomainEvent::Wallet })
+}
+
+pub fn party() -> Found {
+    let party_id = payee_id();
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() };
+    let commands = vec![PartyCommand::Register { party_id }, PartyCommand::LinkPayoutAccount { party_id, account }];
+    explore::<Party>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Party })
+}

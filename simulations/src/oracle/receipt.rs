@@ -1,0 +1,146 @@
+//! Payments by clients: asked for, given up, arrived, and what became of the money.
+//!
+//! # Invariants
+//! - Money that arrived is held, or the payee's, or suspended, or goes back: one of them, in the same append.
+//! - What was given up is never held.
+
+use std::collections::BTreeMap;
+
+use domain::time::Timestamp;
+use serde_json::Value;
+
+use super::books::Books;
+use super::{Raw, text_of};
+use crate::failure::Violation;
+
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
+pub(super) struct Receipt {
+    pub(super) charge: i128,
+    pub(super) currency: String,
+    expires_at: Option<Timestamp>,
+    is_gratuity: bool,
+    processing: bool,
+    given_up: bool,
+    pub(super) captured: Option<(i128, String)>,
+    /// What became of it.
+    pub(super) became: Vec<&'static str>,
+    net: Option<i128>,
+    available: bool,
+}
+
+/// Every payment.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    pub(super) all: BTreeMap<String, Receipt>,
+    touched: Vec<String>,
+}
+
+impl Receipts {
+    /// Something became of a payment.
+    pub(super) fn became(&mut self, id: &str, what: &'static str) {
+        self.all.entry(id.to_owned()).or_default().became.push(what);
+        self.touched.push(id.to_owned());
+    }
+
+    pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let id = raw.text("funding_id")?.to_owned();
+        let receipt = self.all.entry(id.clone()).or_default();
+        match raw.event_type.as_str() {
+            "funding.created" => {
+                receipt.charge = raw.amount("charge")?;
+                receipt.expires_at = raw.instant("expires_at").ok();
+                receipt.is_gratuity =
+                    raw.data.get("purpose").is_some_and(|purpose| text_of(purpose, "kind") == "gratuity");
+                raw.text("currency")?.clone_into(&mut receipt.currency);
+            }
+            "funding.processing" => receipt.processing = true,
+            "funding.failed" => receipt.expires_at = None,
+            "funding.cancelled" | "funding.expired" => {
+                if receipt.given_up || receipt.captured.is_some() {
+                    return Err(raw.breaks("I5", "given up twice, or after it had arrived"));
+                }
+                receipt.given_up = true;
+                let by_time = raw.event_type == "funding.expired";
+                if by_time && (receipt.expires_at != Some(raw.at) || !raw.is_by_timer() || receipt.processing) {
+                    return Err(raw.breaks("I5", &format!("its attempt ends at {:?}", receipt.expires_at)));
+                }
+            }
+            "funding.timer_blocked" if receipt.expires_at.take() != Some(raw.at) => {
+                return Err(raw.breaks("I5", "blocked at another instant than its deadline"));
+            }
+            "funding.succeeded" => {
+                let (captured, currency) = (raw.amount("captured")?, raw.text("currency")?);
+                if receipt.captured.is_some() {
+                    return Err(raw.breaks("I5", "collected twice"));
+                }
+                let right = captured == receipt.charge && currency == receipt.currency && !receipt.given_up;
+                if raw.data.get("as_requested").and_then(Value::as_bool) != Some(right) {
+                    return Err(raw.breaks("I4", &format!("as it was asked for: {right}")));
+                }
+                receipt.captured = Some((captured, currency.to_owned()));
+                books.expect("1110", currency, captured);
+                self.touched.push(id);
+            }
+            "funding.succeeded_after_cancel" | "funding.receipt_suspended" => {
+                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
+                if receipt.captured != Some((amount, currency.to_owned())) {
+                    return Err(raw.breaks("I4", "it is not what was collected"));
+                }
+                let suspended = raw.event_type == "funding.receipt_suspended";
+                books.expect(if suspended { "2900" } else { "2260" }, currency, -amount);
+                receipt.became.push(if suspended { "suspended" } else { "sent back" });
+                self.touched.push(id);
+            }
+            "funding.psp_fee_recorded" => {
+                let (fee, net, currency) = (raw.amount("fee")?, raw.amount("net")?, raw.text("currency")?);
+                if receipt.net.is_some() || receipt.captured != Some((fee + net, currency.to_owned())) {
+                    return Err(raw.breaks("I4", "fee and rest are not what was collected"));
+                }
+                receipt.net = Some(net);
+                books.expect("1110", currency, -fee);
+                books.expect("5100", currency, fee);
+            }
+            "funding.psp_funds_became_available" => {
+                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
+                if receipt.available || receipt.net != Some(amount) {
+                    return Err(raw.breaks("I4", "what became available is not what was left"));
+                }
+                receipt.available = true;
+                books.expect("1110", currency, -amount);
+                books.expect("1120", currency, amount);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What does not hold where an append has ended.
+    pub(super) fn are_left_with(&mut self) -> Option<String> {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(receipt) = self.all.get(&id) else { continue };
+            let Some(captured) = &receipt.captured else {
+                if receipt.became.as_slice() == ["paid by wallet"] || receipt.became.is_empty() {
+                    continue;
+                }
+                return Some(format!("{id}: never collected, and {:?}", receipt.became));
+            };
+            let [became] = receipt.became.as_slice() else {
+                return Some(format!("{id}: collected, and not one thing became of it: {receipt:?}"));
+            };
+            let as_asked = *captured == (receipt.charge, receipt.currency.clone());
+            let right = match *became {
+                "held" => as_asked && !receipt.given_up && !receipt.is_gratuity,
+                "given" => as_asked && !receipt.given_up && receipt.is_gratuity,
+                // Of a contract that is over, too.
+                "sent back" => receipt.given_up || as_asked,
+                "suspended" => !receipt.given_up,
+                _ => false,
+            };
+            if !right {
+                return Some(format!("{id}: {became} is not what should become of it: {receipt:?}"));
+            }
+        }
+        None
+    }
+}

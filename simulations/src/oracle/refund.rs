@@ -1,0 +1,167 @@
+//! Money on its way back to clients, and their wallets.
+//!
+//! # Invariants
+//! - What leaves escrow, payee or wallet for a client is asked for as refunds in the same append, each once.
+//! - A refund ends once: it arrived, or the wallet has it. What had arrived can come back, once.
+//! - A wallet has what the events of other aggregates say was credited, and never less than nothing.
+
+use std::collections::BTreeMap;
+
+use super::Raw;
+use super::books::Books;
+use super::vault::Way;
+use crate::failure::Violation;
+
+#[derive(Debug, Default)]
+struct Refund {
+    client: String,
+    currency: String,
+    amount: i128,
+    ends: Vec<&'static str>,
+}
+
+/// Every refund and wallet.
+#[derive(Debug, Default)]
+pub(super) struct Refunds {
+    refunds: BTreeMap<String, Refund>,
+    /// By client and currency.
+    wallets: BTreeMap<(String, String), i128>,
+    /// Refunds that have to be asked for in the same append.
+    due: Vec<Way>,
+    /// Credits that have to come in the same append: whose, in which currency, how much.
+    credits: Vec<(String, String, i128)>,
+    touched: Vec<String>,
+    touched_wallets: Vec<(String, String)>,
+}
+
+impl Refunds {
+    /// What may be sent for a refund.
+    pub(super) fn amount(&self, id: &str) -> Option<i128> {
+        self.refunds.get(id).map(|refund| refund.amount)
+    }
+
+    /// These refunds have to follow.
+    pub(super) fn expect(&mut self, ways: impl IntoIterator<Item = Way>) {
+        self.due.extend(ways);
+    }
+
+    /// This credit has to follow.
+    pub(super) fn expect_credit(&mut self, client: &str, currency: &str, amount: i128, books: &mut Books) {
+        if amount != 0 {
+            books.expect("2120", currency, -amount);
+            self.credits.push((client.to_owned(), currency.to_owned(), amount));
+        }
+    }
+
+    pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let id = raw.text("refund_id")?.to_owned();
+        if raw.event_type == "refund.requested" {
+            let amount = raw.amount("amount")?;
+            let way = self.due.iter().position(|due| *due == (id.clone(), amount));
+            let Some(index) = way else {
+                return Err(raw.breaks("I5", &format!("asked for is not what left: {:?}", self.due)));
+            };
+            self.due.remove(index);
+            let (client, currency) = (raw.text("client_id")?.to_owned(), raw.text("currency")?.to_owned());
+            let refund = Refund { client, currency, amount, ends: Vec::new() };
+            if self.refunds.insert(id.clone(), refund).is_some() {
+                return Err(raw.breaks("I5", "asked for twice"));
+            }
+            self.touched.push(id);
+            return Ok(());
+        }
+        let Some(refund) = self.refunds.get_mut(&id) else {
+            return Err(raw.breaks("I5", "was never asked for"));
+        };
+        let (client, currency, amount) = (refund.client.clone(), refund.currency.clone(), refund.amount);
+        let end = match raw.event_type.as_str() {
+            "refund.succeeded" => "succeeded",
+            "refund.failed" => "failed",
+            "refund.cancelled" => "cancelled",
+            "refund.redirected" => "redirected",
+            _ => return Ok(()),
+        };
+        let told = (raw.text("client_id")?, raw.text("currency")?, raw.amount("amount")?);
+        if told != (client.as_str(), currency.as_str(), amount) {
+            return Err(raw.breaks("I4", &format!("{amount} {currency} was to go to {client}")));
+        }
+        let came_back = refund.ends.as_slice() == ["succeeded"];
+        refund.ends.push(end);
+        match (refund.ends.as_slice(), raw.data.get("came_back_to").is_some()) {
+            (["succeeded"], _) => {
+                books.expect("2260", &currency, amount);
+                books.expect("1120", &currency, -amount);
+            }
+            (["failed" | "cancelled" | "redirected"], false) => {
+                books.expect("2260", &currency, amount);
+                self.expect_credit(&client, &currency, amount, books);
+            }
+            (["succeeded", "failed"], true) if came_back => {
+                books.expect("1120", &currency, amount);
+                self.expect_credit(&client, &currency, amount, books);
+            }
+            (ends, _) => return Err(raw.breaks("I5", &format!("a refund that ended {ends:?}"))),
+        }
+        self.touched.push(id);
+        Ok(())
+    }
+
+    pub(super) fn follow_wallet(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        let (client, currency) = (raw.text("client_id")?.to_owned(), raw.text("currency")?.to_owned());
+        let amount = raw.amount("amount")?;
+        let key = (client.clone(), currency.clone());
+        let balance = self.wallets.entry(key.clone()).or_default();
+        match raw.event_type.as_str() {
+            "wallet.credited" => {
+                *balance += amount;
+                let credit = (client, currency, amount);
+                let Some(index) = self.credits.iter().position(|due| *due == credit) else {
+                    return Err(raw.breaks("I5", &format!("credited is not what came: {:?}", self.credits)));
+                };
+                self.credits.remove(index);
+            }
+            "wallet.paid_escrow" | "wallet.withdrawn" => {
+                if raw.actor != format!("client:{client}") {
+                    return Err(raw.breaks("I5", "by somebody else than its owner"));
+                }
+                *balance -= amount;
+                books.expect("2120", &currency, amount);
+                if raw.event_type == "wallet.withdrawn" {
+                    books.expect("2260", &currency, -amount);
+                    self.due.push((raw.text("refund_id")?.to_owned(), amount));
+                }
+            }
+            _ => return Err(raw.breaks("W", "nobody can fill a wallet like that yet")),
+        }
+        if self.wallets.get(&key).is_some_and(|balance| *balance < 0) {
+            return Err(raw.breaks("I4", "a wallet is below zero"));
+        }
+        self.touched_wallets.push(key);
+        Ok(())
+    }
+
+    /// What does not hold where an append has ended.
+    pub(super) fn are_left_with(&mut self, books: &Books) -> Option<String> {
+        if !self.due.is_empty() || !self.credits.is_empty() {
+            return Some(format!("left, and on no way: {:?}, {:?}", self.due, self.credits));
+        }
+        for id in std::mem::take(&mut self.touched) {
+            let Some(refund) = self.refunds.get(&id) else { continue };
+            let expected = if refund.ends.is_empty() { refund.amount } else { 0 };
+            let booked = -books.of("2260", &refund.currency, "refund", &id);
+            if booked != expected {
+                return Some(format!("{id}: {booked} is on its way by the journal, {expected} by the events"));
+            }
+        }
+        for key in std::mem::take(&mut self.touched_wallets) {
+            let (client, currency) = &key;
+            let (ours, booked) = (self.wallets.get(&key).unwrap_or(&0), -books.of("2120", currency, "client", client));
+            if booked != *ours {
+                return Some(format!(
+                    "{client}: the wallet has {booked} {currency} by the journal, {ours} by the events"
+                ));
+            }
+        }
+        None
+    }
+}

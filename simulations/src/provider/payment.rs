@@ -1,0 +1,128 @@
+//! A client's payment at the provider.
+//!
+//! # Invariants
+//! - Of a payment goes back no more than was collected.
+//! - A payment that was called off does not succeed, and one that succeeded is not called off.
+
+use chrono::TimeDelta;
+use domain::id::FundingId;
+use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderReport, Receipt};
+use domain::time::Timestamp;
+use ledger::Currency;
+
+use super::minor;
+use crate::chance::Chance;
+
+/// What a payment does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Succeeds,
+    Fails,
+    /// The client tries again with another card after a failure.
+    FailsThenSucceeds,
+    /// Under way at the bank, then it succeeds or not.
+    Processes,
+    /// The client has to do something, and never does.
+    Waits,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Payment {
+    pub(super) funding_id: FundingId,
+    pub(super) currency: Currency,
+    pub(super) captured: i64,
+    pub(super) charge_ref: String,
+    pub(super) status: PaymentStep,
+    pub(super) next: Option<(Timestamp, Fate)>,
+    /// What was sent back of it, or is on its way.
+    pub(super) sent_back: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum PaymentStep {
+    ActionRequired,
+    Processing,
+    Failed,
+    Cancelled,
+    Succeeded { collected_at: Timestamp, booked_at: Timestamp, available_on: Timestamp, fee: i64 },
+}
+
+/// Three hundred thousandths and the fixed part: 2.9 % + 30.
+fn fee_on(captured: i64) -> i64 {
+    captured.saturating_mul(29).saturating_add(500) / 1000 + 30
+}
+
+impl Payment {
+    pub(super) fn succeed(&mut self, now: Timestamp, chance: &mut Chance) {
+        self.status = PaymentStep::Succeeded {
+            collected_at: now,
+            booked_at: now + TimeDelta::minutes(if chance.per_mille(500) { 0 } else { chance.between(1, 600) }),
+            available_on: now + TimeDelta::days(2),
+            fee: fee_on(self.captured).min(self.captured),
+        };
+    }
+
+    /// Goes on, if it is time. Returns whether it did.
+    pub(super) fn tick(&mut self, now: Timestamp, chance: &mut Chance) -> bool {
+        let Some((_, fate)) = self.next.filter(|(at, _)| *at <= now) else {
+            return false;
+        };
+        self.next = None;
+        match fate {
+            Fate::Succeeds | Fate::FailsThenSucceeds => self.succeed(now, chance),
+            Fate::Fails => self.status = PaymentStep::Failed,
+            Fate::Processes => {
+                self.status = PaymentStep::Processing;
+                self.next = Some((now + TimeDelta::minutes(chance.between(1, 3000)), Fate::Succeeds));
+            }
+            Fate::Waits => {}
+        }
+        true
+    }
+
+    /// Calls it off. What is at the bank or collected is past that.
+    pub(super) fn cancel(&mut self) -> bool {
+        let possible =
+            matches!(self.status, PaymentStep::ActionRequired | PaymentStep::Failed | PaymentStep::Cancelled);
+        if possible {
+            (self.status, self.next) = (PaymentStep::Cancelled, None);
+        }
+        possible
+    }
+
+    /// Whether nothing is going to happen to it any more.
+    pub(super) fn is_at_rest(&self, now: Timestamp) -> bool {
+        self.next.is_none()
+            && match self.status {
+                PaymentStep::Succeeded { booked_at, available_on, .. } => booked_at <= now && available_on <= now,
+                PaymentStep::Processing => false,
+                PaymentStep::ActionRequired | PaymentStep::Failed | PaymentStep::Cancelled => true,
+            }
+    }
+
+    pub(super) fn report(&self, name: &str, now: Timestamp) -> ProviderReport {
+        let status = match self.status {
+            PaymentStep::ActionRequired => PaymentStatus::ActionRequired,
+            PaymentStep::Processing => PaymentStatus::Processing,
+            PaymentStep::Failed => PaymentStatus::Failed { code: "card_declined".to_owned() },
+            PaymentStep::Cancelled => PaymentStatus::Cancelled,
+            PaymentStep::Succeeded { collected_at, booked_at, available_on, fee } => PaymentStatus::Succeeded {
+                charge_ref: self.charge_ref.clone(),
+                captured: minor(self.captured),
+                currency: self.currency,
+                collected_at,
+                receipt: (booked_at <= now).then(|| Receipt {
+                    balance_transaction_ref: format!("txn_{name}"),
+                    fee: minor(fee),
+                    net: minor(self.captured.saturating_sub(fee)),
+                    currency: self.currency,
+                    booked_on: booked_at.date_naive(),
+                    available_on,
+                    available: available_on <= now,
+                }),
+            },
+        };
+        let funding_id = Some(self.funding_id);
+        ProviderReport::Payment(PaymentReport { payment_ref: name.to_owned(), funding_id, status })
+    }
+}
