@@ -142,7 +142,7 @@ async fn outcome(engine: &PgEngine, on: &Funded) -> (BTreeMap<String, usize>, Lo
     let events = engine.store().load(&wanted).await.unwrap();
     let mut counts = BTreeMap::new();
     for event in &events {
-        *counts.entry(event.event_type.to_string()).or_default() += 1;
+        *counts.entry(event.event_type.clone()).or_default() += 1;
         let (kind, payload) = (&event.stream.aggregate_type, &event.payload);
         DomainEvent::from_json(kind, &event.event_type, event.event_version, payload).unwrap();
     }

@@ -1,7 +1,8 @@
 //! The rules of contracts, escrow and payouts.
 //!
 //! # Where things are
-//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`], [`wallet`], [`party`]),
+//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`],
+//!   [`wallet`], [`party`], [`chargeback`], [`treasury`]),
 //!   each with its state diagram, commands, events, `decide`, `evolve` and posting rules
 //! - [`intent`] → [`unit_of_work`] → [`log::Append`]: from a request to what is committed, with [`reaction`]s and
 //!   [`timer`]s
@@ -16,6 +17,7 @@
 
 pub mod actor;
 pub mod aggregate;
+pub mod chargeback;
 pub mod command;
 pub mod contract;
 pub mod escrow;
@@ -41,6 +43,7 @@ pub mod rules;
 pub mod state_machine;
 pub mod time;
 pub mod timer;
+pub mod treasury;
 pub mod unit_of_work;
 pub mod upcast;
 pub mod view;

@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
+use crate::chargeback::{self, ChargebackCommand};
 use crate::command::Command;
 use crate::contract::{self, ContractCommand, Parts};
 use crate::escrow::{self, EscrowCommand};
@@ -41,6 +42,7 @@ use crate::id::EventId;
 use crate::intent::Intent;
 use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
 use crate::milestone::{self, MilestoneCommand};
+use crate::party;
 use crate::payee::PayeeCommand;
 use crate::reaction::{MAX_DEPTH, Reaction, reactions};
 use crate::refusal::Refusal;
@@ -263,9 +265,10 @@ impl UnitOfWork {
             scope
         } else {
             // The request names a part of a contract: the part tells which contract.
-            let stream = self.intent.subject();
+            let stream = self.intent.part();
             let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
             let contract_id = match &part.state {
+                AggregateState::Chargeback(state) => state.charged().map(|charged| charged.contract_id),
                 AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
                 AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
                 _ => None,
@@ -293,6 +296,11 @@ impl UnitOfWork {
         {
             let expiring = holdings.requested.iter().filter(|(_, requested)| requested.expires);
             streams.extend(expiring.map(|(funding_id, _)| funding::stream(*funding_id)));
+        }
+        // A chargeback has a deadline of its own.
+        let subject = self.intent.subject();
+        if subject.aggregate_type == chargeback::TYPE {
+            streams.push(subject);
         }
         if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
             return Ok(Vec::new());
@@ -347,7 +355,12 @@ impl UnitOfWork {
             Command::Payee(id, _) => Command::Payee(id, PayeeCommand::BlockTimer { key, reason }),
             Command::Escrow(id, _) => Command::Escrow(id, EscrowCommand::BlockTimer { key, reason }),
             Command::Funding(id, _) => Command::Funding(id, FundingCommand::BlockTimer { key, reason }),
-            Command::Party(..) | Command::Payout(..) | Command::Refund(..) | Command::Wallet(..) => {
+            Command::Chargeback(id, _) => Command::Chargeback(id, ChargebackCommand::BlockTimer { key, reason }),
+            Command::Party(..)
+            | Command::Payout(..)
+            | Command::Refund(..)
+            | Command::Wallet(..)
+            | Command::Treasury(..) => {
                 return Err(defect("a timer of an aggregate that has none"));
             }
         };
@@ -483,8 +496,15 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// The command with what the milestones of its contract say, if it asks for that.
+    /// The command with what the milestones of its contract say, or the standing of its party, if it asks for that.
     fn with_parts<'c>(&mut self, command: &'c Command) -> Result<Cow<'c, Command>, Stop> {
+        if let Command::Payee(id, wanted) = command
+            && wanted.needs_standing()
+            && let AggregateState::Party(party) = self.look(&party::stream(id.party_id))?
+        {
+            let (standing, command) = (Box::new(party.payee_standing()), Box::new(wanted.clone()));
+            return Ok(Cow::Owned(Command::Payee(*id, PayeeCommand::Under { standing, command })));
+        }
         let Command::Contract(contract_id, wanted) = command else {
             return Ok(Cow::Borrowed(command));
         };

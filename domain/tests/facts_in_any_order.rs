@@ -170,7 +170,7 @@ fn at_payees_account(world: &World, number: u128) -> i64 {
     };
     match *state {
         Payout::Transferring { withdrawal } => withdrawal.amount.get() - withdrawal.transfer_amount.get(),
-        Payout::Submitting { withdrawal } | Payout::InTransit { withdrawal, .. } => withdrawal.amount.get(),
+        Payout::Submitting { withdrawal, .. } | Payout::InTransit { withdrawal, .. } => withdrawal.amount.get(),
         _ => 0,
     }
 }

@@ -447,6 +447,9 @@ fn outcome_of(told: &Result<ProviderReport, ProviderError>) -> String {
         Ok(ProviderReport::Refund(report)) => format!("{} {:?}", report.refund_ref, report.status),
         Ok(ProviderReport::Transfer(report)) => format!("{} {}", report.transfer_ref, report.amount.get()),
         Ok(ProviderReport::BankPayout(report)) => format!("{} {:?}", report.bank_payout_ref, report.status),
+        Ok(ProviderReport::Dispute(report)) => format!("{} {:?}", report.dispute_ref, report.status),
+        Ok(ProviderReport::FraudWarning(report)) => report.warning_ref.clone(),
+        Ok(other) => format!("{other:?}"),
         Err(error) => error.to_string(),
     }
 }

@@ -1,5 +1,7 @@
 //! Orders carried out and objects looked up at Stripe.
 
+mod history;
+
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
@@ -33,6 +35,12 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// What a report of a payment needs beside the payment.
 const EXPAND: &str = "latest_charge.balance_transaction";
 
+/// Calls per second that stay below Stripe's limits, which are 100 with a live key and 25 with a test key
+/// (<https://docs.stripe.com/rate-limits>), and leave room for others who use the account.
+const LIVE_CALLS_PER_SECOND: u32 = 80;
+/// See [`LIVE_CALLS_PER_SECOND`].
+const TEST_CALLS_PER_SECOND: u32 = 20;
+
 /// How to reach Stripe.
 #[derive(Debug, Clone)]
 pub struct StripeConfig {
@@ -46,6 +54,7 @@ pub struct StripeConfig {
 #[derive(Debug, Clone)]
 pub struct StripeProvider {
     client: Client,
+    calls_per_second: Option<u32>,
 }
 
 impl StripeProvider {
@@ -54,10 +63,13 @@ impl StripeProvider {
     /// # Errors
     /// [`ProviderError::Unusable`] when URL or key cannot be used in a request.
     pub fn new(config: &StripeConfig) -> Result<Self, ProviderError> {
+        let live = ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose().starts_with(live));
+        let calls = if live { LIVE_CALLS_PER_SECOND } else { TEST_CALLS_PER_SECOND };
+        // What is not Stripe has no limit that we know.
+        let calls_per_second = config.base_url.is_none().then_some(calls);
         let mut builder =
             ClientBuilder::new(config.secret_key.expose()).timeout(TIMEOUT).request_strategy(RequestStrategy::Once);
         if let Some(url) = &config.base_url {
-            let live = ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose().starts_with(live));
             if !url.starts_with("https://") && (live || !url.starts_with("http://")) {
                 let why = "the provider's URL has to be http:// or https://, and https:// for a live key";
                 return Err(ProviderError::Unusable(why.to_owned()));
@@ -72,7 +84,7 @@ impl StripeProvider {
         })?;
         // The error could show the key.
         let client = built.map_err(|_| ProviderError::Unusable("the provider's URL or key".to_owned()))?;
-        Ok(Self { client })
+        Ok(Self { client, calls_per_second })
     }
 
     async fn payment(&self, payment_ref: &str) -> Result<ProviderReport, ProviderError> {
@@ -226,6 +238,17 @@ impl PaymentProvider for StripeProvider {
             ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
                 self.bank_payout(bank_payout_ref, account).await
             }
+            ProviderOrder::SubmitEvidence { .. } => {
+                Err(ProviderError::Unusable("evidence is not submitted yet".to_owned()))
+            }
+            ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::ReadAccount { .. } => {
+                Err(ProviderError::Unusable("accounts of payees are not made or read yet".to_owned()))
+            }
+            ProviderOrder::ReverseTransfer { .. } | ProviderOrder::TopUp { .. } | ProviderOrder::PayPlatform { .. } => {
+                Err(ProviderError::Unusable("the platform's own money is not moved yet".to_owned()))
+            }
         }
     }
 
@@ -250,6 +273,16 @@ impl PaymentProvider for StripeProvider {
                     .map_err(|error| failure::of(&error))?,
             ),
             ProviderObject::BankPayout { bank_payout_ref, account } => self.bank_payout(bank_payout_ref, account).await,
+            ProviderObject::Dispute { .. } => Err(ProviderError::Unusable("disputes are not looked up yet".to_owned())),
+            ProviderObject::FraudWarning { .. } => {
+                Err(ProviderError::Unusable("warnings of fraud are not looked up yet".to_owned()))
+            }
+            ProviderObject::Account { .. }
+            | ProviderObject::TransferReversal { .. }
+            | ProviderObject::TopUp { .. }
+            | ProviderObject::PlatformPayout { .. } => Err(ProviderError::Unusable(
+                "neither accounts nor the platform's own money are looked up yet".to_owned(),
+            )),
         }
     }
 }

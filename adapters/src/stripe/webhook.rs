@@ -98,7 +98,19 @@ pub fn verify(
     if now_unix.saturating_sub(signed_at).saturating_abs() > tolerance_seconds {
         return Err(WebhookError::TooOld);
     }
-    let envelope: Envelope = serde_json::from_slice(raw).map_err(|_| WebhookError::MalformedNotice)?;
+    read(raw, None)
+}
+
+/// Reads a notice that was verified before, or that the provider was asked for. `account` says whose it is when the notice
+/// itself does not.
+///
+/// # Errors
+/// [`WebhookError::MalformedNotice`].
+pub fn read(raw: &[u8], account: Option<&str>) -> Result<ProviderNotice, WebhookError> {
+    let mut envelope: Envelope = serde_json::from_slice(raw).map_err(|_| WebhookError::MalformedNotice)?;
+    if envelope.account.is_none() {
+        envelope.account = account.map(str::to_owned);
+    }
     let object_ref = envelope.data.object.get("id").and_then(Value::as_str).map(str::to_owned);
     let names = [Some(&envelope.id), Some(&envelope.notice_type), envelope.account.as_ref()];
     let others = [envelope.api_version.as_ref(), object_ref.as_ref()];

@@ -183,6 +183,7 @@ fn missing(milestone: &Milestone) -> i64 {
         Milestone::Planned { plan } | Milestone::FundingPending { plan, .. } => plan.amount.get(),
         Milestone::NotPlanned
         | Milestone::Cancelled { .. }
+        | Milestone::Unfunded { given_up: true, .. }
         | Milestone::Released { .. }
         | Milestone::Refunded { .. } => 0,
         Milestone::Funded { .. }
@@ -191,6 +192,8 @@ fn missing(milestone: &Milestone) -> i64 {
         | Milestone::Approved { .. }
         | Milestone::PartiallyReleased { .. }
         | Milestone::RefundPending { .. }
+        | Milestone::Suspended { .. }
+        | Milestone::Unfunded { given_up: false, .. }
         | Milestone::Disputed { .. } => milestone.progress().map_or(0, |progress| progress.missing().get()),
     }
 }

@@ -17,7 +17,8 @@ pub struct PayoutView {
     /// Always `payout`.
     #[schema(example = "payout")]
     pub object: String,
-    /// `transferring`, `submitting`, `in_transit`, `paid`, `failed` or `returned`. A bank can return what was paid.
+    /// `awaiting_approval`, `approved` (it waits for funds), `transferring`, `submitting`, `in_transit`, `paid`, `failed`,
+    /// `cancelled` or `returned`. A bank can return what was paid.
     #[schema(example = "in_transit")]
     pub status: String,
     /// Whose earnings.

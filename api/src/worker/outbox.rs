@@ -2,19 +2,22 @@
 //!
 //! # Invariants
 //! - A call is noted before it is made.
-//! - While it is not proved that nothing happened, only the same idempotency key is sent again.
+//! - While it is not proved that nothing happened, only the same idempotency key is sent again; and once the provider may
+//!   have forgotten the key, only after a search has shown that there is nothing.
 //! - An order counts as done only after its facts are in the log.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::postgres::outbox::DueOrder;
+use adapters::postgres::outbox::{Clearance, DueOrder, Home};
+use chrono::TimeDelta;
 use domain::log::StoreError;
-use domain::ports::PaymentProvider;
-use domain::ports::provider::{ProviderError, ProviderOrder};
+use domain::ports::history::Found;
+use domain::ports::provider::ProviderError;
+use domain::ports::{PaymentProvider, ProviderHistory};
 use domain::process;
 use tokio::sync::watch;
 
+use super::limiter::Limited;
 use super::{backoff, pause, record};
 use crate::app::App;
 use crate::engine::EngineError;
@@ -32,7 +35,13 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Failures in a row after which an answer that cannot be used is an operator's task.
 const TOO_MANY: u32 = 10;
 
-pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop: watch::Receiver<bool>) {
+/// How far before its instant a search for an order begins: clocks differ a little.
+const SEARCH_MARGIN: TimeDelta = TimeDelta::hours(1);
+
+pub(super) async fn run<P>(app: App, provider: Limited<P>, mut stop: watch::Receiver<bool>)
+where
+    P: PaymentProvider + ProviderHistory,
+{
     let mut reached = app.reached.clone();
     loop {
         match turn(&app, &provider).await {
@@ -54,25 +63,21 @@ pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop
     }
 }
 
-async fn turn<P: PaymentProvider>(app: &App, provider: &Arc<P>) -> Result<usize, StoreError> {
+async fn turn<P: PaymentProvider + ProviderHistory>(app: &App, provider: &Limited<P>) -> Result<usize, StoreError> {
+    if let Home::Moved { why } = app.outbox.come_home().await? {
+        tracing::error!(why, "the outbox is paused: see `earnest outbox diff`, then `earnest outbox resume`");
+    }
+    provider.set(app.outbox.calls_per_second().await?);
     let now = app.engine.now().await?;
     let due = app.outbox.take(now, AT_ONCE, LEASE).await?;
     let count = due.len();
-    // Transfers all draw on one balance: one after the other, so that the provider's refusals mean something.
-    let (transfers, others): (Vec<_>, Vec<_>) =
-        due.into_iter().partition(|order| matches!(order.what, ProviderOrder::MoveToPayee { .. }));
-    let transfers = async {
-        for order in transfers {
-            settle(app, provider.as_ref(), order).await;
-        }
-    };
-    let others = futures::future::join_all(others.into_iter().map(|order| settle(app, provider.as_ref(), order)));
-    futures::future::join(transfers, others).await;
+    // Those that have to wait for each other are not handed out together.
+    futures::future::join_all(due.into_iter().map(|order| settle(app, provider, order))).await;
     Ok(count)
 }
 
 /// Carries out one order. A store that fails on the way leaves the order to be taken again after its lease.
-async fn settle<P: PaymentProvider>(app: &App, provider: &P, order: DueOrder) {
+async fn settle<P: PaymentProvider + ProviderHistory>(app: &App, provider: &P, order: DueOrder) {
     let (id, action) = (order.order_id, order.what.action());
     if let Err(error) = try_settle(app, provider, &order).await {
         tracing::error!(%error, order_id = %id, action, "an order could not be recorded; it is taken again");
@@ -81,17 +86,24 @@ async fn settle<P: PaymentProvider>(app: &App, provider: &P, order: DueOrder) {
     }
 }
 
-async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError> {
+async fn try_settle<P>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError>
+where
+    P: PaymentProvider + ProviderHistory,
+{
     let (id, action) = (order.order_id, order.what.action());
-    if !app.outbox.before_sending(order).await? {
-        tracing::warn!(order_id = %id, action, "not sent: another worker has it, or it was blocked for an operator");
-        return Ok(());
+    match app.outbox.before_sending(order).await? {
+        Clearance::Send => {}
+        Clearance::Search => return search(app, provider, order).await,
+        Clearance::Lost => {
+            tracing::warn!(order_id = %id, action, "not sent: another worker has it");
+            return Ok(());
+        }
     }
     let wait = backoff(order.failures);
     match provider.carry_out(&order.what, &order.idempotency_key).await {
         Ok(report) => {
             for fact in process::facts(&report) {
-                record(app, &fact).await?;
+                record(&app.engine, &fact).await?;
             }
             if process::settles(&report, &order.what) {
                 app.outbox.done(id).await?;
@@ -106,13 +118,13 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
         Err(ProviderError::Refused { code }) => {
             let facts = process::refused(&order.what, &code);
             for fact in &facts {
-                record(app, fact).await?;
+                record(&app.engine, fact).await?;
             }
             if !facts.is_empty() {
                 app.outbox.done(id).await?;
             } else if code == "balance_insufficient" {
                 for fact in &process::lacks_funds(&order.what) {
-                    record(app, fact).await?;
+                    record(&app.engine, fact).await?;
                 }
                 app.outbox.again_with_new_key(id, wait, &code).await?;
             } else {
@@ -139,6 +151,34 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
             tracing::error!(order_id = %id, action, why, "the provider's answer cannot be used; look at it");
             app.outbox.block(id, &why).await?;
         }
+    }
+    Ok(())
+}
+
+/// Looks for an order whose key the provider may have forgotten: it is recorded if it was carried out, sent again under its
+/// key if it was not, and an operator's task if that cannot be told.
+async fn search<P: ProviderHistory>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError> {
+    let (id, action) = (order.order_id, order.what.action());
+    match provider.find(&order.what, order.not_before - SEARCH_MARGIN).await {
+        Ok(Found::Reports(reports)) => {
+            for fact in reports.iter().flat_map(process::facts) {
+                record(&app.engine, &fact).await?;
+            }
+            tracing::warn!(order_id = %id, action, "an order of unknown outcome was found at the provider");
+            app.outbox.done(id).await?;
+        }
+        Ok(Found::Absent) => {
+            tracing::warn!(order_id = %id, action, "an order of unknown outcome is not at the provider; it is sent");
+            app.outbox.absent(id).await?;
+        }
+        Ok(Found::Uncertain(why)) => {
+            tracing::error!(order_id = %id, action, why, "the outcome of an order cannot be found out; look at it");
+            app.outbox.block(id, &why).await?;
+        }
+        Err(ProviderError::RateLimited { retry_after }) => {
+            app.outbox.again(id, retry_after.unwrap_or_else(|| backoff(order.failures)), "rate limited").await?;
+        }
+        Err(error) => app.outbox.again(id, backoff(order.failures), &error.to_string()).await?,
     }
     Ok(())
 }

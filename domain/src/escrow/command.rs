@@ -6,7 +6,9 @@ use super::parts::{
     Allocation, ChargeRef, Deposit, FeeTax, GratuityKind, PaidFrom, PspPlace, RefundReason, ReleaseReason,
 };
 use crate::fee::FeeSchedule;
-use crate::id::{ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::policy::Policy;
 
 /// A request about an escrow. Repeated, each changes nothing: what has an id of its own is known by it.
@@ -166,6 +168,45 @@ pub enum EscrowCommand {
         currency: Currency,
         /// The provider's token of card or account.
         payment_method: String,
+    },
+    /// A client's bank disagrees with a payment, or asks about it.
+    NoteChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Whether it only asks.
+        inquiry: bool,
+    },
+    /// The bank has taken money, or given some back: as much as it has is to be locked.
+    HoldForChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// What the bank has now, fees included.
+        amount: Minor,
+    },
+    /// The bank keeps the money.
+    AbsorbChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// What it keeps, fees included.
+        amount: Minor,
+    },
+    /// The bank disagrees no more, and has nothing.
+    ClearChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+    },
+    /// A bank took a payment back without a dispute. A fact: never refused.
+    RecordFundingReturn {
+        /// The payment.
+        funding_id: FundingId,
+        /// What it took, fees included.
+        amount: Minor,
+        /// From where.
+        place: PspPlace,
     },
     /// The contract is over. What was deposited for no milestone goes back to the client.
     Close,

@@ -6,9 +6,11 @@ use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
 use super::lots::HeldLot;
-use super::parts::{Allocation, ChargeRef, Deposit, FeeTax, HoldLimit, Lot, PaidFrom};
+use super::parts::{Allocation, ChargeRef, Deposit, FeeTax, HoldLimit, LockedPart, Lot, PaidFrom, is_zero};
 use crate::fee::{ContractFees, FeeSchedule, GivenBack, MilestoneFees, ReleaseSplit};
-use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 
@@ -46,6 +48,9 @@ pub struct Holdings {
     /// What disputes have locked.
     #[serde(default)]
     pub disputes: BTreeMap<DisputeId, DisputeHold>,
+    /// Banks that disagree with a payment, or ask about one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chargebacks: BTreeMap<ChargebackId, ChargebackHold>,
     /// Whether staff has stopped everything.
     #[serde(default)]
     pub frozen: bool,
@@ -74,6 +79,9 @@ pub struct Done {
     /// Bonuses and tips that were asked for.
     #[serde(default)]
     pub gratuities: BTreeSet<FundingId>,
+    /// Chargebacks that are over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub chargebacks: BTreeSet<ChargebackId>,
 }
 
 /// Money that the client was asked for.
@@ -110,8 +118,17 @@ pub struct PaidFunding {
     pub charge: Option<ChargeRef>,
     /// What came, fees and tax included.
     pub paid: Minor,
+    /// What of that is held, and not fees or tax; zero where it was not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub principal: Minor,
+    /// What of that is the initiation fee, with the tax on it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub initiation: Minor,
     /// What went back to the client of that.
     pub sent_back: Minor,
+    /// What a bank took back for good, as far as it was held or the payee gave it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub charged_back: Minor,
     /// How long the provider lets it lie; `None` when there is no limit, or when it has been dealt with.
     pub hold_limit: Option<HoldLimit>,
 }
@@ -123,6 +140,19 @@ pub struct DisputeHold {
     pub milestone_id: MilestoneId,
     /// Which fundings it is from.
     pub lots: Vec<Lot>,
+}
+
+/// What a chargeback is about, and what it has locked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargebackHold {
+    /// The payment.
+    pub funding_id: FundingId,
+    /// Whether the bank only asks: nothing is locked and nothing rests.
+    pub inquiry: bool,
+    /// The milestones that it pays for. They rest, unless the bank only asks.
+    pub milestones: Vec<MilestoneId>,
+    /// What is locked, at most one part per place.
+    pub parts: Vec<LockedPart>,
 }
 
 /// The money of one milestone.
@@ -154,14 +184,22 @@ pub struct Holding {
     pub client_fee_earned: Minor,
     /// Sums of its releases.
     pub releases: ReleaseSplit,
-    /// Sums of what the payee gave back of them.
+    /// Sums of what the payee gave back of them, or had to.
     pub given_back: GivenBack,
     /// When the newest of them was made: the time in which the payee can give money back counts from it.
     #[serde(default)]
     pub released_at: Option<Timestamp>,
+    /// What a bank took of them at the platform's cost, gross.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub borne: Minor,
 }
 
 impl Holding {
+    /// What the payee could still give back of what was released, gross.
+    pub fn returnable(&self) -> Minor {
+        self.released.saturating_sub(self.given_back.gross).saturating_sub(self.borne)
+    }
+
     /// Whether the conservation equation holds, the lots are what is held, and so is the deferred fee.
     pub fn is_conserved(&self) -> bool {
         let here = total([self.held, self.disputed]);
@@ -171,7 +209,7 @@ impl Holding {
             && total(self.lots.iter().map(|lot| lot.locked)) == total([self.disputed])
             && self.lots.iter().all(HeldLot::is_sound)
             && are_sound(&self.fees, here)
-            && self.given_back.gross <= self.released
+            && total([self.given_back.gross, self.borne]) <= total([self.released])
             && self.given_back.payee_fee <= self.fees.payee_fee
             && self.given_back.client_fee <= self.releases.client_fee_earned
     }
@@ -194,7 +232,9 @@ impl Holdings {
     /// Whether everything in it adds up: the equation of each milestone, lots, locks, deferred fees, and no charge from
     /// which more went back than had come.
     pub fn is_conserved(&self) -> bool {
-        let locked = self.disputes.values().flat_map(|hold| &hold.lots).map(|lot| lot.amount);
+        let by_chargebacks = self.chargebacks.values().flat_map(|hold| &hold.parts);
+        let by_chargebacks = by_chargebacks.filter(|part| part.milestone_id.is_some()).map(|part| part.amount);
+        let locked = self.disputes.values().flat_map(|hold| &hold.lots).map(|lot| lot.amount).chain(by_chargebacks);
         let fees = &self.contract_fees;
         let deferred = self.milestones.values().map(|holding| holding.fees.deferred());
         self.milestones.values().all(Holding::is_conserved)
@@ -205,12 +245,40 @@ impl Holdings {
             && fees.tax_gone <= fees.tax
             && total([fees.client_fees])
                 == total(deferred.chain([self.unallocated_fees.deferred(), fees.client_fees_gone]))
-            && self.fundings.values().all(|funding| funding.sent_back <= funding.paid)
+            && self
+                .fundings
+                .values()
+                .all(|funding| total([funding.sent_back, funding.charged_back]) <= total([funding.paid]))
     }
 
     /// What is deposited for no milestone yet.
     pub fn unallocated_amount(&self) -> Minor {
         self.unallocated.iter().fold(Minor::ZERO, |sum, lot| sum.saturating_add(lot.remaining()))
+    }
+
+    /// The deposit that can go back: neither locked nor of a payment that a bank disagrees with.
+    pub(super) fn free_deposit(&self) -> Vec<Lot> {
+        let lots = self.unallocated.iter().filter(|lot| self.chargeback_of(lot.funding_id).is_none());
+        let lots = lots.map(|lot| Lot { funding_id: lot.funding_id, amount: lot.free() });
+        lots.filter(|lot| !lot.amount.is_zero()).collect()
+    }
+
+    /// The chargeback that a payment is in; not one in which the bank only asks.
+    pub fn chargeback_of(&self, funding_id: FundingId) -> Option<ChargebackId> {
+        let open = self.chargebacks.iter().find(|(_, hold)| !hold.inquiry && hold.funding_id == funding_id);
+        open.map(|(id, _)| *id)
+    }
+
+    /// The chargeback that a payment is in of which the milestone has money.
+    pub fn chargeback_on(&self, milestone_id: MilestoneId) -> Option<ChargebackId> {
+        let lots = self.milestone(milestone_id).map(|holding| holding.lots.as_slice()).unwrap_or_default();
+        let mut here = lots.iter().filter(|lot| !lot.remaining().is_zero());
+        here.find_map(|lot| self.chargeback_of(lot.funding_id))
+    }
+
+    /// Whether a chargeback has named the milestone, also when money of another payment is all that it has left.
+    pub(super) fn rests(&self, milestone_id: MilestoneId) -> bool {
+        self.chargebacks.values().any(|hold| !hold.inquiry && hold.milestones.contains(&milestone_id))
     }
 
     /// What was released in this contract, gross: what fees with tiers go by.
@@ -257,6 +325,7 @@ impl Holdings {
             unallocated_fees: MilestoneFees::default(),
             contract_fees: ContractFees::default(),
             disputes: BTreeMap::new(),
+            chargebacks: BTreeMap::new(),
             frozen: false,
             frozen_at: None,
             closed_at: None,

@@ -108,6 +108,11 @@ pub(super) fn remove(lots: &mut [HeldLot], parts: &[Lot]) {
     each(lots, parts, |lot, part| lot.gone = lot.gone.saturating_add(part));
 }
 
+/// What was released of a funding cannot be given back any more.
+pub(super) fn returned(lots: &mut [HeldLot], funding_id: FundingId, amount: Minor) {
+    each(lots, &[Lot { funding_id, amount }], |lot, part| lot.returned = lot.returned.saturating_add(part));
+}
+
 /// Does something with the lot of each part.
 pub(super) fn each(lots: &mut [HeldLot], parts: &[Lot], mut change: impl FnMut(&mut HeldLot, Minor)) {
     for part in parts {

@@ -138,6 +138,45 @@ pub(super) fn decide(
             reason: reason.clone(),
         }]),
 
+        (
+            S::Succeeded { order, suspended, refund_id, returned: false, .. },
+            C::RecordReturned { amount, currency, balance_transaction_ref, code, .. },
+        ) => {
+            let escrowed =
+                suspended.is_none() && refund_id.is_none() && order.purpose.is_escrow() && *currency == order.currency;
+            let mut events = vec![E::Returned {
+                funding_id: order.funding_id,
+                contract_id: order.contract_id,
+                amount: *amount,
+                currency: *currency,
+                balance_transaction_ref: balance_transaction_ref.clone(),
+                code: code.clone(),
+                place: order.place.clone(),
+                escrowed,
+            }];
+            if !escrowed {
+                events.push(late_return(order, *amount, *currency));
+            }
+            Ok(events)
+        }
+        // It never counted as paid; told of the return before the success, the success is no news any more.
+        (
+            S::Created { order, progress: Progress::Waiting | Progress::ActionRequired | Progress::Processing, .. },
+            C::RecordReturned { code, .. },
+        ) => Ok(vec![E::Failed {
+            funding_id: order.funding_id,
+            contract_id: order.contract_id,
+            allocations: order.allocations.clone(),
+            code: code.clone(),
+        }]),
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::RecordReturned { .. }) => Ok(Vec::new()),
+        (S::Succeeded { order, returned: true, .. }, C::RecordLateReturn { amount }) => {
+            Ok(vec![late_return(order, *amount, order.currency)])
+        }
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::RecordLateReturn { .. }) => {
+            Err(Refusal::Defect("a late return of a payment that was not returned".to_owned()))
+        }
+
         (S::Succeeded { order, captured, suspended: None, refund_id: None, .. }, C::SuspendReceipt { reason }) => {
             Ok(vec![suspended(order, *captured, order.currency, *reason)])
         }
@@ -201,6 +240,17 @@ fn linked(order: &Order, payment_ref: &str, given_up: bool) -> FundingEvent {
         contract_id: order.contract_id,
         payment_ref: payment_ref.to_owned(),
         given_up,
+    }
+}
+
+fn late_return(order: &Order, amount: Minor, currency: Currency) -> FundingEvent {
+    FundingEvent::LateReturnRecorded {
+        funding_id: order.funding_id,
+        contract_id: order.contract_id,
+        client_id: order.client_id,
+        amount,
+        currency,
+        place: order.place.clone(),
     }
 }
 

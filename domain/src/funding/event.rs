@@ -211,6 +211,43 @@ pub enum FundingEvent {
         #[serde(flatten)]
         place: PspPlace,
     },
+    /// A bank took it back without a dispute, such as a debit that was returned. What it means follows from the escrow's
+    /// answer.
+    Returned {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// What was taken back.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's booking.
+        balance_transaction_ref: String,
+        /// The provider's code.
+        code: String,
+        /// From where.
+        #[serde(flatten)]
+        place: PspPlace,
+        /// Whether the escrow holds it, or held it.
+        escrowed: bool,
+    },
+    /// What a bank took back and nobody holds any more: the client owes it. J59.
+    LateReturnRecorded {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// Who owes it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// From where it was taken.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
     /// The rest can be used. J03.
     PspFundsBecameAvailable {
         /// The funding.

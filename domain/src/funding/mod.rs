@@ -13,13 +13,16 @@
 //!   it is never lost and never counts as paid; the milestones that waited for it do not wait any more.
 //! - Money that arrives after the attempt was given up, or after the contract is over, goes back as a refund (J93).
 //!
+//! - A bank can take it back later: what the escrow still holds of it is gone (J94), the rest is the client's debt (J59).
+//!
 //! # What is deliberately absent
-//! Late returns by the bank.
+//! A return of which the payee bears what was released.
 
 mod decide;
 mod event;
 pub mod posting_rules;
 
+use chrono::NaiveDate;
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +139,9 @@ pub enum Funding {
         /// The refund by which it goes back, if it came too late.
         #[serde(default)]
         refund_id: Option<RefundId>,
+        /// Whether a bank took it back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        returned: bool,
     },
 }
 
@@ -212,6 +218,24 @@ pub enum FundingCommand {
         /// What the provider booked.
         receipt: Receipt,
     },
+    /// A bank took it back without a dispute.
+    RecordReturned {
+        /// What it took.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's booking.
+        balance_transaction_ref: String,
+        /// Date of the booking.
+        booked_on: NaiveDate,
+        /// The provider's code.
+        code: String,
+    },
+    /// What a bank took of it and the escrow does not hold.
+    RecordLateReturn {
+        /// How much.
+        amount: Minor,
+    },
     /// The escrow cannot hold it.
     SuspendReceipt {
         /// Why.
@@ -280,6 +304,7 @@ impl Rules for Funding {
             Self::NotCreated => "not_created",
             Self::GivenUp { expired: true, .. } => "expired",
             Self::GivenUp { expired: false, .. } => "cancelled",
+            Self::Succeeded { returned: true, .. } => "returned",
             Self::Succeeded { refund_id: Some(_), .. } => "sent_back",
             Self::Created { progress: Progress::Waiting, .. } => "created",
             Self::Created { progress: Progress::ActionRequired, .. } => "action_required",
@@ -335,6 +360,7 @@ impl Funding {
                 cost: None,
                 suspended: None,
                 refund_id: None,
+                returned: false,
             },
             (mut state @ Self::Succeeded { .. }, event) => {
                 state.remember_after_success(event);
@@ -354,14 +380,16 @@ impl Funding {
                 | E::SucceededAfterCancel { .. }
                 | E::ReceiptSuspended { .. }
                 | E::PspFeeRecorded { .. }
-                | E::PspFundsBecameAvailable { .. },
+                | E::PspFundsBecameAvailable { .. }
+                | E::Returned { .. }
+                | E::LateReturnRecorded { .. },
             ) => state,
         }
     }
 
     fn remember_after_success(&mut self, event: &FundingEvent) {
         use FundingEvent as E;
-        let Self::Succeeded { cost, suspended, refund_id, .. } = self else { return };
+        let Self::Succeeded { cost, suspended, refund_id, returned, .. } = self else { return };
         match event {
             E::ReceiptSuspended { reason, .. } => *suspended = Some(*reason),
             E::SucceededAfterCancel { refund_id: refund, .. } => *refund_id = Some(*refund),
@@ -379,6 +407,7 @@ impl Funding {
                     cost.available = true;
                 }
             }
+            E::Returned { .. } => *returned = true,
             E::Created { .. }
             | E::PspIntentLinked { .. }
             | E::ActionRequired { .. }
@@ -387,6 +416,7 @@ impl Funding {
             | E::Cancelled { .. }
             | E::Expired { .. }
             | E::TimerBlocked { .. }
+            | E::LateReturnRecorded { .. }
             | E::Succeeded { .. } => {}
         }
     }

@@ -20,6 +20,7 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
         | FundingEvent::Cancelled { .. }
         | FundingEvent::Expired { .. }
         | FundingEvent::TimerBlocked { .. }
+        | FundingEvent::Returned { .. }
         | FundingEvent::Succeeded { .. } => return Ok(None),
         // A provider may charge nothing; then nothing is booked.
         FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
@@ -40,6 +41,12 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
             EntryBuilder::new("suspended_receipt", value_date, *currency)
                 .debit(Account::PspPending, *amount, at(place))
                 .credit(Account::SuspenseReceipts, *amount, Dimensions::new().with(Key::Break, break_id))
+        }
+        FundingEvent::LateReturnRecorded { funding_id, client_id, amount, currency, place, .. } => {
+            let owed = Dimensions::new().with(Key::Client, client_id).with(Key::Cause, funding_id);
+            EntryBuilder::new("late_return", value_date, *currency)
+                .debit(Account::ReceivableFromClient, *amount, owed)
+                .credit(Account::PspAvailable, *amount, at(place))
         }
         FundingEvent::SucceededAfterCancel { client_id, refund_id, amount, currency, place, .. } => {
             let on_its_way = Dimensions::new().with(Key::Client, client_id).with(Key::Refund, refund_id);

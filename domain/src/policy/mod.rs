@@ -4,7 +4,7 @@
 //! Days are days of 24 hours, counted from the instant that starts them.
 //!
 //! # What is deliberately absent
-//! Periods of disputes, chargebacks, bookings and approvals, which come with them. Calendars of business days.
+//! Periods of disputes, bookings and approvals, which come with them. Calendars of business days.
 
 mod dormancy;
 mod psp_hold;
@@ -18,6 +18,24 @@ pub use psp_hold::{HoldAction, HoldLimit, PspHold};
 
 pub use crate::fee::{Fee, FeeSchedule};
 use crate::time::Timestamp;
+
+/// Who bears what a bank takes back after it was released.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liability {
+    /// The payee, out of earnings or as a debt; the platform returns its fees. J53, J54.
+    #[default]
+    Payee,
+    /// The platform, which keeps its fees. J55.
+    Platform,
+}
+
+impl Liability {
+    /// Whether it is the usual one, which policies leave out.
+    pub fn is_payee(&self) -> bool {
+        *self == Self::Payee
+    }
+}
 
 /// The periods of a contract. A policy stored before a period existed reads with that period's default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +74,9 @@ pub struct Policy {
     /// How long the provider lets money be held.
     #[serde(default)]
     pub psp_hold: PspHold,
+    /// Who bears a chargeback of money that was released. What is still held is gone either way.
+    #[serde(default, skip_serializing_if = "Liability::is_payee")]
+    pub chargeback_liability: Liability,
 }
 
 /// Defaults of periods that older policies, and events with periods of their own, lack.
@@ -119,6 +140,7 @@ impl Policy {
             bonus_window_days: Periods::bonus_window_days(),
             dormancy: Dormancy::default(),
             psp_hold: PspHold::default(),
+            chargeback_liability: Liability::default(),
         }
     }
 }

@@ -15,6 +15,8 @@
 
 pub mod facts;
 pub mod orders;
+pub mod unfinished;
 
 pub use facts::{Fact, facts, lacks_funds, refused};
-pub use orders::{Order, orders, read_again_after, settles};
+pub use orders::{Order, lane, orders, read_again_after, settles};
+pub use unfinished::unfinished;

@@ -4,16 +4,19 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::chargeback::ChargebackEvent;
 use crate::escrow::PaidFrom;
 use crate::event::DomainEvent;
 use crate::funding::FundingEvent;
 use crate::id::EventId;
-use crate::payout::PayoutEvent;
+use crate::party::PartyEvent;
+use crate::payout::{PayoutEvent, Withdrawal};
 use crate::ports::provider::{
     BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundStatus,
 };
 use crate::refund::{RefundEvent, RefundOrder};
 use crate::time::Timestamp;
+use crate::treasury::TreasuryEvent;
 
 /// Something to be carried out once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,26 +109,13 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
         DomainEvent::Refund(RefundEvent::Submitted { refund_id, refund_ref }) => {
             order(None, ProviderOrder::ReadRefund { refund_id: *refund_id, refund_ref: refund_ref.clone() })
         }
-        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
-            None,
-            ProviderOrder::PayToBank {
-                payout_id: withdrawal.payout_id,
-                amount: withdrawal.amount,
-                currency: withdrawal.currency,
-                account: withdrawal.place.psp_account.clone(),
-            },
-        ),
-        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) => order(
-            None,
-            ProviderOrder::MoveToPayee {
-                payout_id: withdrawal.payout_id,
-                payee_id: withdrawal.payee_id,
-                amount: withdrawal.transfer_amount,
-                currency: withdrawal.currency,
-                account: withdrawal.place.psp_account.clone(),
-            },
-        ),
-        DomainEvent::Payout(PayoutEvent::TransferCompleted { payout_id, payout_amount, currency, place, .. }) => order(
+        DomainEvent::Payout(PayoutEvent::Requested { withdrawal } | PayoutEvent::Approved { withdrawal, .. }) => {
+            order(None, first_leg(withdrawal))
+        }
+        DomainEvent::Payout(
+            PayoutEvent::TransferCompleted { payout_id, payout_amount, currency, place, .. }
+            | PayoutEvent::TransferConverted { payout_id, payout_amount, currency, place, .. },
+        ) => order(
             None,
             ProviderOrder::PayToBank {
                 payout_id: *payout_id,
@@ -145,7 +135,72 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 },
             )
         }
+        DomainEvent::Chargeback(ChargebackEvent::EvidenceSubmitted {
+            chargeback_id, dispute_ref, evidence, ..
+        }) => order(
+            None,
+            ProviderOrder::SubmitEvidence {
+                chargeback_id: *chargeback_id,
+                dispute_ref: dispute_ref.clone(),
+                evidence: evidence.clone(),
+            },
+        ),
+        DomainEvent::Payout(PayoutEvent::TransferReversalRequested {
+            payout_id,
+            reversal_id,
+            transfer_ref,
+            amount,
+            currency,
+            place,
+            ..
+        }) => order(
+            None,
+            ProviderOrder::ReverseTransfer {
+                reversal_id: *reversal_id,
+                payout_id: *payout_id,
+                transfer_ref: transfer_ref.clone(),
+                amount: *amount,
+                currency: *currency,
+                account: place.psp_account.clone(),
+            },
+        ),
+        DomainEvent::Party(PartyEvent::PspAccountRequested { party_id, country, .. }) => {
+            order(None, ProviderOrder::CreateAccount { party_id: *party_id, country: country.clone() })
+        }
+        DomainEvent::Party(PartyEvent::OnboardingLinkRequested { party_id, link_id, psp_account, .. }) => {
+            let account = psp_account.clone();
+            order(None, ProviderOrder::CreateOnboardingLink { link_id: *link_id, party_id: *party_id, account })
+        }
+        DomainEvent::Treasury(TreasuryEvent::TopUpRequested { balance, top_up_id, amount, .. }) => {
+            let (top_up_id, amount, currency) = (*top_up_id, *amount, balance.currency);
+            order(None, ProviderOrder::TopUp { top_up_id, amount, currency })
+        }
+        DomainEvent::Treasury(TreasuryEvent::SweepApproved { balance, sweep_id, amount, .. }) => {
+            let (sweep_id, amount, currency) = (*sweep_id, *amount, balance.currency);
+            order(None, ProviderOrder::PayPlatform { sweep_id, amount, currency })
+        }
         _ => Vec::new(),
+    }
+}
+
+/// What an order has to wait its turn for: transfers out of one balance go one after the other, oldest first, so that the
+/// provider's "not enough" means something (D-123). `None` for orders that wait for no other.
+pub fn lane(order: &ProviderOrder) -> Option<String> {
+    match order {
+        ProviderOrder::MoveToPayee { currency, .. } => Some(format!("transfer:{currency}")),
+        _ => None,
+    }
+}
+
+/// What is to be done first for a payout that nothing stops any more.
+fn first_leg(withdrawal: &Withdrawal) -> ProviderOrder {
+    let (payout_id, currency) = (withdrawal.payout_id, withdrawal.currency);
+    let account = withdrawal.place.psp_account.clone();
+    if withdrawal.transfer_amount.is_zero() {
+        ProviderOrder::PayToBank { payout_id, amount: withdrawal.amount, currency, account }
+    } else {
+        let (payee_id, amount) = (withdrawal.payee_id, withdrawal.transfer_amount);
+        ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account }
     }
 }
 
@@ -171,7 +226,14 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
             | ProviderOrder::CancelPayment { .. }
             | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
-            | ProviderOrder::PayToBank { .. },
+            | ProviderOrder::PayToBank { .. }
+            | ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::ReadAccount { .. }
+            | ProviderOrder::ReverseTransfer { .. }
+            | ProviderOrder::TopUp { .. }
+            | ProviderOrder::PayPlatform { .. },
             _,
         ) => true,
     }

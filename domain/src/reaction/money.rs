@@ -14,7 +14,6 @@ use crate::funding::{FundingCommand, FundingEvent, Order, Purpose, SuspenseReaso
 use crate::id::{ContractId, EventId, FundingId, MilestoneId, PartyId, RefundId};
 use crate::milestone::MilestoneCommand;
 use crate::payee::{self, PayeeAccountId, PayeeCommand, PayeeEvent};
-use crate::payout::{PayoutCommand, Withdrawal};
 use crate::policy::HoldAction;
 use crate::refund::{RefundCommand, RefundEvent, RefundOrder};
 use crate::wallet::{self, CreditCause, WalletCommand, WalletEvent, WalletId};
@@ -170,6 +169,12 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
             let contract = ContractCommand::RestartClock { stopped_at: *stopped_at };
             milestones.iter().map(go_on).chain([Reaction::Ask(Command::Contract(*contract_id, contract))]).collect()
         }
+        EscrowEvent::ChargeDisputed { .. }
+        | EscrowEvent::ChargebackHeld { .. }
+        | EscrowEvent::ChargebackReleased { .. }
+        | EscrowEvent::ChargebackAbsorbed { .. }
+        | EscrowEvent::ChargeCleared { .. }
+        | EscrowEvent::FundingReturned { .. } => super::chargeback::of_escrow_event(event),
         EscrowEvent::Opened { .. }
         | EscrowEvent::FeesReallocated { .. }
         | EscrowEvent::DisputeHoldPlaced { .. }
@@ -363,6 +368,11 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
             };
             vec![request_refund(*refund_id, order)]
         }
+        FundingEvent::Returned { funding_id, contract_id, amount, place, escrowed: true, .. } => {
+            let record =
+                EscrowCommand::RecordFundingReturn { funding_id: *funding_id, amount: *amount, place: place.clone() };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
+        }
         FundingEvent::Failed { funding_id, allocations, code, .. } => not_funded(*funding_id, allocations, code),
         FundingEvent::Cancelled { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "cancelled"),
         FundingEvent::Expired { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "expired"),
@@ -377,7 +387,9 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
         | FundingEvent::Processing { .. }
         | FundingEvent::TimerBlocked { .. }
         | FundingEvent::PspFeeRecorded { .. }
-        | FundingEvent::PspFundsBecameAvailable { .. } => Vec::new(),
+        | FundingEvent::PspFundsBecameAvailable { .. }
+        | FundingEvent::Returned { .. }
+        | FundingEvent::LateReturnRecorded { .. } => Vec::new(),
     }
 }
 
@@ -393,16 +405,8 @@ fn not_funded(funding_id: FundingId, allocations: &[Allocation], reason: &str) -
 
 pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
     match event {
-        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, transfer_amount, currency, place } => {
-            let withdrawal = Withdrawal {
-                payout_id: *payout_id,
-                payee_id: *payee_id,
-                amount: *amount,
-                transfer_amount: *transfer_amount,
-                currency: *currency,
-                place: place.clone(),
-            };
-            vec![Reaction::Ask(Command::Payout(*payout_id, PayoutCommand::Request { withdrawal }))]
+        PayeeEvent::PayoutReserved { .. } | PayeeEvent::EarningsHeld { .. } | PayeeEvent::CallBackRequested { .. } => {
+            super::payout::of_payee(event)
         }
         PayeeEvent::PayeeRefundGranted { contract_id, client_id, currency, parts, .. } => {
             refunds(*contract_id, *client_id, *currency, parts).collect()
@@ -412,13 +416,21 @@ pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
         }
         PayeeEvent::EarningsCredited { .. }
         | PayeeEvent::EarningsCleared { .. }
-        | PayeeEvent::EarningsHeld { .. }
         | PayeeEvent::EarningsHoldReleased { .. }
         | PayeeEvent::DebtRecorded { .. }
         | PayeeEvent::DebtRecovered { .. }
         | PayeeEvent::PayoutPaidNoted { .. }
         | PayeeEvent::PayoutFailedNoted { .. }
         | PayeeEvent::LateTransferNoted { .. }
+        | PayeeEvent::ChargebackLossCharged { .. }
+        | PayeeEvent::ClearanceHoldPlaced { .. }
+        | PayeeEvent::DebtWrittenOff { .. }
+        | PayeeEvent::PayoutReservationReleased { .. }
+        | PayeeEvent::PayoutScheduleChanged { .. }
+        | PayeeEvent::PayoutScheduleReached { .. }
+        | PayeeEvent::PayoutPolicySet { .. }
+        | PayeeEvent::TransferReversedNoted { .. }
+        | PayeeEvent::TransferReversalFailedNoted { .. }
         | PayeeEvent::TimerBlocked { .. } => Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Rules of an escrow, by what they are about.
 
+mod chargeback;
 mod funding;
 mod gratuity;
 mod hold;
@@ -11,7 +12,7 @@ use ledger::Minor;
 
 use super::{Escrow, EscrowCommand, EscrowEvent, Holding, Holdings};
 use crate::actor::Actor;
-use crate::id::MilestoneId;
+use crate::id::{FundingId, MilestoneId};
 use crate::refusal::Refusal;
 use crate::rules::Context;
 
@@ -110,6 +111,23 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
             Ok(hold::refund_at_limit(holdings, *funding_id, Some(*milestone_id))?.into_iter().collect())
         }
 
+        (S::Open(holdings) | S::Closed(holdings), C::NoteChargeback { chargeback_id, funding_id, inquiry }) => {
+            Ok(chargeback::note(holdings, *chargeback_id, *funding_id, *inquiry))
+        }
+        (S::Open(holdings) | S::Closed(holdings), C::HoldForChargeback { chargeback_id, amount }) => {
+            chargeback::hold(holdings, *chargeback_id, *amount)
+        }
+        (
+            state @ (S::Open(holdings) | S::Closed(holdings)),
+            C::AbsorbChargeback { chargeback_id, funding_id, amount },
+        ) => chargeback::absorb(holdings, *chargeback_id, *funding_id, *amount, matches!(state, S::Closed(_))),
+        (state @ (S::Open(holdings) | S::Closed(holdings)), C::ClearChargeback { chargeback_id }) => {
+            chargeback::clear(holdings, *chargeback_id, matches!(state, S::Closed(_)))
+        }
+        (S::Open(holdings) | S::Closed(holdings), C::RecordFundingReturn { funding_id, amount, place }) => {
+            chargeback::return_funding(holdings, *funding_id, *amount, place)
+        }
+
         (S::Open(holdings), C::Close) => close(holdings, context),
         (S::Closed(_), C::Close) => Ok(Vec::new()),
         (S::Open(holdings) | S::Closed(holdings), C::BlockTimer { key, reason }) => {
@@ -147,10 +165,21 @@ fn movable(holdings: &Holdings, milestone_id: MilestoneId, amount: Minor) -> Res
     Ok(holding)
 }
 
-/// Whether no dispute has locked money of the milestone.
+/// Whether neither a dispute has locked money of the milestone, nor does a bank disagree with a payment for it.
 fn undisputed(holdings: &Holdings, milestone_id: MilestoneId) -> Result<(), Refusal> {
+    if let Some(chargeback_id) = holdings.chargeback_on(milestone_id) {
+        return Err(Refusal::ChargeDisputed { chargeback_id });
+    }
     match holdings.disputes.iter().find(|(_, hold)| hold.milestone_id == milestone_id) {
         Some((dispute_id, _)) => Err(Refusal::MilestoneDisputed { dispute_id: *dispute_id }),
+        None => Ok(()),
+    }
+}
+
+/// Whether no bank disagrees with any of these payments.
+fn uncontested(holdings: &Holdings, fundings: impl IntoIterator<Item = FundingId>) -> Result<(), Refusal> {
+    match fundings.into_iter().find_map(|funding_id| holdings.chargeback_of(funding_id)) {
+        Some(chargeback_id) => Err(Refusal::ChargeDisputed { chargeback_id }),
         None => Ok(()),
     }
 }
