@@ -9,16 +9,10 @@
     reason = "a test has stack enough, and hands JSON over"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+mod stripe_support;
 
 use adapters::stripe::webhook::{self, WebhookError};
 use adapters::stripe::{Secret, StripeConfig, StripeProvider};
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate};
 use domain::id::{ContractId, FundingId, PartyId, PayoutId};
 use domain::ports::PaymentProvider;
@@ -28,99 +22,9 @@ use domain::ports::provider::{
 };
 use ledger::{Currency, Minor};
 use serde_json::{Value, json};
+use stripe_support::{Answer, IDEMPOTENCY_KEY, KEY, Server, error, fields, ok, provider_at, with};
 use stripe_webhook::Webhook;
 use uuid::Uuid;
-
-const KEY: &str = "sk_test_1234567890";
-const IDEMPOTENCY_KEY: &str = "main:fnd_1:collect_payment:1";
-
-// ---- The server ----
-
-/// What the server does with the next request.
-enum Answer {
-    Json(u16, Value),
-    Text(u16, &'static str),
-    /// Takes the request and hangs up in the middle of the answer.
-    HangUp,
-}
-
-/// A request as it arrived.
-#[derive(Debug, Clone)]
-struct Seen {
-    method: Method,
-    path: String,
-    fields: BTreeMap<String, String>,
-    headers: HeaderMap,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-}
-
-fn provider_at(url: &str) -> StripeProvider {
-    let config = StripeConfig { base_url: Some(url.to_owned()), secret_key: Secret::new(KEY) };
-    StripeProvider::new(&config).unwrap()
-}
-
-#[derive(Clone)]
-struct Server {
-    url: String,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Server {
-    async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-            seen: Arc::default(),
-        };
-        let router = Router::new().fallback(answer).with_state(server.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        server
-    }
-
-    fn provider(&self) -> StripeProvider {
-        provider_at(&self.url)
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-async fn answer(State(server): State<Server>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(uri.query().unwrap_or_default()).unwrap();
-    pairs.extend(serde_urlencoded::from_bytes::<Vec<(String, String)>>(&body).unwrap());
-    server.seen.lock().unwrap().push(Seen {
-        method,
-        path: uri.path().to_owned(),
-        fields: pairs.into_iter().collect(),
-        headers,
-    });
-    let next = server.answers.lock().unwrap().pop_front();
-    match next {
-        Some(Answer::Json(status, body)) => (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response(),
-        Some(Answer::Text(status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
-        Some(Answer::HangUp) => {
-            let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("hung up")) });
-            axum::body::Body::from_stream(broken).into_response()
-        }
-        None => (StatusCode::IM_A_TEAPOT, "a request that the test did not expect").into_response(),
-    }
-}
-
-fn ok(body: Value) -> Answer {
-    Answer::Json(200, body)
-}
-
-fn error(status: u16, error: Value) -> Answer {
-    Answer::Json(status, json!({ "error": error }))
-}
 
 // ---- Stripe's objects, as far as async-stripe asks for them ----
 
@@ -130,13 +34,6 @@ fn funding_id() -> FundingId {
 
 fn payout_id() -> PayoutId {
     PayoutId::from_uuid(Uuid::from_u128(2))
-}
-
-fn with(mut object: Value, fields: Value) -> Value {
-    for (name, value) in fields.as_object().unwrap() {
-        object[name] = value.clone();
-    }
-    object
 }
 
 fn intent(status: &str, fields: Value) -> Value {
@@ -284,10 +181,6 @@ fn assert_unknown(outcome: &Result<ProviderReport, ProviderError>) {
 #[track_caller]
 fn assert_unusable(outcome: &Result<ProviderReport, ProviderError>) {
     assert!(matches!(outcome, Err(ProviderError::Unusable(_))), "{outcome:?}");
-}
-
-fn fields(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
-    expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[tokio::test]
@@ -751,13 +644,24 @@ fn each_type_leads_to_its_object() {
     let account = json!({ "account": "acct_1" });
     let platform = json!({});
     let dispute = json!({ "id": "du_1", "object": "dispute", "charge": "ch_1" });
+    let refund = |id: &str| json!({ "id": id, "object": "refund", "charge": "ch_1", "status": "succeeded" });
+    let refund_object = |id: &str| ProviderObject::Refund { refund_ref: id.to_owned() };
     let charge_object = ProviderObject::Charge { charge_ref: "ch_1".to_owned() };
     let transfer_object = ProviderObject::Transfer { transfer_ref: "tr_1".to_owned() };
     let payout_object = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
     for (notice_type, object, fields, expected) in [
         ("payment_intent.created", intent("x", json!({})), &platform, Some(payment("pi_1"))),
-        ("charge.updated", charge(json!({})), &platform, Some(charge_object)),
+        ("charge.updated", charge(json!({})), &platform, Some(charge_object.clone())),
         ("transfer.created", transfer(json!({})), &platform, Some(transfer_object)),
+        ("payment_intent.canceled", intent("canceled", json!({})), &platform, Some(payment("pi_1"))),
+        ("charge.refunded", charge(json!({})), &platform, Some(charge_object)),
+        ("refund.created", refund("re_1"), &platform, Some(refund_object("re_1"))),
+        ("refund.updated", refund("re_1"), &platform, Some(refund_object("re_1"))),
+        ("refund.failed", refund("pyr_1"), &platform, Some(refund_object("pyr_1"))),
+        ("charge.refund.updated", refund("re_1"), &platform, Some(refund_object("re_1"))),
+        ("charge.refund.updated", refund("pyr_1"), &platform, Some(refund_object("pyr_1"))),
+        ("refund.failed", refund("re_1"), &account, None),
+        ("charge.refund.updated", refund("re_1"), &account, None),
         ("payout.paid", payout("paid", json!({})), &account, Some(payout_object)),
         // A payout of the platform's own money is none of ours, nor are charges on payees' accounts.
         ("payout.paid", payout("paid", json!({})), &platform, None),

@@ -60,6 +60,15 @@ codes! {
     AmendmentPending = "amendment_pending", CONFLICT, "Another amendment waits for an answer.";
     NotSupported = "not_supported", NOT_IMPLEMENTED, "This version does not have that.";
     ExceedsHeld = "exceeds_held", UNPROCESSABLE_ENTITY, "More was asked than is held.";
+    ExceedsReleased = "exceeds_released", UNPROCESSABLE_ENTITY, "More would be given back than was released.";
+    EscrowFrozen = "escrow_frozen", CONFLICT, "Nothing may leave the escrow.";
+    EscrowNotFrozen = "escrow_not_frozen", CONFLICT, "The escrow is not frozen.";
+    ConsentRequired = "consent_required", CONFLICT, "Both parties have to agree.";
+    BonusWindowClosed = "bonus_window_closed", UNPROCESSABLE_ENTITY, "The contract ended too long ago.";
+    InsufficientWalletBalance = "insufficient_wallet_balance", UNPROCESSABLE_ENTITY, "The wallet holds less.";
+    PayeeInDebt = "payee_in_debt", CONFLICT, "Earnings pay off what the payee owes first.";
+    RefundWrongState = "refund_wrong_state", CONFLICT, "The refund is in another state.";
+    FundingWrongState = "funding_wrong_state", CONFLICT, "The funding is in another state.";
     InsufficientAvailable = "insufficient_available", UNPROCESSABLE_ENTITY, "More was asked than can be withdrawn.";
     PayoutAccountRequired = "payout_account_required", UNPROCESSABLE_ENTITY, "The payee has no payout account.";
     CurrencyMismatch = "currency_mismatch", UNPROCESSABLE_ENTITY, "The amount is in another currency.";

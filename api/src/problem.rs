@@ -133,10 +133,17 @@ impl From<Refusal> for Problem {
             Refusal::NotAParty | Refusal::NotFound { .. } => Self::not_found(),
             Refusal::Invalid { pointer, message } => Self::field(code, pointer, message),
             Refusal::ExceedsHeld { held } => Self::new(code, detail).with("held", held.get()),
+            Refusal::ExceedsReleased { released } => Self::new(code, detail).with("released", released.get()),
+            Refusal::InsufficientWalletBalance { balance } => Self::new(code, detail).with("balance", balance.get()),
+            Refusal::PayeeInDebt { debt } => Self::new(code, detail).with("debt", debt.get()),
+            Refusal::BonusWindowClosed { closed_at } => Self::new(code, detail).with("closed_at", json!(closed_at)),
             Refusal::InsufficientAvailable { available } => Self::new(code, detail).with("available", available.get()),
             Refusal::AmountTooLarge { max } => Self::new(code, detail).with("max", max.get()),
             Refusal::OfferExpired { expired_at } => Self::new(code, detail).with("expired_at", json!(expired_at)),
-            Refusal::ContractWrongState { state, .. } | Refusal::MilestoneWrongState { state, .. } => {
+            Refusal::ContractWrongState { state, .. }
+            | Refusal::MilestoneWrongState { state, .. }
+            | Refusal::RefundWrongState { state, .. }
+            | Refusal::FundingWrongState { state, .. } => {
                 Self::new(code, detail).with("state", state)
             }
             Refusal::CurrencyMismatch { expected, received } => {
@@ -156,6 +163,9 @@ impl From<Refusal> for Problem {
             | Refusal::MilestoneNotFunded
             | Refusal::MilestoneAlreadyApproved
             | Refusal::PayoutAccountRequired
+            | Refusal::EscrowFrozen
+            | Refusal::EscrowNotFrozen
+            | Refusal::ConsentRequired
             | Refusal::Defect(_) => Self::new(code, detail),
         }
     }

@@ -57,6 +57,11 @@ impl Actor {
         }
     }
 
+    /// Whether it may stop money from moving, and let it move again: staff that decides, not staff that only reads.
+    pub fn may_hold_money(&self) -> bool {
+        matches!(self, Self::Staff(StaffRole::Moderator | StaffRole::Finance | StaffRole::Admin, _))
+    }
+
     /// Whether a person or a machine of a person acted, and not the engine. Only such events make an `If-Match` stale.
     pub fn is_somebody(&self) -> bool {
         !matches!(self, Self::System(_))

@@ -12,9 +12,11 @@ use crate::milestone::{self, Milestone};
 use crate::party::{self, Party};
 use crate::payee::{self, PayeeAccount};
 use crate::payout::{self, Payout};
+use crate::refund::{self, Refund};
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::timer::Timer;
+use crate::wallet::{self, ClientWallet};
 
 /// State of an aggregate of any kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,6 +36,10 @@ pub enum AggregateState {
     Payee(PayeeAccount),
     /// A payout.
     Payout(Box<Payout>),
+    /// A refund.
+    Refund(Box<Refund>),
+    /// A client's wallet.
+    Wallet(ClientWallet),
 }
 
 impl AggregateState {
@@ -47,6 +53,8 @@ impl AggregateState {
             funding::TYPE => Self::Funding(Box::default()),
             payee::TYPE => Self::Payee(PayeeAccount::default()),
             payout::TYPE => Self::Payout(Box::default()),
+            refund::TYPE => Self::Refund(Box::default()),
+            wallet::TYPE => Self::Wallet(ClientWallet::default()),
             _ => return None,
         })
     }
@@ -81,6 +89,12 @@ impl AggregateState {
             (Self::Payout(state), Command::Payout(_, command)) => {
                 state.decide(command, context).map(|events| wrap(events, DomainEvent::Payout))
             }
+            (Self::Refund(state), Command::Refund(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Refund))
+            }
+            (Self::Wallet(state), Command::Wallet(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Wallet))
+            }
             _ => Err(Refusal::Defect("a command met an aggregate of another kind".to_owned())),
         }
     }
@@ -95,6 +109,8 @@ impl AggregateState {
             (Self::Funding(state), DomainEvent::Funding(event)) => state.evolve(event),
             (Self::Payee(state), DomainEvent::Payee(event)) => state.evolve(event),
             (Self::Payout(state), DomainEvent::Payout(event)) => state.evolve(event),
+            (Self::Refund(state), DomainEvent::Refund(event)) => state.evolve(event),
+            (Self::Wallet(state), DomainEvent::Wallet(event)) => state.evolve(event),
             _ => {}
         }
     }
@@ -105,7 +121,9 @@ impl AggregateState {
             Self::Contract(state) => state.timers(stream),
             Self::Milestone(state) => state.timers(stream),
             Self::Payee(state) => state.timers(stream),
-            Self::Party(_) | Self::Escrow(_) | Self::Funding(_) | Self::Payout(_) => Vec::new(),
+            Self::Escrow(state) => state.timers(stream),
+            Self::Funding(state) => state.timers(stream),
+            Self::Party(_) | Self::Payout(_) | Self::Refund(_) | Self::Wallet(_) => Vec::new(),
         }
     }
 
@@ -119,6 +137,8 @@ impl AggregateState {
             Self::Funding(state) => state.state_name(),
             Self::Payee(state) => state.state_name(),
             Self::Payout(state) => state.state_name(),
+            Self::Refund(state) => state.state_name(),
+            Self::Wallet(state) => state.state_name(),
         }
     }
 
@@ -136,6 +156,8 @@ impl AggregateState {
             funding::TYPE => serde_json::from_str(text).map(Self::Funding),
             payee::TYPE => serde_json::from_str(text).map(Self::Payee),
             payout::TYPE => serde_json::from_str(text).map(Self::Payout),
+            refund::TYPE => serde_json::from_str(text).map(Self::Refund),
+            wallet::TYPE => serde_json::from_str(text).map(Self::Wallet),
             other => Err(serde_json::Error::custom(format!("no aggregate is called {other:?}"))),
         }
     }

@@ -3,12 +3,14 @@
 use crate::contract::{self, ContractCommand};
 use crate::escrow::{self, EscrowCommand};
 use crate::funding::{self, FundingCommand};
-use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
+use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId, RefundId};
 use crate::log::StreamId;
 use crate::milestone::{self, MilestoneCommand};
 use crate::party::{self, PartyCommand};
 use crate::payee::{self, PayeeAccountId, PayeeCommand};
 use crate::payout::{self, PayoutCommand};
+use crate::refund::{self, RefundCommand};
+use crate::wallet::{self, WalletCommand, WalletId};
 
 /// A command on one aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,10 @@ pub enum Command {
     Payee(PayeeAccountId, PayeeCommand),
     /// On a payout.
     Payout(PayoutId, PayoutCommand),
+    /// On a refund.
+    Refund(RefundId, RefundCommand),
+    /// On a client's wallet.
+    Wallet(WalletId, WalletCommand),
 }
 
 impl Command {
@@ -40,6 +46,8 @@ impl Command {
             Self::Funding(id, _) => funding::stream(*id),
             Self::Payee(id, _) => payee::stream(*id),
             Self::Payout(id, _) => payout::stream(*id),
+            Self::Refund(id, _) => refund::stream(*id),
+            Self::Wallet(id, _) => wallet::stream(*id),
         }
     }
 

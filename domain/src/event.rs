@@ -18,6 +18,8 @@ use crate::milestone::{self, MilestoneEvent};
 use crate::party::{self, PartyEvent};
 use crate::payee::{self, PayeeEvent};
 use crate::payout::{self, PayoutEvent};
+use crate::refund::{self, RefundEvent};
+use crate::wallet::{self, WalletEvent};
 
 /// An event of any aggregate.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,10 @@ pub enum DomainEvent {
     Payee(PayeeEvent),
     /// Of a payout.
     Payout(PayoutEvent),
+    /// Of a refund.
+    Refund(RefundEvent),
+    /// Of a client's wallet.
+    Wallet(WalletEvent),
 }
 
 /// A kind of event, as the documentation and `GET /v1/meta` list it.
@@ -109,27 +115,51 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("milestone.refund_agreed"),
     plain("milestone.refund_rejected"),
     plain("milestone.refunded"),
+    plain("milestone.hold_limit_passed"),
     plain("milestone.disputed"),
     plain("milestone.dispute_withdrawn"),
     plain("milestone.timer_blocked"),
     plain("escrow.opened"),
     plain("escrow.funding_requested"),
     financial("escrow.funded"),
+    plain("escrow.wallet_funding_noted"),
     plain("escrow.funding_rejected"),
-    plain("escrow.funding_abandoned"),
     financial("escrow.released"),
+    financial("escrow.refund_initiated"),
+    financial("escrow.funds_reallocated"),
+    financial("escrow.fees_reallocated"),
+    financial("escrow.dispute_hold_placed"),
+    financial("escrow.dispute_hold_lifted"),
+    plain("escrow.frozen"),
+    plain("escrow.unfrozen"),
+    plain("escrow.hold_limit_warned"),
+    plain("escrow.hold_limit_reached"),
+    plain("escrow.release_returned"),
+    plain("escrow.gratuity_requested"),
     plain("escrow.closed"),
+    plain("escrow.timer_blocked"),
     plain("funding.created"),
     plain("funding.psp_intent_linked"),
     plain("funding.action_required"),
     plain("funding.processing"),
     plain("funding.failed"),
     plain("funding.succeeded"),
+    plain("funding.cancelled"),
+    plain("funding.expired"),
+    plain("funding.timer_blocked"),
+    financial("funding.succeeded_after_cancel"),
     financial("funding.receipt_suspended"),
     financial("funding.psp_fee_recorded"),
     financial("funding.psp_funds_became_available"),
     plain("payee.earnings_credited"),
     financial("payee.earnings_cleared"),
+    financial("payee.earnings_held"),
+    financial("payee.earnings_hold_released"),
+    financial("payee.payee_refund_granted"),
+    plain("payee.debt_recorded"),
+    plain("payee.debt_recovered"),
+    financial("payee.bonus_paid"),
+    financial("payee.tip_paid"),
     financial("payee.payout_reserved"),
     plain("payee.payout_paid_noted"),
     plain("payee.payout_failed_noted"),
@@ -140,6 +170,18 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("payout.paid"),
     financial("payout.failed"),
     financial("payout.returned"),
+    plain("refund.requested"),
+    plain("refund.funding_required"),
+    plain("refund.submitted"),
+    financial("refund.succeeded"),
+    financial("refund.failed"),
+    plain("refund.manual_required"),
+    financial("refund.redirected"),
+    financial("refund.cancelled"),
+    financial("wallet.topped_up"),
+    plain("wallet.credited"),
+    financial("wallet.paid_escrow"),
+    financial("wallet.withdrawn"),
 ];
 
 /// An event as text cannot be an event of ours.
@@ -225,6 +267,7 @@ impl DomainEvent {
                 MilestoneEvent::RefundAgreed { .. } => "milestone.refund_agreed",
                 MilestoneEvent::RefundRejected { .. } => "milestone.refund_rejected",
                 MilestoneEvent::Refunded { .. } => "milestone.refunded",
+                MilestoneEvent::HoldLimitPassed { .. } => "milestone.hold_limit_passed",
                 MilestoneEvent::Disputed { .. } => "milestone.disputed",
                 MilestoneEvent::DisputeWithdrawn { .. } => "milestone.dispute_withdrawn",
                 MilestoneEvent::TimerBlocked { .. } => "milestone.timer_blocked",
@@ -233,10 +276,22 @@ impl DomainEvent {
                 EscrowEvent::Opened { .. } => "escrow.opened",
                 EscrowEvent::FundingRequested { .. } => "escrow.funding_requested",
                 EscrowEvent::Funded { .. } => "escrow.funded",
+                EscrowEvent::WalletFundingNoted { .. } => "escrow.wallet_funding_noted",
                 EscrowEvent::FundingRejected { .. } => "escrow.funding_rejected",
-                EscrowEvent::FundingAbandoned { .. } => "escrow.funding_abandoned",
                 EscrowEvent::Released { .. } => "escrow.released",
+                EscrowEvent::RefundInitiated { .. } => "escrow.refund_initiated",
+                EscrowEvent::FundsReallocated { .. } => "escrow.funds_reallocated",
+                EscrowEvent::FeesReallocated { .. } => "escrow.fees_reallocated",
+                EscrowEvent::DisputeHoldPlaced { .. } => "escrow.dispute_hold_placed",
+                EscrowEvent::DisputeHoldLifted { .. } => "escrow.dispute_hold_lifted",
+                EscrowEvent::Frozen { .. } => "escrow.frozen",
+                EscrowEvent::Unfrozen { .. } => "escrow.unfrozen",
+                EscrowEvent::HoldLimitWarned { .. } => "escrow.hold_limit_warned",
+                EscrowEvent::HoldLimitReached { .. } => "escrow.hold_limit_reached",
+                EscrowEvent::ReleaseReturned { .. } => "escrow.release_returned",
+                EscrowEvent::GratuityRequested { .. } => "escrow.gratuity_requested",
                 EscrowEvent::Closed { .. } => "escrow.closed",
+                EscrowEvent::TimerBlocked { .. } => "escrow.timer_blocked",
             },
             Self::Funding(event) => match event {
                 FundingEvent::Created { .. } => "funding.created",
@@ -245,6 +300,10 @@ impl DomainEvent {
                 FundingEvent::Processing { .. } => "funding.processing",
                 FundingEvent::Failed { .. } => "funding.failed",
                 FundingEvent::Succeeded { .. } => "funding.succeeded",
+                FundingEvent::Cancelled { .. } => "funding.cancelled",
+                FundingEvent::Expired { .. } => "funding.expired",
+                FundingEvent::TimerBlocked { .. } => "funding.timer_blocked",
+                FundingEvent::SucceededAfterCancel { .. } => "funding.succeeded_after_cancel",
                 FundingEvent::ReceiptSuspended { .. } => "funding.receipt_suspended",
                 FundingEvent::PspFeeRecorded { .. } => "funding.psp_fee_recorded",
                 FundingEvent::PspFundsBecameAvailable { .. } => "funding.psp_funds_became_available",
@@ -252,6 +311,13 @@ impl DomainEvent {
             Self::Payee(event) => match event {
                 PayeeEvent::EarningsCredited { .. } => "payee.earnings_credited",
                 PayeeEvent::EarningsCleared { .. } => "payee.earnings_cleared",
+                PayeeEvent::EarningsHeld { .. } => "payee.earnings_held",
+                PayeeEvent::EarningsHoldReleased { .. } => "payee.earnings_hold_released",
+                PayeeEvent::PayeeRefundGranted { .. } => "payee.payee_refund_granted",
+                PayeeEvent::DebtRecorded { .. } => "payee.debt_recorded",
+                PayeeEvent::DebtRecovered { .. } => "payee.debt_recovered",
+                PayeeEvent::BonusPaid { .. } => "payee.bonus_paid",
+                PayeeEvent::TipPaid { .. } => "payee.tip_paid",
                 PayeeEvent::PayoutReserved { .. } => "payee.payout_reserved",
                 PayeeEvent::PayoutPaidNoted { .. } => "payee.payout_paid_noted",
                 PayeeEvent::PayoutFailedNoted { .. } => "payee.payout_failed_noted",
@@ -264,6 +330,22 @@ impl DomainEvent {
                 PayoutEvent::Paid { .. } => "payout.paid",
                 PayoutEvent::Failed { .. } => "payout.failed",
                 PayoutEvent::Returned { .. } => "payout.returned",
+            },
+            Self::Refund(event) => match event {
+                RefundEvent::Requested { .. } => "refund.requested",
+                RefundEvent::FundingRequired { .. } => "refund.funding_required",
+                RefundEvent::Submitted { .. } => "refund.submitted",
+                RefundEvent::Succeeded { .. } => "refund.succeeded",
+                RefundEvent::Failed { .. } => "refund.failed",
+                RefundEvent::ManualRequired { .. } => "refund.manual_required",
+                RefundEvent::Redirected { .. } => "refund.redirected",
+                RefundEvent::Cancelled { .. } => "refund.cancelled",
+            },
+            Self::Wallet(event) => match event {
+                WalletEvent::ToppedUp { .. } => "wallet.topped_up",
+                WalletEvent::Credited { .. } => "wallet.credited",
+                WalletEvent::PaidEscrow { .. } => "wallet.paid_escrow",
+                WalletEvent::Withdrawn { .. } => "wallet.withdrawn",
             },
         }
     }
@@ -286,6 +368,8 @@ impl DomainEvent {
             Self::Funding(event) => serde_json::to_string(event),
             Self::Payee(event) => serde_json::to_string(event),
             Self::Payout(event) => serde_json::to_string(event),
+            Self::Refund(event) => serde_json::to_string(event),
+            Self::Wallet(event) => serde_json::to_string(event),
         };
         text.map_err(|error| EventError::Malformed {
             event_type: self.event_type().to_owned(),
@@ -312,6 +396,8 @@ impl DomainEvent {
             funding::TYPE => serde_json::from_str(text).map(Self::Funding),
             payee::TYPE => serde_json::from_str(text).map(Self::Payee),
             payout::TYPE => serde_json::from_str(text).map(Self::Payout),
+            refund::TYPE => serde_json::from_str(text).map(Self::Refund),
+            wallet::TYPE => serde_json::from_str(text).map(Self::Wallet),
             other => return Err(EventError::UnknownAggregate(other.to_owned())),
         }
         .map_err(malformed)
@@ -328,6 +414,8 @@ impl DomainEvent {
             Self::Funding(event) => funding::posting_rules::journal_entry(event, value_date),
             Self::Payee(event) => payee::posting_rules::journal_entry(event, value_date),
             Self::Payout(event) => payout::posting_rules::journal_entry(event, value_date),
+            Self::Refund(event) => refund::posting_rules::journal_entry(event, value_date),
+            Self::Wallet(event) => wallet::posting_rules::journal_entry(event, value_date),
         }
     }
 
@@ -341,10 +429,22 @@ impl DomainEvent {
                 EscrowEvent::Opened { contract_id, .. }
                 | EscrowEvent::FundingRequested { contract_id, .. }
                 | EscrowEvent::Funded { contract_id, .. }
+                | EscrowEvent::WalletFundingNoted { contract_id, .. }
                 | EscrowEvent::FundingRejected { contract_id, .. }
-                | EscrowEvent::FundingAbandoned { contract_id, .. }
                 | EscrowEvent::Released { contract_id, .. }
-                | EscrowEvent::Closed { contract_id, .. } => *contract_id,
+                | EscrowEvent::RefundInitiated { contract_id, .. }
+                | EscrowEvent::FundsReallocated { contract_id, .. }
+                | EscrowEvent::FeesReallocated { contract_id, .. }
+                | EscrowEvent::DisputeHoldPlaced { contract_id, .. }
+                | EscrowEvent::DisputeHoldLifted { contract_id, .. }
+                | EscrowEvent::Frozen { contract_id, .. }
+                | EscrowEvent::Unfrozen { contract_id, .. }
+                | EscrowEvent::HoldLimitWarned { contract_id, .. }
+                | EscrowEvent::HoldLimitReached { contract_id, .. }
+                | EscrowEvent::ReleaseReturned { contract_id, .. }
+                | EscrowEvent::GratuityRequested { contract_id, .. }
+                | EscrowEvent::Closed { contract_id, .. }
+                | EscrowEvent::TimerBlocked { contract_id, .. } => *contract_id,
             }),
             Self::Funding(event) => Some(match event {
                 FundingEvent::Created { order } => order.contract_id,
@@ -353,14 +453,23 @@ impl DomainEvent {
                 | FundingEvent::Processing { contract_id, .. }
                 | FundingEvent::Failed { contract_id, .. }
                 | FundingEvent::Succeeded { contract_id, .. }
+                | FundingEvent::Cancelled { contract_id, .. }
+                | FundingEvent::Expired { contract_id, .. }
+                | FundingEvent::TimerBlocked { contract_id, .. }
+                | FundingEvent::SucceededAfterCancel { contract_id, .. }
                 | FundingEvent::ReceiptSuspended { contract_id, .. }
                 | FundingEvent::PspFeeRecorded { contract_id, .. }
                 | FundingEvent::PspFundsBecameAvailable { contract_id, .. } => *contract_id,
             }),
             Self::Payee(
-                PayeeEvent::EarningsCredited { contract_id, .. } | PayeeEvent::EarningsCleared { contract_id, .. },
-            ) => Some(*contract_id),
-            Self::Payee(_) => None,
+                PayeeEvent::EarningsCredited { contract_id, .. }
+                | PayeeEvent::EarningsCleared { contract_id, .. }
+                | PayeeEvent::PayeeRefundGranted { contract_id, .. },
+            )
+            | Self::Wallet(WalletEvent::PaidEscrow { contract_id, .. }) => Some(*contract_id),
+            Self::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => Some(paid.contract_id),
+            Self::Refund(RefundEvent::Requested { order }) => order.contract_id,
+            Self::Payee(_) | Self::Refund(_) | Self::Wallet(_) => None,
         }
     }
 }

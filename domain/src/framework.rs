@@ -64,3 +64,5 @@ aggregate!(crate::escrow::Escrow, crate::escrow::EscrowEvent, Escrow);
 aggregate!(crate::funding::Funding, crate::funding::FundingEvent, Funding);
 aggregate!(crate::payee::PayeeAccount, crate::payee::PayeeEvent, Payee);
 aggregate!(crate::payout::Payout, crate::payout::PayoutEvent, Payout);
+aggregate!(crate::refund::Refund, crate::refund::RefundEvent, Refund);
+aggregate!(crate::wallet::ClientWallet, crate::wallet::WalletEvent, Wallet);

@@ -5,11 +5,15 @@
 
 use ledger::{Currency, Minor};
 
+mod money;
+
+pub use money::MoneyIntent;
+
 use crate::actor::Actor;
 use crate::aggregate::AggregateState;
 use crate::command::Command;
 use crate::contract::{self, Contract, ContractCommand, MilestonePlan};
-use crate::escrow::EscrowCommand;
+use crate::escrow::{EscrowCommand, PaidFrom};
 use crate::funding;
 use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
 use crate::log::StreamId;
@@ -118,6 +122,8 @@ pub enum Intent {
         /// How much.
         amount: Minor,
     },
+    /// Something about money beside the usual way.
+    Money(MoneyIntent),
     /// Something that the payment provider says is so.
     Fact(Command),
     /// Let due timers of a scope fire.
@@ -138,6 +144,7 @@ impl Intent {
             | Self::ApproveMilestone { milestone_id, .. }
             | Self::OnMilestone { milestone_id, .. } => milestone::stream(*milestone_id),
             Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
+            Self::Money(intent) => intent.subject(),
             Self::Fact(command) => command.stream(),
             Self::Wake(scope) => scope.stream(),
         }
@@ -153,6 +160,7 @@ impl Intent {
                 | Self::OnContract { command: ContractCommand::Accept | ContractCommand::AcceptAmendment { .. }, .. }
                 | Self::FundMilestones { .. }
                 | Self::RequestPayout { .. }
+                | Self::Money(MoneyIntent::PayIn { .. } | MoneyIntent::PayGratuity { .. })
         )
     }
 
@@ -169,6 +177,7 @@ impl Intent {
             Self::RequestPayout { payee_id, currency, .. } => {
                 Some(Scope::Stream(payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })))
             }
+            Self::Money(intent) => intent.scope(),
             Self::Fact(Command::Milestone(..) | Command::Funding(..)) => None,
             Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
             Self::Fact(command) => Some(Scope::Stream(command.stream())),
@@ -216,17 +225,13 @@ impl Intent {
             }
             Self::AcceptContract { contract_id } => vec![Command::Contract(*contract_id, ContractCommand::Accept)],
             Self::FundMilestones { contract_id, funding_id, allocations, currency, payment_method } => {
-                // The escrow exists from acceptance on; before it, the contract says who may know of it and in which
-                // state it is.
-                if let AggregateState::Contract(contract) = look(&contract::stream(*contract_id))?
-                    && (!contract.has_parts() || matches!(*contract, Contract::Cancelled { .. }))
-                {
-                    return Err(Stop::Refused(contract.refuse_funding(actor)));
-                }
+                has_escrow(*contract_id, actor, look)?;
                 let request = EscrowCommand::RequestFunding {
                     funding_id: *funding_id,
                     allocations: allocations.clone(),
+                    deposit: Minor::ZERO,
                     currency: *currency,
+                    paid_from: PaidFrom::Provider,
                     payment_method: payment_method.clone(),
                 };
                 vec![Command::Escrow(*contract_id, request)]
@@ -273,8 +278,26 @@ impl Intent {
                 };
                 vec![Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, reserve)]
             }
+            Self::Money(intent) => intent.commands(actor, look)?,
             Self::Fact(command) => vec![command.clone()],
             Self::Wake(_) => Vec::new(),
         })
+    }
+}
+
+/// The escrow takes money from acceptance on; before it, and after a cancellation, the contract says who may know of it
+/// and in which state it is.
+fn has_escrow(
+    contract_id: ContractId,
+    actor: Actor,
+    look: &mut dyn FnMut(&StreamId) -> Result<AggregateState, Stop>,
+) -> Result<(), Stop> {
+    match look(&contract::stream(contract_id))? {
+        AggregateState::Contract(contract)
+            if !contract.has_parts() || matches!(*contract, Contract::Cancelled { .. }) =>
+        {
+            Err(Stop::Refused(contract.refuse_funding(actor)))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,10 +1,11 @@
 //! The rules of contracts, escrow and payouts.
 //!
 //! # Where things are
-//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`party`]),
+//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`], [`wallet`], [`party`]),
 //!   each with its state diagram, commands, events, `decide`, `evolve` and posting rules
 //! - [`intent`] → [`unit_of_work`] → [`log::Append`]: from a request to what is committed, with [`reaction`]s and
 //!   [`timer`]s
+//! - [`fee`]: what is charged, kept and returned; [`policy`]: the periods; both agreed per contract
 //! - [`process`]: what is ordered from the outside after the commit, and what its reports mean
 //! - [`view`]: read models, folded from the log
 //!
@@ -17,10 +18,12 @@ pub mod command;
 pub mod contract;
 pub mod escrow;
 pub mod event;
+pub mod fee;
 pub mod framework;
 pub mod funding;
 pub mod id;
 pub mod intent;
+pub mod jurisdiction;
 pub mod log;
 pub mod milestone;
 pub mod party;
@@ -30,10 +33,11 @@ pub mod policy;
 pub mod ports;
 pub mod process;
 pub mod reaction;
+pub mod refund;
 pub mod refusal;
 pub mod rules;
 pub mod time;
 pub mod timer;
 pub mod unit_of_work;
-mod unsupported;
 pub mod view;
+pub mod wallet;

@@ -7,6 +7,8 @@
 //! # What is deliberately absent
 //! Whatever reaches the outside: that is [`crate::process`], after the commit.
 
+mod money;
+
 use std::collections::BTreeSet;
 
 use ledger::{Currency, Minor};
@@ -16,16 +18,17 @@ use crate::contract::{
     Activity, CancelStage, Change, ClosedMilestone, ContractCommand, ContractEvent, MilestoneOutcome, MilestonePlan,
     Role,
 };
-use crate::escrow::{EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PspPlace, ReleaseReason};
+use crate::escrow::{EscrowCommand, RefundReason, ReleaseReason};
 use crate::event::DomainEvent;
-use crate::funding::{FundingCommand, FundingEvent, Order, SuspenseReason};
 use crate::id::{ContractId, EventId, MilestoneId, PartyId};
 use crate::log::StreamId;
-use crate::milestone::{ApprovalReason, EndCause, MilestoneCommand, MilestoneEvent, Plan, Remainder};
+use crate::milestone::{ApprovalReason, EndCause, MilestoneCommand, MilestoneEvent, Plan, RefundConsent, Remainder};
 use crate::payee::{self, PayeeAccountId, PayeeEvent};
-use crate::payout::{PayoutCommand, PayoutEvent, Withdrawal};
+use crate::payout::PayoutEvent;
+use crate::policy::Policy;
 
-/// How long a chain of reactions may be. The longest of the path, approval to closed escrow, has five.
+/// How long a chain of reactions may be. The longest, from an agreed end to a payment that is called
+/// off because the escrow is closed, has seven.
 pub const MAX_DEPTH: usize = 16;
 
 /// The name of the payment provider that money is collected with.
@@ -45,9 +48,11 @@ pub fn reactions(event_id: EventId, event: &DomainEvent) -> Vec<Reaction> {
     match event {
         DomainEvent::Contract(event) => of_contract(event),
         DomainEvent::Milestone(event) => of_milestone(event),
-        DomainEvent::Escrow(event) => of_escrow(event_id, event),
-        DomainEvent::Funding(event) => of_funding(event),
-        DomainEvent::Payee(event) => of_payee(event),
+        DomainEvent::Escrow(event) => money::of_escrow(event_id, event),
+        DomainEvent::Funding(event) => money::of_funding(event),
+        DomainEvent::Payee(event) => money::of_payee(event_id, event),
+        DomainEvent::Refund(event) => money::of_refund(event_id, event),
+        DomainEvent::Wallet(event) => money::of_wallet(event_id, event),
         DomainEvent::Payout(event) => of_payout(event_id, event),
         DomainEvent::Party(_) => Vec::new(),
     }
@@ -66,7 +71,7 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
             ..
         } => {
             let plans = milestones.iter().map(|agreed| {
-                let plan = plan(*contract_id, *client_id, *payee_id, *currency, agreed, policy.review_days);
+                let plan = plan(*contract_id, (*client_id, *payee_id), *currency, agreed, Defaults::of(policy));
                 Reaction::Ask(Command::Milestone(plan.milestone_id, MilestoneCommand::Plan { plan }))
             });
             let open = EscrowCommand::Open {
@@ -86,7 +91,8 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
             currency,
             changes,
             milestones,
-            default_review_days,
+            default_review_days: review_days,
+            refund_request_days,
             ..
         } => {
             let is_new = |id| {
@@ -95,10 +101,11 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
                     .any(|change| matches!(change, Change::AddMilestone { milestone } if milestone.milestone_id == id))
             };
             let touched: BTreeSet<_> = changes.iter().map(Change::milestone_id).collect();
+            let defaults = Defaults { review_days: *review_days, refund_request_days: *refund_request_days };
             let agreed = milestones.iter().filter(|agreed| touched.contains(&agreed.milestone_id));
             agreed
                 .map(|agreed| {
-                    let plan = plan(*contract_id, *client_id, *payee_id, *currency, agreed, *default_review_days);
+                    let plan = plan(*contract_id, (*client_id, *payee_id), *currency, agreed, defaults);
                     let milestone_id = plan.milestone_id;
                     let command = if is_new(milestone_id) {
                         MilestoneCommand::Plan { plan }
@@ -121,10 +128,6 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
         ContractEvent::Completed { contract_id, .. } => {
             vec![Reaction::Ask(Command::Escrow(*contract_id, EscrowCommand::Close))]
         }
-        ContractEvent::MilestoneClosed { contract_id, milestone_id, .. } => {
-            let stop = EscrowCommand::StopAwaiting { milestone_id: *milestone_id };
-            vec![Reaction::Ask(Command::Escrow(*contract_id, stop))]
-        }
         ContractEvent::Drafted { .. }
         | ContractEvent::Offered { .. }
         | ContractEvent::Countered { .. }
@@ -144,18 +147,32 @@ fn of_contract(event: &ContractEvent) -> Vec<Reaction> {
         | ContractEvent::DormancyEscalatedToPayee { .. }
         | ContractEvent::DormancyReleaseRequested { .. }
         | ContractEvent::Reactivated { .. }
+        | ContractEvent::MilestoneClosed { .. }
         | ContractEvent::TimerBlocked { .. } => Vec::new(),
     }
 }
 
-/// A milestone as it is to be made, with the review window of the policy where it has none of its own.
+/// What a milestone takes from the policy of its contract.
+#[derive(Clone, Copy)]
+struct Defaults {
+    /// Where it has no review window of its own.
+    review_days: u16,
+    refund_request_days: u16,
+}
+
+impl Defaults {
+    fn of(policy: &Policy) -> Self {
+        Self { review_days: policy.review_days, refund_request_days: policy.refund_request_days }
+    }
+}
+
+/// A milestone as it is to be made.
 fn plan(
     contract_id: ContractId,
-    client_id: PartyId,
-    payee_id: PartyId,
+    (client_id, payee_id): (PartyId, PartyId),
     currency: Currency,
     agreed: &MilestonePlan,
-    default_review_days: u16,
+    defaults: Defaults,
 ) -> Plan {
     Plan {
         milestone_id: agreed.milestone_id,
@@ -164,7 +181,8 @@ fn plan(
         payee_id,
         amount: agreed.amount,
         currency,
-        review_days: agreed.review_days.unwrap_or(default_review_days),
+        review_days: agreed.review_days.unwrap_or(defaults.review_days),
+        refund_request_days: defaults.refund_request_days,
         due_at: agreed.due_at,
         reference: agreed.reference.clone(),
     }
@@ -189,8 +207,16 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         MilestoneEvent::SubmissionWithdrawn { contract_id, .. }
         | MilestoneEvent::ChangesRequested { contract_id, .. }
         | MilestoneEvent::RollForwardRejected { contract_id, .. }
-        | MilestoneEvent::RefundRequested { contract_id, .. }
-        | MilestoneEvent::Disputed { contract_id, .. } => vec![note(*contract_id, Activity::Other)],
+        | MilestoneEvent::RefundRequested { contract_id, .. } => vec![note(*contract_id, Activity::Other)],
+        MilestoneEvent::Disputed { contract_id, milestone_id, dispute_id, amount, .. } => {
+            let (dispute_id, milestone_id, amount) = (*dispute_id, *milestone_id, *amount);
+            let hold = EscrowCommand::PlaceDisputeHold { dispute_id, milestone_id, amount };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, hold)), note(*contract_id, Activity::Other)]
+        }
+        MilestoneEvent::DisputeWithdrawn { contract_id, dispute_id, .. } => {
+            let lift = EscrowCommand::LiftDisputeHold { dispute_id: *dispute_id };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, lift))]
+        }
         MilestoneEvent::Approved { contract_id, milestone_id, release_id, gross, reason, .. } => match reason {
             ApprovalReason::Client => vec![
                 release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Approved),
@@ -198,6 +224,9 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
             ],
             ApprovalReason::Dormancy => {
                 vec![release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Dormancy)]
+            }
+            ApprovalReason::HoldLimit => {
+                vec![release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto)]
             }
         },
         MilestoneEvent::PartiallyApproved { contract_id, milestone_id, release_id, gross, remainder, .. } => {
@@ -227,8 +256,36 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         }
         // What was agreed is moved by the escrow, which then tells the milestone (RecordRefund, RecordMovedOut and
         // RecordMovedIn).
-        MilestoneEvent::RefundAgreed { contract_id, .. } | MilestoneEvent::RollForwardAccepted { contract_id, .. } => {
-            vec![note(*contract_id, Activity::Other)]
+        MilestoneEvent::RefundAgreed { contract_id, milestone_id, refund_id, amount, consent } => {
+            let refund = EscrowCommand::InitiateRefund {
+                refund_id: *refund_id,
+                milestone_id: Some(*milestone_id),
+                amount: *amount,
+                reason: refund_reason(*consent),
+            };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, refund)), note(*contract_id, Activity::Other)]
+        }
+        MilestoneEvent::RollForwardAccepted {
+            contract_id,
+            milestone_id,
+            client_id,
+            payee_id,
+            reallocation_id,
+            to,
+            amount,
+        } => {
+            let reallocate = EscrowCommand::Reallocate {
+                reallocation_id: *reallocation_id,
+                from: Some(*milestone_id),
+                to: *to,
+                amount: *amount,
+                consent: vec![*client_id, *payee_id],
+            };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, reallocate)), note(*contract_id, Activity::Other)]
+        }
+        MilestoneEvent::HoldLimitPassed { contract_id, milestone_id, funding_id } => {
+            let refund = EscrowCommand::RefundAtHoldLimit { funding_id: *funding_id, milestone_id: *milestone_id };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, refund))]
         }
         MilestoneEvent::Released { .. }
         | MilestoneEvent::MovedOut { .. }
@@ -239,8 +296,15 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         | MilestoneEvent::Funded { .. }
         | MilestoneEvent::MovedIn { .. }
         | MilestoneEvent::RefundRejected { .. }
-        | MilestoneEvent::DisputeWithdrawn { .. }
         | MilestoneEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+fn refund_reason(consent: RefundConsent) -> RefundReason {
+    match consent {
+        RefundConsent::Accepted | RefundConsent::Granted | RefundConsent::Time => RefundReason::Agreed,
+        RefundConsent::End | RefundConsent::Dormancy => RefundReason::ContractOver,
+        RefundConsent::TooLate => RefundReason::TooLate,
     }
 }
 
@@ -248,128 +312,6 @@ fn close(contract_id: ContractId, milestone_id: MilestoneId, over: ClosedMilesto
     let ClosedMilestone { outcome, released, refunded } = over;
     let close = ContractCommand::CloseMilestone { milestone_id, outcome, released, refunded };
     Reaction::Ask(Command::Contract(contract_id, close))
-}
-
-fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
-    match event {
-        EscrowEvent::FundingRequested {
-            contract_id,
-            client_id,
-            funding_id,
-            currency,
-            allocations,
-            charge,
-            payment_method,
-            ..
-        } => {
-            let milestones = allocations.iter().enumerate().map(|(index, allocation)| {
-                let request = MilestoneCommand::RequestFunding {
-                    contract_id: *contract_id,
-                    funding_id: *funding_id,
-                    amount: allocation.amount,
-                    pointer: format!("/allocations/{index}"),
-                };
-                Reaction::Ask(Command::Milestone(allocation.milestone_id, request))
-            });
-            let order = Order {
-                funding_id: *funding_id,
-                contract_id: *contract_id,
-                client_id: *client_id,
-                currency: *currency,
-                allocations: allocations.clone(),
-                charge: *charge,
-                payment_method: payment_method.clone(),
-                place: PspPlace { psp: PSP.to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() },
-            };
-            milestones.chain([Reaction::Ask(Command::Funding(*funding_id, FundingCommand::Create { order }))]).collect()
-        }
-        EscrowEvent::Funded { contract_id, funding_id, allocations, .. } => {
-            let milestones = allocations.iter().map(|allocation| {
-                let funded = MilestoneCommand::RecordFunded { funding_id: *funding_id, amount: allocation.amount };
-                Reaction::Ask(Command::Milestone(allocation.milestone_id, funded))
-            });
-            let activate = ContractCommand::RecordFunding { funding_id: *funding_id };
-            milestones.chain([Reaction::Ask(Command::Contract(*contract_id, activate))]).collect()
-        }
-        EscrowEvent::FundingRejected { funding_id, .. } => {
-            let suspend = FundingCommand::SuspendReceipt { reason: SuspenseReason::NotHoldable };
-            vec![Reaction::Ask(Command::Funding(*funding_id, suspend))]
-        }
-        EscrowEvent::Released {
-            release_id,
-            contract_id,
-            milestone_id,
-            payee_id,
-            currency,
-            gross,
-            net,
-            clears_at,
-            ..
-        } => {
-            let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
-            let credit = PayeeEvent::EarningsCredited {
-                payee_id: *payee_id,
-                release_id: *release_id,
-                source_event_id: event_id,
-                contract_id: *contract_id,
-                amount: *net,
-                currency: *currency,
-                clears_at: *clears_at,
-            };
-            let released = MilestoneCommand::RecordRelease { release_id: *release_id, gross: *gross, net: *net };
-            vec![
-                Reaction::Note(payee::stream(account), DomainEvent::Payee(credit)),
-                Reaction::Ask(Command::Milestone(*milestone_id, released)),
-            ]
-        }
-        EscrowEvent::Opened { .. } | EscrowEvent::FundingAbandoned { .. } | EscrowEvent::Closed { .. } => Vec::new(),
-    }
-}
-
-fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
-    match event {
-        // Money of another amount than asked for funds nothing: the funding's own event books it.
-        FundingEvent::Succeeded { contract_id, funding_id, place, as_requested: true, .. } => {
-            let record = EscrowCommand::RecordFunding { funding_id: *funding_id, place: place.clone() };
-            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
-        }
-        FundingEvent::Failed { funding_id, allocations, code, .. } => allocations
-            .iter()
-            .map(|allocation| {
-                let failure = MilestoneCommand::RecordFundingFailure { funding_id: *funding_id, reason: code.clone() };
-                Reaction::Ask(Command::Milestone(allocation.milestone_id, failure))
-            })
-            .collect(),
-        FundingEvent::Succeeded { .. }
-        | FundingEvent::Created { .. }
-        | FundingEvent::PspIntentLinked { .. }
-        | FundingEvent::ActionRequired { .. }
-        | FundingEvent::Processing { .. }
-        | FundingEvent::ReceiptSuspended { .. }
-        | FundingEvent::PspFeeRecorded { .. }
-        | FundingEvent::PspFundsBecameAvailable { .. } => Vec::new(),
-    }
-}
-
-fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
-    match event {
-        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, transfer_amount, currency, place } => {
-            let withdrawal = Withdrawal {
-                payout_id: *payout_id,
-                payee_id: *payee_id,
-                amount: *amount,
-                transfer_amount: *transfer_amount,
-                currency: *currency,
-                place: place.clone(),
-            };
-            vec![Reaction::Ask(Command::Payout(*payout_id, PayoutCommand::Request { withdrawal }))]
-        }
-        PayeeEvent::EarningsCredited { .. }
-        | PayeeEvent::EarningsCleared { .. }
-        | PayeeEvent::PayoutPaidNoted { .. }
-        | PayeeEvent::PayoutFailedNoted { .. }
-        | PayeeEvent::TimerBlocked { .. } => Vec::new(),
-    }
 }
 
 fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {

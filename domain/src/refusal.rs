@@ -92,6 +92,55 @@ pub enum Refusal {
         /// What is held.
         held: Minor,
     },
+    /// The payee would give back more than was released.
+    #[error("only {released} minor units were released and not given back")]
+    ExceedsReleased {
+        /// What could still be given back, gross.
+        released: Minor,
+    },
+    /// Staff has stopped everything: nothing leaves the escrow.
+    #[error("the escrow is frozen")]
+    EscrowFrozen,
+    /// There is nothing to be unfrozen.
+    #[error("the escrow is not frozen")]
+    EscrowNotFrozen,
+    /// Both parties have to agree to this.
+    #[error("the consent of both parties is needed")]
+    ConsentRequired,
+    /// The contract ended too long ago for a bonus or a tip.
+    #[error("bonuses and tips were possible until {closed_at}")]
+    BonusWindowClosed {
+        /// When the window closed.
+        closed_at: Timestamp,
+    },
+    /// The client's wallet holds less.
+    #[error("the wallet holds {balance} minor units")]
+    InsufficientWalletBalance {
+        /// What it holds.
+        balance: Minor,
+    },
+    /// The payee owes the platform money from before, which earnings pay off first.
+    #[error("the payee owes {debt} minor units")]
+    PayeeInDebt {
+        /// How much.
+        debt: Minor,
+    },
+    /// A refund is in a state in which this cannot be done.
+    #[error("a refund that is {state} cannot be {action}")]
+    RefundWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
+    /// A payment is in a state in which this cannot be done.
+    #[error("a funding that is {state} cannot be {action}")]
+    FundingWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
     /// More was asked than can be withdrawn.
     #[error("only {available} minor units are available")]
     InsufficientAvailable {
@@ -146,6 +195,15 @@ impl Refusal {
             Self::AmendmentPending => "amendment_pending",
             Self::NotSupported { .. } => "not_supported",
             Self::ExceedsHeld { .. } => "exceeds_held",
+            Self::ExceedsReleased { .. } => "exceeds_released",
+            Self::EscrowFrozen => "escrow_frozen",
+            Self::EscrowNotFrozen => "escrow_not_frozen",
+            Self::ConsentRequired => "consent_required",
+            Self::BonusWindowClosed { .. } => "bonus_window_closed",
+            Self::InsufficientWalletBalance { .. } => "insufficient_wallet_balance",
+            Self::PayeeInDebt { .. } => "payee_in_debt",
+            Self::RefundWrongState { .. } => "refund_wrong_state",
+            Self::FundingWrongState { .. } => "funding_wrong_state",
             Self::InsufficientAvailable { .. } => "insufficient_available",
             Self::PayoutAccountRequired => "payout_account_required",
             Self::CurrencyMismatch { .. } => "currency_mismatch",
@@ -158,6 +216,15 @@ impl Refusal {
     /// A refusal of the field at `pointer`.
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { pointer: pointer.into(), message: message.into() }
+    }
+
+    /// The same of a thing that stands at `place` in a larger one: its pointers start there. Other refusals stay.
+    #[must_use]
+    pub fn inside(self, place: &str) -> Self {
+        match self {
+            Self::Invalid { pointer, message } => Self::Invalid { pointer: format!("{place}{pointer}"), message },
+            other => other,
+        }
     }
 }
 

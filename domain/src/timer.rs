@@ -37,6 +37,10 @@ pub enum Rank {
     Dormancy,
     /// Pending earnings become available.
     Clearance,
+    /// A client did not complete a payment.
+    FundingIntent,
+    /// A payment provider does not let money lie any longer.
+    PspHold,
 }
 
 /// A deadline of one stream.
@@ -96,12 +100,26 @@ impl Scope {
 
 /// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
 pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
+    use crate::escrow::EscrowEvent;
+    use crate::funding::FundingEvent;
     use crate::payee::PayeeEvent;
     match event {
         DomainEvent::Contract(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Milestone(event) => Some((Scope::Contract(event.contract_id()), event.deadline()?)),
         DomainEvent::Payee(PayeeEvent::EarningsCredited { clears_at, .. }) => {
             Some((Scope::Stream(stream.clone()), *clears_at))
+        }
+        DomainEvent::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => {
+            Some((Scope::Stream(stream.clone()), paid.clears_at))
+        }
+        DomainEvent::Funding(FundingEvent::Created { order }) => {
+            order.expires_at.map(|expires_at| (Scope::Contract(order.contract_id), expires_at))
+        }
+        DomainEvent::Escrow(EscrowEvent::Funded { contract_id, hold_limit: Some(limit), .. }) => {
+            Some((Scope::Contract(*contract_id), limit.first_at()))
+        }
+        DomainEvent::Escrow(EscrowEvent::HoldLimitWarned { contract_id, next_at, .. }) => {
+            Some((Scope::Contract(*contract_id), *next_at))
         }
         _ => None,
     }

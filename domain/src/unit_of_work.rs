@@ -34,8 +34,9 @@ use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
 use crate::command::Command;
 use crate::contract::{self, ContractCommand, Parts};
-use crate::escrow;
+use crate::escrow::{self, EscrowCommand};
 use crate::event::{DomainEvent, EventError};
+use crate::funding::{self, FundingCommand};
 use crate::id::EventId;
 use crate::intent::Intent;
 use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
@@ -46,7 +47,6 @@ use crate::refusal::Refusal;
 use crate::rules::Context;
 use crate::time::Timestamp;
 use crate::timer::{Scope, Timer};
-use crate::unsupported;
 
 /// A stream as far as it was loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -251,9 +251,6 @@ impl UnitOfWork {
             attempt.perform(&command)?;
         }
         attempt.run_reactions()?;
-        if !matches!(self.intent, Intent::Fact(_) | Intent::Wake(_)) {
-            unsupported::check(attempt.events.iter().map(|pending| &pending.event))?;
-        }
         Ok(match attempt.finish()? {
             Some(decision) => Step::Decided(Box::new(decision)),
             None => Step::Unchanged,
@@ -283,12 +280,19 @@ impl UnitOfWork {
             };
         };
         let (root, escrow) = (contract::stream(contract_id), escrow::stream(contract_id));
-        let mut streams = vec![root.clone(), escrow];
+        let mut streams = vec![root.clone(), escrow.clone()];
         if let Some(AggregateState::Contract(state)) = loaded.get(&root).map(|stream| &stream.state)
             && state.has_parts()
             && let Some(agreement) = state.agreement()
         {
             streams.extend(agreement.milestones.iter().map(|plan| milestone::stream(plan.milestone_id)));
+        }
+        // Payments that the client may still have to complete have a deadline, too.
+        if let Some(AggregateState::Escrow(state)) = loaded.get(&escrow).map(|stream| &stream.state)
+            && let Some(holdings) = state.holdings()
+        {
+            let expiring = holdings.requested.iter().filter(|(_, requested)| requested.expires);
+            streams.extend(expiring.map(|(funding_id, _)| funding::stream(*funding_id)));
         }
         if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
             return Ok(Vec::new());
@@ -335,7 +339,9 @@ impl UnitOfWork {
             Command::Contract(id, _) => Command::Contract(id, ContractCommand::BlockTimer { key, reason }),
             Command::Milestone(id, _) => Command::Milestone(id, MilestoneCommand::BlockTimer { key, reason }),
             Command::Payee(id, _) => Command::Payee(id, PayeeCommand::BlockTimer { key, reason }),
-            Command::Party(..) | Command::Escrow(..) | Command::Funding(..) | Command::Payout(..) => {
+            Command::Escrow(id, _) => Command::Escrow(id, EscrowCommand::BlockTimer { key, reason }),
+            Command::Funding(id, _) => Command::Funding(id, FundingCommand::BlockTimer { key, reason }),
+            Command::Party(..) | Command::Payout(..) | Command::Refund(..) | Command::Wallet(..) => {
                 return Err(defect("a timer of an aggregate that has none"));
             }
         };

@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use domain::actor::Actor;
-use domain::escrow::{Escrow, EscrowCommand, EscrowEvent, PspPlace, ReleaseReason, posting_rules};
+use domain::escrow::{Escrow, EscrowCommand, EscrowEvent, PaidFrom, PspPlace, ReleaseReason, posting_rules};
 use domain::id::{ContractId, FundingId, MilestoneId, PartyId, ReleaseId};
 use domain::policy::{FeeSchedule, Policy};
 use domain::refusal::Refusal;
@@ -85,12 +85,19 @@ impl Told {
                 let allocations = wanted.map(|(number, amount)| (milestone(number), minor(*amount))).collect();
                 let (currency, payment_method) = (self.currency, "pm_card_visa".to_owned());
                 self.fundings.push(funding_id);
-                self.tell(&EscrowCommand::RequestFunding { funding_id, allocations, currency, payment_method })
+                self.tell(&EscrowCommand::RequestFunding {
+                    funding_id,
+                    allocations,
+                    deposit: minor(0),
+                    currency,
+                    paid_from: PaidFrom::Provider,
+                    payment_method,
+                })
             }
             Wish::Record(_) if self.fundings.is_empty() => Ok(Vec::new()),
             Wish::Record(index) => {
                 let place = PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
-                self.tell(&EscrowCommand::RecordFunding { funding_id: *index.get(&self.fundings), place })
+                self.tell(&EscrowCommand::RecordFunding { funding_id: *index.get(&self.fundings), place, charge: None })
             }
             Wish::Release(number, part) => {
                 let holding = self.escrow.holdings().and_then(|known| known.milestones.get(&milestone(*number)));
@@ -153,11 +160,11 @@ proptest! {
                 prop_assert!(terms.iter().all(|term| term.get() >= 0));
                 let gone: i64 = terms.iter().map(|term| term.get()).sum();
                 prop_assert_eq!(holding.funded.get() + holding.moved_in.get(), gone, "{}", milestone);
-                let lots: i64 = holding.lots.iter().map(|lot| lot.amount.get()).sum();
+                let lots: i64 = holding.lots.iter().map(|lot| lot.remaining().get()).sum();
                 prop_assert_eq!(lots, holding.held.get() + holding.disputed.get());
                 prop_assert!(holding.is_conserved());
                 let key = milestone.to_string();
-                let fee = holding.client_fee.get() - holding.client_fee_earned.get();
+                let fee = holding.fees.client_fee.get() - holding.client_fee_earned.get();
                 prop_assert_eq!(held.get(&key).copied().unwrap_or(0), i128::from(holding.held.get()));
                 prop_assert_eq!(deferred.get(&key).copied().unwrap_or(0), i128::from(fee));
                 prop_assert!(fee >= 0 && (fee == 0 || holding.held.get() > 0), "the last release closes the fee");
@@ -178,7 +185,7 @@ fn a_unit_that_is_missing_is_seen() {
     told.carry_out(&Wish::Request([100_000, 0, 0])).unwrap();
     let funding_id = told.fundings[0];
     let place = PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
-    told.tell(&EscrowCommand::RecordFunding { funding_id, place }).unwrap();
+    told.tell(&EscrowCommand::RecordFunding { funding_id, place, charge: None }).unwrap();
     let whole = told.escrow.holdings().unwrap().milestones[&milestone(0)].clone();
     assert!(whole.is_conserved());
     let mut less = whole.clone();
@@ -188,6 +195,6 @@ fn a_unit_that_is_missing_is_seen() {
     lot.lots[0].amount = minor(99_999);
     assert!(!lot.is_conserved(), "lots");
     let mut fee = whole;
-    fee.client_fee_earned = minor(5001);
+    fee.fees.client_fee_gone = minor(5001);
     assert!(!fee.is_conserved(), "fee");
 }

@@ -214,15 +214,20 @@ fn a_contract_that_nobody_pays_for_lapses() {
     paying.now = due_at - TimeDelta::hours(1);
     let (funding, requested) = paying.request_funding(1, 100_000);
     requested.unwrap();
-    paying.wake_at(due_at + TimeDelta::hours(30));
-    assert_eq!(paying.times_of("contract.deadline_extended"), [due_at, due_at + TimeDelta::days(1)]);
+    paying.wake_at(due_at + TimeDelta::hours(22));
+    assert_eq!(paying.times_of("contract.deadline_extended"), [due_at]);
     let mut paid = paying.clone();
     paid.succeed(funding, 100_000).unwrap();
     paid.wake_after_days(3);
     assert_eq!(paid.contract_state(), "active");
-    paying.fail(funding).unwrap();
+    let mut failed = paying.clone();
+    failed.fail(funding).unwrap();
+    failed.wake_after_days(3);
     paying.wake_after_days(3);
-    assert_eq!(paying.times_of("contract.cancelled"), [due_at + TimeDelta::days(2)]);
+    assert_eq!(paying.times_of("funding.expired"), [due_at + TimeDelta::hours(23)]);
+    for world in [failed, paying] {
+        assert_eq!(world.times_of("contract.cancelled"), [due_at + TimeDelta::days(1)]);
+    }
 }
 
 /// D-08: the difference is to be paid in, exactly, and until then what is held stays.
@@ -257,7 +262,8 @@ fn an_amount_that_is_raised_is_paid_for_by_its_difference() {
 fn an_amendment_needs_the_consent_of_the_other_side() {
     let fresh = World::funded(vec![plan(1, 100_000), plan(2, 50_000)], &[1]);
     let mut proposed = fresh.clone();
-    proposed.on_contract(Payee, propose(1, vec![to_amount(2, 60_000)])).unwrap();
+    let events = proposed.on_contract(Payee, propose(1, vec![to_amount(2, 60_000)])).unwrap();
+    assert_eq!(events, ["contract.amendment_proposed"]);
     let accept = |number| C::AcceptAmendment { amendment_id: amendment(number) };
     let reject = |number| C::RejectAmendment { amendment_id: amendment(number) };
     let pending = World::accepted(vec![plan(1, 100_000)]);
@@ -357,7 +363,7 @@ fn a_paused_contract_takes_nothing_new() {
     world.on_milestone(1, Payee, M::SubmitWork).unwrap();
     let review_due_at = world.now + TimeDelta::days(14);
     assert_eq!(code(&world.on_contract(Outsider, pause())), Err("not_found"));
-    world.on_contract(Client, pause()).unwrap();
+    assert_eq!(code(&world.on_contract(Client, pause())), Ok(vec!["contract.paused"]));
     for (who, command, expected) in [
         (Client, pause(), Err("contract_wrong_state")),
         (Payee, C::Resume, Err("forbidden")),
@@ -383,7 +389,7 @@ fn a_paused_contract_takes_nothing_new() {
     assert_eq!(code(&world.on_contract(Client, C::Resume)), Err("contract_wrong_state"));
 }
 
-/// The payee's silence for 7 days is consent; all that is held goes back, and the milestone waits for the escrow.
+/// D-79: the payee's silence for 7 days is consent; all that is held goes back, and nothing was released.
 #[test]
 fn an_end_that_nobody_answers_is_agreed() {
     let mut world = World::funded(vec![plan(1, 100_000), plan(2, 50_000)], &[1]);
@@ -409,10 +415,21 @@ fn an_end_that_nobody_answers_is_agreed() {
     assert_eq!(code(&world.request_funding(2, 50_000).1), Err("contract_wrong_state"));
     let mut agreed = world.clone();
     let events = agreed.on_contract(Payee, accept_end()).unwrap();
-    assert_eq!(
-        events,
-        ["contract.end_agreed", "milestone.refund_agreed", "milestone.cancelled", "contract.milestone_closed"]
-    );
+    let mut seen: Vec<_> = events.iter().map(String::as_str).collect();
+    seen.sort_unstable();
+    let one_commit = [
+        "contract.cancelled",
+        "contract.end_agreed",
+        "contract.milestone_closed",
+        "contract.milestone_closed",
+        "escrow.closed",
+        "escrow.refund_initiated",
+        "milestone.cancelled",
+        "milestone.refund_agreed",
+        "milestone.refunded",
+        "refund.requested",
+    ];
+    assert_eq!(seen, one_commit);
     let due_at = asked_at + TimeDelta::days(7);
     world.wake_at(due_at - TimeDelta::milliseconds(1));
     assert_eq!(world.count("contract.end_agreed"), 0);
@@ -422,7 +439,8 @@ fn an_end_that_nobody_answers_is_agreed() {
         assert_eq!(world.last("contract.end_agreed")["refund_total"], 100_000);
         assert_eq!(world.last("milestone.refund_agreed")["amount"], 100_000);
         assert_eq!(world.last("milestone.refund_agreed")["consent"], "end");
-        assert_eq!((world.contract_state(), world.milestone_state(1)), ("ending", "refund_pending"));
+        assert_eq!((world.contract_state(), world.milestone_state(1)), ("cancelled", "refunded"));
+        assert_eq!(world.last("contract.cancelled")["stage"], "ended");
         assert_eq!(world.milestone_state(2), "cancelled");
     }
 }
@@ -465,8 +483,9 @@ fn an_end_without_money_is_the_end() {
         "milestone.cancelled",
         "contract.milestone_closed",
         "contract.completed",
-        "escrow.funding_abandoned",
         "escrow.closed",
+        // The payment that had failed is not tried again.
+        "funding.cancelled",
     ];
     assert_eq!(events, expected);
     assert_eq!(world.last("contract.completed")["released_total"], 100_000);
@@ -528,7 +547,7 @@ fn due_at_the_end_of_the_year() -> World {
     World::funded(vec![planned], &[1])
 }
 
-/// The dates of dormancy follow from the last delivery date alone, and in the end what is held goes back to the client.
+/// D-80: the dates follow from the last delivery date alone, and in the end what is held goes back to the client.
 #[test]
 fn a_forgotten_contract_goes_back_to_the_client_on_the_days_of_the_specification() {
     let mut world = due_at_the_end_of_the_year();
@@ -549,7 +568,7 @@ fn a_forgotten_contract_goes_back_to_the_client_on_the_days_of_the_specification
     let defaulted = world.last("contract.dormancy_defaulted");
     assert_eq!((defaulted["to"].as_str(), defaulted["amount"].as_i64()), (Some("client"), Some(100_000)));
     assert_eq!(world.last("milestone.refund_agreed")["consent"], "dormancy");
-    assert_eq!((world.contract_state(), world.milestone_state(1)), ("ending", "refund_pending"));
+    assert_eq!((world.contract_state(), world.milestone_state(1)), ("cancelled", "refunded"));
 }
 
 /// The payee who asks in time gets what is held, unless the client answers within 14 days.
@@ -562,7 +581,8 @@ fn a_payee_who_asks_gets_what_a_silent_client_leaves() {
     world.wake_at(at("2027-04-10T00:00:00Z"));
     assert_eq!(code(&world.on_contract(Client, C::RequestDormancyRelease)), Err("forbidden"));
     assert_eq!(code(&world.on_contract(Outsider, C::RequestDormancyRelease)), Err("not_found"));
-    world.on_contract(Payee, C::RequestDormancyRelease).unwrap();
+    let asked = world.on_contract(Payee, C::RequestDormancyRelease);
+    assert_eq!(code(&asked), Ok(vec!["contract.dormancy_release_requested"]));
     assert_eq!(code(&world.on_contract(Payee, C::RequestDormancyRelease)), Err("contract_wrong_state"));
     world.wake_at(at("2027-05-30T00:00:00Z"));
     let end = [at("2027-04-24T00:00:00Z")];

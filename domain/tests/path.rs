@@ -208,7 +208,7 @@ fn a_new_fee_schedule_changes_no_contract_that_was_offered() {
     let first = (world.contract, world.milestone, world.funding);
     let raised = FeeSchedule {
         version: 2,
-        payee_fee: Fee::Percent { percent: Percent::new(15.into()).unwrap() },
+        payee_fee: Fee::percent(Percent::new(15.into()).unwrap()),
         ..FeeSchedule::two_sided()
     };
     (world.contract, world.milestone, world.funding) =

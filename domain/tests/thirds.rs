@@ -61,8 +61,12 @@ fn thirds(amount: i64, currency: Currency) -> (Vec<Third>, Vec<Vec<Line>>) {
     }
     let holding = &escrow.holdings().unwrap().milestones[&world.milestone];
     assert!(holding.is_conserved());
-    assert_eq!((holding.held, holding.client_fee_earned), (Minor::ZERO, holding.client_fee), "nothing is left over");
-    assert!(holding.lots.is_empty());
+    assert_eq!(
+        (holding.held, holding.client_fee_earned),
+        (Minor::ZERO, holding.fees.client_fee),
+        "nothing is left over"
+    );
+    assert!(holding.lots.iter().all(|lot| lot.remaining() == Minor::ZERO));
     let more = escrow.decide(&release(&world, 3, minor(1)), &context);
     assert_eq!(more, Err(Refusal::ExceedsHeld { held: Minor::ZERO }));
     assert_eq!(escrow.decide(&EscrowCommand::Close, &context).unwrap().len(), 1, "empty, it can be closed");

@@ -81,6 +81,14 @@ pub fn percentage(basis: Minor, percent: Percent) -> Result<Minor, MoneyError> {
     product.zip(whole).ok_or(MoneyError::OutOfRange).and_then(|(product, whole)| round_half_up(product, whole))
 }
 
+/// `numerator / denominator`, neither below zero, rounded once, half away from zero (R1).
+///
+/// # Errors
+/// [`MoneyError::OutOfRange`] when the denominator is zero, one of them is below zero, or the result does not fit.
+pub fn rounded_quotient(numerator: i128, denominator: i128) -> Result<Minor, MoneyError> {
+    if numerator < 0 || denominator <= 0 { Err(MoneyError::OutOfRange) } else { round_half_up(numerator, denominator) }
+}
+
 /// `numerator / denominator`, neither below zero, rounded half away from zero.
 fn round_half_up(numerator: i128, denominator: i128) -> Result<Minor, MoneyError> {
     let (Some(quotient), Some(rest)) = (numerator.checked_div(denominator), numerator.checked_rem(denominator)) else {
@@ -170,6 +178,21 @@ pub fn earned_share(
     // Each below 2^63: the product fits.
     let product = fee.checked_mul(released).ok_or(MoneyError::OutOfRange)?;
     round_half_up(product, funded)?.checked_sub(already_earned)
+}
+
+/// R5 for anything that goes along with an amount that leaves in parts, whatever the parts are for: how much of `total`
+/// goes with a part, `gone` of `whole` having left with it and `already` of `total` having gone before.
+///
+/// Parts of any size take together what one part of their sum takes; the part that empties `whole` takes the rest.
+/// Never below zero, also where `total` and `whole` grew unevenly between two parts.
+///
+/// # Errors
+/// [`MoneyError::OutOfRange`] when more has left than there was.
+pub fn closing_share(total: Minor, gone: Minor, whole: Minor, already: Minor) -> Result<Minor, MoneyError> {
+    if already > total {
+        return Err(MoneyError::OutOfRange);
+    }
+    Ok(earned_share(total, gone, whole, Minor::ZERO)?.saturating_sub(already))
 }
 
 #[cfg(test)]
@@ -294,6 +317,27 @@ mod tests {
         let most = minor(i64::MAX);
         assert_eq!(earned_share(most, most, most, Minor::ZERO), Ok(most));
         assert_eq!(earned_share(minor(5), Minor::ZERO, Minor::ZERO, Minor::ZERO), Ok(Minor::ZERO));
+    }
+
+    #[test]
+    fn a_quotient_is_rounded_once_and_has_bounds() {
+        assert_eq!(rounded_quotient(5, 10), Ok(minor(1)));
+        assert_eq!(rounded_quotient(499_999, 1_000_000), Ok(Minor::ZERO));
+        for (numerator, denominator) in [(-1, 10), (1, -10), (1, 0), (i128::MAX, 1)] {
+            assert_eq!(rounded_quotient(numerator, denominator), Err(MoneyError::OutOfRange));
+        }
+    }
+
+    /// R5: the share of what leaves closes to zero, also where fee and amount grew unevenly.
+    #[test]
+    fn a_share_closes_with_the_last_part() {
+        assert_eq!(closing_share(minor(5000), minor(33_334), minor(100_000), Minor::ZERO), Ok(minor(1667)));
+        assert_eq!(closing_share(minor(5000), minor(100_000), minor(100_000), minor(3333)), Ok(minor(1667)));
+        // 50 of 100 had gone, and 50 of a fee of 100; then 900 came without a fee: what is due has gone already.
+        assert_eq!(closing_share(minor(100), minor(60), minor(1000), minor(50)), Ok(Minor::ZERO));
+        assert_eq!(closing_share(minor(100), minor(1000), minor(1000), minor(50)), Ok(minor(50)));
+        assert!(closing_share(minor(5), minor(11), minor(10), Minor::ZERO).is_err());
+        assert!(closing_share(minor(5), minor(1), minor(10), minor(6)).is_err());
     }
 
     proptest! {

@@ -306,6 +306,21 @@ impl Currency {
         amount.saturating_sub(Minor::new(rest).unwrap_or_default())
     }
 
+    /// What to charge for `amount`, and how much of that is surplus (for the client's wallet, J92): rounded up.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] when nothing that large can be charged.
+    pub fn charge_and_surplus(self, amount: Minor) -> Result<(Minor, Minor), MoneyError> {
+        let charge = self.round_up_to_charge(amount)?;
+        Ok((charge, charge.checked_sub(amount)?))
+    }
+
+    /// What of `amount` can be paid out, and the residue that stays payable: rounded down.
+    pub fn payout_and_residue(self, amount: Minor) -> (Minor, Minor) {
+        let payout = self.round_down_to_payout(amount);
+        (payout, amount.saturating_sub(payout))
+    }
+
     /// `amount` in the units that the provider's API counts in.
     ///
     /// # Errors
@@ -381,6 +396,8 @@ impl<'de> Deserialize<'de> for Currency {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -469,6 +486,34 @@ mod tests {
         assert_eq!(Currency::KWD.round_up_to_charge(minor(10_629)), Ok(minor(10_630)));
         assert_eq!(Currency::KWD.round_up_to_charge(minor(10_630)), Ok(minor(10_630)));
         assert_eq!(Currency::HUF.round_down_to_payout(minor(12_345)), minor(12_300));
+    }
+
+    /// B.1.2: what is rounded is kept: the surplus by the client, the residue by the payee.
+    #[test]
+    fn nothing_is_lost_by_rounding_to_what_the_provider_takes() {
+        let minor = |value| Minor::new(value).unwrap();
+        assert_eq!(Currency::KWD.charge_and_surplus(minor(10_629)), Ok((minor(10_630), minor(1))));
+        assert_eq!(Currency::HUF.payout_and_residue(minor(12_345)), (minor(12_300), minor(45)));
+        assert_eq!(Currency::USD.payout_and_residue(minor(12_345)), (minor(12_345), Minor::ZERO));
+        assert_eq!(Currency::KWD.charge_and_surplus(minor(i64::MAX)), Err(MoneyError::OutOfRange));
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_can_be_charged_and_paid_out(index in 0..TABLE.len(), value in 0_i64..=999_999_999_999_999) {
+            let currency = Currency(u8::try_from(index).unwrap());
+            let amount = Minor::new(value).unwrap();
+            let (charge, surplus) = currency.charge_and_surplus(amount).unwrap();
+            prop_assert_eq!(amount.checked_add(surplus), Ok(charge));
+            prop_assert!(surplus.get() < currency.charge_quantum() && charge.get() % currency.charge_quantum() == 0);
+            let (payout, residue) = currency.payout_and_residue(amount);
+            prop_assert_eq!(payout.checked_add(residue), Ok(amount));
+            prop_assert!(residue.get() < currency.payout_quantum() && payout.get() % currency.payout_quantum() == 0);
+            for amount in [charge, payout] {
+                let units = currency.psp_units(amount).unwrap();
+                prop_assert_eq!(currency.from_psp_units(units), Ok(amount));
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,10 @@ pub mod render;
 pub mod trial_balance;
 
 pub use account::{Account, AccountKind, Floor, Side};
-pub use allocation::{AllocationError, Percent, allocate, cumulative_part, earned_share, percentage, split_percentage};
+pub use allocation::{
+    AllocationError, Percent, allocate, closing_share, cumulative_part, earned_share, percentage, rounded_quotient,
+    split_percentage,
+};
 pub use currency::{Currency, CurrencyError};
 pub use dimension::{DimensionKey, Dimensions};
 pub use journal::{EntryBuilder, EntryError, JournalEntry, Posting, PostingError, RULE_VERSION};

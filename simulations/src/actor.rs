@@ -185,14 +185,14 @@ impl World {
             1 => 10_000,
             _ => self.chance.between(1, 3_000),
         };
-        Fee::Percent { percent: Percent::new(Decimal::new(hundredths, 2)).unwrap_or_default() }
+        Fee::percent(Percent::new(Decimal::new(hundredths, 2)).unwrap_or_default())
     }
 
     pub(crate) fn terms(&mut self) -> (FeeSchedule, Policy) {
         let fees = if self.chance.per_mille(500) {
             FeeSchedule::two_sided()
         } else {
-            FeeSchedule { id: "odd".to_owned(), version: 1, client_fee: self.fee(), payee_fee: self.fee() }
+            FeeSchedule { client_fee: self.fee(), payee_fee: self.fee(), ..FeeSchedule::empty("odd") }
         };
         let policy =
             Policy { clearance_days: u16::try_from(self.chance.between(0, 6)).unwrap_or(5), ..Policy::default() };

@@ -52,6 +52,7 @@ impl Ask {
             Intent::OnContract { command, .. } => word_on_contract(command),
             Intent::OnMilestone { command, .. } => word_on_milestone(command),
             Intent::RequestPayout { .. } => "request_payout",
+            Intent::Money(_) => "money",
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }

@@ -139,6 +139,7 @@ impl Oracle {
                     PaymentStatus::Created | PaymentStatus::ActionRequired | PaymentStatus::Processing => Vec::new(),
                 }
             }
+            ProviderReport::Refund(_) => Vec::new(),
             ProviderReport::Transfer(report) => {
                 let Some(payout) = report.payout_id.map(|id| id.to_string()) else { return };
                 vec![Claim::Transferred { payout, transfer: report.transfer_ref.clone() }]

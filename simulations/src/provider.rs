@@ -159,7 +159,10 @@ impl Provider {
         let answer = match order {
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref, now),
             ProviderOrder::ReadBankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
+            ProviderOrder::ReadRefund { .. } => Err(ProviderError::Unusable("no such refund".to_owned())),
             ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::CancelPayment { .. }
+            | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
             | ProviderOrder::PayToBank { .. } => self.once(order, key, now, healthy, chance),
         };
@@ -199,6 +202,7 @@ impl Provider {
                     None => Err(ProviderError::Unusable("no such charge".to_owned())),
                 }
             }
+            ProviderObject::Refund { .. } => Err(ProviderError::Unusable("no such refund".to_owned())),
             ProviderObject::Transfer { transfer_ref } => self
                 .transfers
                 .get(transfer_ref)
@@ -340,7 +344,13 @@ impl Provider {
                 self.tell(object, true);
                 self.bank_payout(&name, now).map_err(|_| "internal".to_owned())
             }
-            ProviderOrder::ReadReceipt { .. } | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
+            // Too late, always: what goes on at the bank goes on.
+            ProviderOrder::CancelPayment { .. } => Err("payment_intent_unexpected_state".to_owned()),
+            // Not simulated yet: an operator's task.
+            ProviderOrder::Refund { .. } => Err("charge_not_refundable".to_owned()),
+            ProviderOrder::ReadReceipt { .. }
+            | ProviderOrder::ReadRefund { .. }
+            | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
         }
     }
 

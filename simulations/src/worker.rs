@@ -428,6 +428,7 @@ impl World {
 fn outcome_of(told: &Result<ProviderReport, ProviderError>) -> String {
     match told {
         Ok(ProviderReport::Payment(report)) => format!("{} {:?}", report.payment_ref, report.status),
+        Ok(ProviderReport::Refund(report)) => format!("{} {:?}", report.refund_ref, report.status),
         Ok(ProviderReport::Transfer(report)) => format!("{} {}", report.transfer_ref, report.amount.get()),
         Ok(ProviderReport::BankPayout(report)) => format!("{} {:?}", report.bank_payout_ref, report.status),
         Err(error) => error.to_string(),

@@ -57,7 +57,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, orders: &[(i64, Order, Timesta
         aggregates.push(order.what.aggregate_id());
         actions.push(order.what.action());
         bodies.push(serde_json::to_string(&order.what).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
-        not_before.push(order.not_before.unwrap_or(*occurred_at));
+        not_before.push(order.due_at(*occurred_at));
     }
     sqlx::query(
         "insert into outbox (order_id, position, aggregate_id, action, body, not_before)
@@ -219,6 +219,22 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn again(&self, order_id: Uuid, after: Duration, why: &str) -> Result<(), StoreError> {
         self.set(order_id, "unchanged", after, false, Some(why)).await
+    }
+
+    /// Carries it out again, not before an instant of the tenant's clock: what it asks for is not final yet. Counts as a
+    /// failure, so that the next pause can be longer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn not_before(&self, order_id: Uuid, instant: Timestamp, why: &str) -> Result<(), StoreError> {
+        sqlx::query("update outbox set not_before = $2 where order_id = $1 and locked_by = $3")
+            .bind(order_id)
+            .bind(instant)
+            .bind(self.worker)
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        self.again(order_id, Duration::ZERO, why).await
     }
 
     /// Tries again later with a new key: the provider has proved that nothing happened.

@@ -11,6 +11,7 @@
 
 mod failure;
 mod provider;
+mod refund;
 mod secret;
 pub mod webhook;
 

@@ -15,16 +15,17 @@ use ledger::{Currency, Minor};
 use stripe_connect::transfer::{CreateTransfer, RetrieveTransfer};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::payment_intent::{
-    CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+    CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
     CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
 };
 use stripe_core::payout::{CreatePayout, RetrievePayout};
 use stripe_shared::{
-    AccountId, ApiErrors, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout, Transfer,
+    AccountId, ApiErrors, ApiErrorsCode, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout,
+    Transfer,
 };
 use stripe_types::Expandable;
 
-use super::{Secret, failure};
+use super::{Secret, failure, refund};
 
 /// Longest that a call may take. Stripe answers within a few seconds, bank authorisation included.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,7 +92,7 @@ impl StripeProvider {
 }
 
 /// A reference becomes part of a path: anything but Stripe's own letters would lead elsewhere.
-fn reference(text: &str) -> Result<&str, ProviderError> {
+pub(super) fn reference(text: &str) -> Result<&str, ProviderError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if text.is_empty() || text.len() > 255 || !text.bytes().all(plain) {
         return Err(ProviderError::Unusable("not a reference of the provider's".to_owned()));
@@ -100,7 +101,7 @@ fn reference(text: &str) -> Result<&str, ProviderError> {
 }
 
 /// A request to be tried once, under our key.
-fn once(key: &str) -> Result<RequestStrategy, ProviderError> {
+pub(super) fn once(key: &str) -> Result<RequestStrategy, ProviderError> {
     let key = IdempotencyKey::new(key).map_err(|_| ProviderError::Unusable("the idempotency key".to_owned()))?;
     Ok(RequestStrategy::Idempotent(key))
 }
@@ -109,7 +110,7 @@ fn account_id(account: &str) -> Result<AccountId, ProviderError> {
     account.parse().map_err(|_| ProviderError::Unusable("the account's id".to_owned()))
 }
 
-fn to_stripe(currency: Currency) -> Result<stripe_types::Currency, ProviderError> {
+pub(super) fn to_stripe(currency: Currency) -> Result<stripe_types::Currency, ProviderError> {
     currency
         .code()
         .to_ascii_lowercase()
@@ -122,7 +123,7 @@ fn from_stripe(currency: &stripe_types::Currency) -> Result<Currency, ProviderEr
     code.parse().map_err(|_| ProviderError::Unusable(format!("unknown currency {code}")))
 }
 
-fn units(amount: Minor, currency: Currency) -> Result<i64, ProviderError> {
+pub(super) fn units(amount: Minor, currency: Currency) -> Result<i64, ProviderError> {
     currency.psp_units(amount).map_err(|error| ProviderError::Unusable(error.to_string()))
 }
 
@@ -171,6 +172,28 @@ impl PaymentProvider for StripeProvider {
                     Err(error) => Err(failure::of(&error)),
                 }
             }
+            ProviderOrder::CancelPayment { payment_ref, .. } => {
+                let sent = CancelPaymentIntent::new(reference(payment_ref)?)
+                    .customize()
+                    .request_strategy(once(idempotency_key)?)
+                    .send(&self.client)
+                    .await;
+                match sent {
+                    Ok(payment) => payment_report(&payment),
+                    // Past calling off: what it has become is known here before any webhook tells it.
+                    Err(StripeError::Stripe(error, 400))
+                        if error.code == Some(ApiErrorsCode::PaymentIntentUnexpectedState) =>
+                    {
+                        self.payment(payment_ref).await
+                    }
+                    Err(error) => Err(failure::of(&error)),
+                }
+            }
+            ProviderOrder::Refund { refund_id, charge_ref, amount, currency, .. } => {
+                let amount = units(*amount, *currency)?;
+                refund::create(&self.client, *refund_id, charge_ref, amount, idempotency_key).await
+            }
+            ProviderOrder::ReadRefund { refund_ref, .. } => refund::look_up(&self.client, refund_ref).await,
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref).await,
             ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account } => {
                 let metadata = HashMap::from([
@@ -219,6 +242,7 @@ impl PaymentProvider for StripeProvider {
                     None => Err(ProviderError::Unusable("a charge without a payment".to_owned())),
                 }
             }
+            ProviderObject::Refund { refund_ref } => refund::look_up(&self.client, refund_ref).await,
             ProviderObject::Transfer { transfer_ref } => transfer_report(
                 &RetrieveTransfer::new(reference(transfer_ref)?)
                     .send(&self.client)

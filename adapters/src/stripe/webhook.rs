@@ -124,7 +124,12 @@ fn about(notice_type: &str, id: Option<&str>, account: Option<&str>) -> Option<P
     let (kind, _) = notice_type.split_once('.')?;
     match (kind, account) {
         ("payment_intent", None) => Some(ProviderObject::Payment { payment_ref: id }),
-        // Disputes and refunds of a charge are objects of their own; their ids are no charges.
+        ("refund", None) => Some(ProviderObject::Refund { refund_ref: id }),
+        // `charge.refund.updated` is about the refund. Those of payments that are no card charges are `pyr_`.
+        ("charge", None) if id.starts_with("re_") || id.starts_with("pyr_") => {
+            Some(ProviderObject::Refund { refund_ref: id })
+        }
+        // Disputes of a charge are objects of their own; their ids are no charges.
         ("charge", None) if id.starts_with("ch_") || id.starts_with("py_") => {
             Some(ProviderObject::Charge { charge_ref: id })
         }

@@ -5,7 +5,8 @@
 //!   the time change under its feet.
 //! - A test clock walks: it stops at every due instant, and what is due there commits together with the clock's new
 //!   position. A crash in the middle leaves a clock that has simply not walked on.
-//! - What is due earlier happens earlier; at one instant: funds become available, payouts go to the bank, payouts arrive.
+//! - What is due earlier happens earlier; at one instant: funds become available, refunds that wait for them are taken,
+//!   banks answer refunds, payouts go to the bank, payouts arrive.
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::events::{self, NewEvent};
 use super::object::{self, Payout};
-use super::wall;
+use super::{refunds, wall};
 
 /// What the sandbox's clock shows when its schema is new. A stored clock stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,7 @@ pub(super) async fn next_due_at(connection: &mut PgConnection) -> Result<Option<
     sqlx::query_scalar(
         "SELECT least(
             (SELECT min(available_on) FROM balance_transactions WHERE status = 'pending'),
+            (SELECT min(turns_at) FROM refunds),
             (SELECT min(submit_at) FROM payouts WHERE status = 'pending'),
             (SELECT min(arrival_at) FROM payouts WHERE status = 'in_transit'))",
     )
@@ -151,6 +153,8 @@ async fn step(
         let at = if target.is_some() || state.clock_now.is_some() { due } else { state.now().trunc_subsecs(0) };
         let mut happened = Vec::new();
         make_available(&mut tx, due, at, &mut happened).await?;
+        refunds::take_what_waits(&mut tx, at, &mut happened).await?;
+        refunds::turn(&mut tx, due, at, &mut happened).await?;
         send_payouts(&mut tx, due, at, &mut happened).await?;
         pay_payouts(&mut tx, due, at, &mut happened).await?;
         events::store(&mut tx, &state.platform_account, endpoints, None, &happened).await?;

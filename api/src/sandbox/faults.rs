@@ -39,6 +39,7 @@ enum Action {
     #[serde(rename = "error_500")]
     Error500,
     RateLimited,
+    BalanceInsufficient,
     HoldResponse,
     HoldExecution,
     Duplicate,
@@ -67,6 +68,8 @@ pub(super) enum RequestFault {
     Error500,
     /// Answer 429 and do nothing.
     RateLimited,
+    /// Answer that our balance is too low, and do nothing.
+    BalanceInsufficient,
     /// Carry it out, commit, and answer later.
     HoldResponse(Duration),
     /// Wait with the idempotency key taken, then carry it out.
@@ -135,6 +138,7 @@ impl Faults {
             Action::TimeoutAfterSuccess => Some(RequestFault::TimeoutAfterSuccess),
             Action::Error500 => Some(RequestFault::Error500),
             Action::RateLimited => Some(RequestFault::RateLimited),
+            Action::BalanceInsufficient => Some(RequestFault::BalanceInsufficient),
             Action::HoldResponse => Some(RequestFault::HoldResponse(wait)),
             Action::HoldExecution => Some(RequestFault::HoldExecution(wait)),
             Action::Duplicate | Action::Delay | Action::Drop | Action::Reorder => None,
@@ -152,6 +156,7 @@ impl Faults {
             Action::TimeoutAfterSuccess
             | Action::Error500
             | Action::RateLimited
+            | Action::BalanceInsufficient
             | Action::HoldResponse
             | Action::HoldExecution => None,
         }

@@ -32,11 +32,12 @@ use super::clock::{self, ClockError};
 use super::faults::{RequestFault, Rule};
 use super::form::Form;
 use super::identifier;
-use super::intents::{CancelIntent, ConfirmIntent, CreateIntent};
+use super::intents::{AnswerChallenge, CancelIntent, ConfirmIntent, CreateIntent};
 use super::moves::{CreatePayout, CreateTransfer};
 use super::object::{self, API_VERSION};
 use super::order::{Answer, App, Asker, Order};
 use super::reads::{self, Resource};
+use super::refunds::{CancelRefund, CreateRefund, TurnRefund};
 use super::refusal::{Failure, Refusal};
 use super::webhooks::{self, stopped};
 
@@ -63,6 +64,9 @@ pub(super) fn router(app: &Shared) -> Router {
         .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
         .route("/v1/charges", get(list_charges))
         .route("/v1/charges/{id}", get(charge))
+        .route("/v1/refunds", get(list_refunds).post(create_refund))
+        .route("/v1/refunds/{id}", get(refund))
+        .route("/v1/refunds/{id}/cancel", post(cancel_refund))
         .route("/v1/balance", get(balance))
         .route("/v1/balance_transactions", get(list_balance_transactions))
         .route("/v1/balance_transactions/{id}", get(balance_transaction))
@@ -77,6 +81,8 @@ pub(super) fn router(app: &Shared) -> Router {
         .route("/_sandbox/status", get(status))
         .route("/_sandbox/clock", post(move_clock))
         .route("/_sandbox/faults", delete(clear_faults).post(add_faults))
+        .route("/_sandbox/payment_intents/{id}/authenticate", post(answer_challenge))
+        .route("/_sandbox/refunds/{id}/turn", post(turn_refund))
         .route("/_sandbox/webhooks/flush", post(flush_webhooks))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
@@ -107,6 +113,9 @@ async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> R
         match fault {
             Some(RequestFault::Error500) => refused(&Refusal::PlannedFailure),
             Some(RequestFault::RateLimited) => refused(&Refusal::RateLimited),
+            Some(RequestFault::BalanceInsufficient) => {
+                refused(&Refusal::BalanceInsufficient { currency: "own".to_owned(), noun: "request" })
+            }
             Some(fault @ RequestFault::HoldExecution(_)) => {
                 request.extensions_mut().insert(fault);
                 next.run(request).await
@@ -294,6 +303,22 @@ async fn cancel_intent(State(app): State<Shared>, Path(id): Path<String>, call: 
     order(app, call, |form| CancelIntent::parse(id, form).map(Order::CancelIntent)).await
 }
 
+async fn answer_challenge(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    order(app, call, |form| AnswerChallenge::parse(id, form).map(Order::AnswerChallenge)).await
+}
+
+async fn create_refund(State(app): State<Shared>, call: Call) -> Response {
+    order(app, call, |form| CreateRefund::parse(form).map(Order::CreateRefund)).await
+}
+
+async fn cancel_refund(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    order(app, call, |_| Ok(Order::CancelRefund(CancelRefund::new(id)))).await
+}
+
+async fn turn_refund(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    order(app, call, |form| TurnRefund::parse(id, form).map(Order::TurnRefund)).await
+}
+
 async fn create_transfer(State(app): State<Shared>, call: Call) -> Response {
     order(app, call, |form| CreateTransfer::parse(form).map(Order::CreateTransfer)).await
 }
@@ -337,6 +362,14 @@ async fn list_charges(State(app): State<Shared>, call: Call) -> Response {
 
 async fn charge(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
     shown(show(&app, call, Resource::Charge, Some(id)).await)
+}
+
+async fn list_refunds(State(app): State<Shared>, call: Call) -> Response {
+    shown(show(&app, call, Resource::Refund, None).await)
+}
+
+async fn refund(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    shown(show(&app, call, Resource::Refund, Some(id)).await)
 }
 
 async fn list_balance_transactions(State(app): State<Shared>, call: Call) -> Response {

@@ -6,8 +6,8 @@
 //! - A declined card leaves a failed charge and an intent that waits for another payment method.
 //!
 //! # What is deliberately absent
-//! Manual capture, saved payment methods, customers, and the customer's answer to a required action: an intent that
-//! requires action can be confirmed with another payment method or cancelled.
+//! Manual capture, saved payment methods, customers, and the page on which the customer answers a required action: the
+//! test helper `POST /_sandbox/payment_intents/{id}/authenticate` answers it.
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
@@ -21,7 +21,9 @@ use super::identifier;
 use super::moves;
 use super::object::{self, Charge, PaymentIntent};
 use super::order::{Outcome, Work};
+use super::refunds;
 use super::refusal::{Failure, Refusal, documentation};
+use super::test_card::{TestCard, Verdict};
 
 /// Parameters of Stripe's that would move other money, or not move it.
 const NOT_IMPLEMENTED: &[&str] = &[
@@ -73,55 +75,11 @@ struct Confirmation {
     off_session: bool,
 }
 
-/// Test payment methods (<https://docs.stripe.com/testing>).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TestCard {
-    Visa,
-    ChargeDeclined,
-    AuthenticationRequired,
-}
-
-/// What the card's bank says.
-enum Verdict {
-    Approved,
-    Declined { code: &'static str, decline_code: &'static str, message: &'static str },
-    Challenge,
-}
-
-impl TestCard {
-    fn get(token: &str) -> Option<Self> {
-        match token {
-            "pm_card_visa" => Some(Self::Visa),
-            "pm_card_chargeDeclined" => Some(Self::ChargeDeclined),
-            "pm_card_authenticationRequired" => Some(Self::AuthenticationRequired),
-            _ => None,
-        }
-    }
-
-    fn token(self) -> &'static str {
-        match self {
-            Self::Visa => "pm_card_visa",
-            Self::ChargeDeclined => "pm_card_chargeDeclined",
-            Self::AuthenticationRequired => "pm_card_authenticationRequired",
-        }
-    }
-
-    fn verdict(self, off_session: bool) -> Verdict {
-        match self {
-            Self::Visa => Verdict::Approved,
-            Self::ChargeDeclined => Verdict::Declined {
-                code: "card_declined",
-                decline_code: "generic_decline",
-                message: "Your card was declined.",
-            },
-            Self::AuthenticationRequired if off_session => Verdict::Declined {
-                code: "authentication_required",
-                decline_code: "authentication_required",
-                message: "Your card was declined. This transaction requires authentication.",
-            },
-            Self::AuthenticationRequired => Verdict::Challenge,
-        }
-    }
+/// What the customer does about a required action: `POST /_sandbox/payment_intents/{id}/authenticate`.
+#[derive(Debug)]
+pub(super) struct AnswerChallenge {
+    id: String,
+    succeeds: bool,
 }
 
 impl Confirmation {
@@ -306,6 +264,43 @@ impl CancelIntent {
     }
 }
 
+impl AnswerChallenge {
+    pub(super) fn parse(id: String, form: &Form) -> Result<Self, Refusal> {
+        match form.required("outcome")?.as_str() {
+            "succeeded" => Ok(Self { id, succeeds: true }),
+            "failed" => Ok(Self { id, succeeds: false }),
+            other => Err(Refusal::invalid("outcome", format!("Invalid outcome: {other}"))),
+        }
+    }
+
+    pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
+        let mut intent = lock(work, self.id).await?;
+        if intent.status != "requires_action" {
+            let message = format!("Nothing is asked of the customer: the status is {}.", intent.status);
+            return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
+        }
+        intent.next_action = None;
+        if self.succeeds {
+            pay(work, &mut intent).await?;
+            return Ok(Outcome::ok(intent.show()));
+        }
+        let code = "payment_intent_authentication_failure";
+        let payment_method = intent.payment_method.take().unwrap_or_default();
+        let token = intent.payment_method_token.take().unwrap_or_default();
+        intent.last_payment_error = Some(json!({
+            "code": code,
+            "doc_url": documentation(code),
+            "message": "The provided PaymentMethod has failed authentication.",
+            "payment_method": object::show_payment_method(&payment_method, &token, work.now),
+            "type": "invalid_request_error",
+        }));
+        "requires_payment_method".clone_into(&mut intent.status);
+        update(work, &intent).await?;
+        work.happened("payment_intent.payment_failed", intent.show());
+        Ok(Outcome::ok(intent.show()))
+    }
+}
+
 /// Every use of a test payment method makes a payment method of its own, as at Stripe.
 fn attach(intent: &mut PaymentIntent, card: TestCard) {
     intent.payment_method = Some(identifier::new("pm"));
@@ -351,7 +346,10 @@ async fn pay(work: &mut Work<'_>, intent: &mut PaymentIntent) -> Result<(), Fail
         .ok_or_else(|| Refusal::invalid("currency", format!("Invalid currency: {}", intent.currency)))?;
     let fee = fee(work, intent.amount, currency)?;
     let mut charge = charge(work, intent);
-    let delay = TimeDelta::from_std(work.rules.availability_delay).unwrap_or_default();
+    let delay = match intent.payment_method_token.as_deref().and_then(TestCard::get) {
+        Some(TestCard::BypassPending) => TimeDelta::zero(),
+        _ => TimeDelta::from_std(work.rules.availability_delay).unwrap_or_default(),
+    };
     let entry = moves::Entry {
         account: &work.account.clone(),
         amount: intent.amount,
@@ -384,6 +382,9 @@ async fn pay(work: &mut Work<'_>, intent: &mut PaymentIntent) -> Result<(), Fail
     }
     // Last, because the row is shared by all charges: it is locked from here to the commit.
     entry_into_balance(work, intent, fee, delay).await?;
+    if delay.is_zero() {
+        refunds::take_what_waits(work.connection, work.now, &mut work.happened).await?;
+    }
     Ok(())
 }
 
@@ -395,8 +396,7 @@ async fn entry_into_balance(
 ) -> Result<(), sqlx::Error> {
     let net = intent.amount - fee;
     let (pending, available) = if delay.is_zero() { (0, net) } else { (net, 0) };
-    let account = work.account.clone();
-    moves::credit(work, &account, &intent.currency, pending, available).await
+    moves::credit(work.connection, &work.account, &intent.currency, pending, available).await
 }
 
 /// The bank declines: a failed charge, an intent that waits, and the error that the caller gets.
@@ -450,6 +450,7 @@ fn charge(work: &Work<'_>, intent: &PaymentIntent) -> Charge {
         payment_intent: Some(intent.id.clone()),
         source_transfer: None,
         amount: intent.amount,
+        amount_refunded: 0,
         currency: intent.currency.clone(),
         status: "succeeded".to_owned(),
         payment_method: intent.payment_method.clone(),

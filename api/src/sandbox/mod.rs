@@ -12,10 +12,11 @@
 //! # Assumptions
 //! Where Stripe's figures depend on country and contract, these are ours, and all of them can be configured: a card
 //! payment costs 2.9% + 0.30 ([`FeeRule`]), its funds are available after two days, a payout arrives after one day and is
-//! in transit for the second half of it.
+//! in transit for the second half of it. Of the test cards for refunds, one is answered by its bank after a day, the other
+//! gives the money back after nine. A refund that the available balance does not cover is pending until it does.
 //!
 //! # What is deliberately absent
-//! Real money. Refunds, disputes, reversals, failed payouts, manual capture, customers, automatic payouts, conversion of
+//! Real money. Disputes, reversals, failed payouts, manual capture, customers, automatic payouts, conversion of
 //! currencies; minimum amounts other than the fee; refusal of parameters that it does not know. TLS.
 
 mod accounts;
@@ -31,7 +32,9 @@ mod moves;
 mod object;
 mod order;
 mod reads;
+mod refunds;
 mod refusal;
+mod test_card;
 mod wall;
 mod webhooks;
 
@@ -89,6 +92,10 @@ pub struct SandboxConfig {
     pub availability_delay: Duration,
     /// From a payout to its arrival, in whole seconds. Default: one day.
     pub arrival_delay: Duration,
+    /// From a refund that is pending at the bank to its success, in whole seconds. Default: one day.
+    pub refund_delay: Duration,
+    /// From the success of a refund that fails later to its failure, in whole seconds. Default: nine days.
+    pub refund_failure_delay: Duration,
 }
 
 impl SandboxConfig {
@@ -105,6 +112,8 @@ impl SandboxConfig {
             fee: FeeRule::default(),
             availability_delay: 2 * DAY,
             arrival_delay: DAY,
+            refund_delay: DAY,
+            refund_failure_delay: 9 * DAY,
         }
     }
 }
@@ -120,6 +129,8 @@ impl std::fmt::Debug for SandboxConfig {
             .field("fee", &self.fee)
             .field("availability_delay", &self.availability_delay)
             .field("arrival_delay", &self.arrival_delay)
+            .field("refund_delay", &self.refund_delay)
+            .field("refund_failure_delay", &self.refund_failure_delay)
             .finish_non_exhaustive()
     }
 }
@@ -232,6 +243,8 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
             fee: config.fee,
             availability_delay: config.availability_delay,
             arrival_delay: config.arrival_delay,
+            refund_delay: config.refund_delay,
+            refund_failure_delay: config.refund_failure_delay,
         },
         endpoints: Endpoints::new(config.webhooks),
         faults: Arc::new(Faults::default()),
@@ -272,7 +285,7 @@ impl SandboxConfig {
                 return Err(SandboxError::WebhookUrl(target.url.clone()));
             }
         }
-        for delay in [self.availability_delay, self.arrival_delay] {
+        for delay in [self.availability_delay, self.arrival_delay, self.refund_delay, self.refund_failure_delay] {
             if delay > Duration::from_secs(366 * 24 * 60 * 60) {
                 return Err(SandboxError::Delay(delay));
             }

@@ -10,6 +10,7 @@
 //! account takes payouts in any currency.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::fee::Currency;
@@ -58,6 +59,15 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// Writes it and returns its id. The balance itself is changed by [`credit`] or [`debit`].
     pub(super) async fn insert(&self, work: &mut Work<'_>) -> Result<String, sqlx::Error> {
+        self.insert_at(work.connection, work.now).await
+    }
+
+    /// The same outside of an order.
+    pub(super) async fn insert_at(
+        &self,
+        connection: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> Result<String, sqlx::Error> {
         let id = identifier::new("txn");
         sqlx::query(
             "INSERT INTO balance_transactions (id, account_id, amount, fee, net, currency, type, source, description,
@@ -73,10 +83,10 @@ impl Entry<'_> {
         .bind(self.kind)
         .bind(self.source)
         .bind(self.description)
-        .bind(if self.available_on > work.now { "pending" } else { "available" })
+        .bind(if self.available_on > now { "pending" } else { "available" })
         .bind(self.available_on)
-        .bind(work.now)
-        .execute(&mut *work.connection)
+        .bind(now)
+        .execute(connection)
         .await?;
         Ok(id)
     }
@@ -84,7 +94,7 @@ impl Entry<'_> {
 
 /// Adds to a balance. Both amounts are zero or more.
 pub(super) async fn credit(
-    work: &mut Work<'_>,
+    connection: &mut PgConnection,
     account: &str,
     currency: &str,
     pending: i64,
@@ -99,27 +109,36 @@ pub(super) async fn credit(
     .bind(currency)
     .bind(pending)
     .bind(available)
-    .execute(&mut *work.connection)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Takes from what is available, or changes nothing and refuses.
-async fn debit(work: &mut Work<'_>, amount: i64, currency: Currency, noun: &'static str) -> Result<(), Failure> {
-    let debited = sqlx::query(
+/// Takes from what is available, or changes nothing and tells `false`.
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    account: &str,
+    currency: &str,
+    amount: i64,
+) -> Result<bool, sqlx::Error> {
+    let taken = sqlx::query(
         "UPDATE balances SET available = available - $3
          WHERE account_id = $1 AND currency = $2 AND available >= $3",
     )
-    .bind(&work.account)
-    .bind(currency.code)
+    .bind(account)
+    .bind(currency)
     .bind(amount)
-    .execute(&mut *work.connection)
-    .await?
-    .rows_affected();
-    if debited == 0 {
-        return Err(Refusal::BalanceInsufficient { currency: currency.code.to_owned(), noun }.into());
+    .execute(connection)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
+
+/// Takes from what is available, or changes nothing and refuses.
+async fn debit(work: &mut Work<'_>, amount: i64, currency: Currency, noun: &'static str) -> Result<(), Failure> {
+    if take(work.connection, &work.account, currency.code, amount).await? {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::BalanceInsufficient { currency: currency.code.to_owned(), noun }.into())
 }
 
 impl CreateTransfer {
@@ -144,7 +163,7 @@ impl CreateTransfer {
             return Err(Refusal::NoSuch { noun: "destination", id: self.destination, param: "destination" }.into());
         };
         debit(work, self.amount, self.currency, "transfer").await?;
-        credit(work, &destination.id, self.currency.code, 0, self.amount).await?;
+        credit(work.connection, &destination.id, self.currency.code, 0, self.amount).await?;
         let transfer_id = identifier::new("tr");
         let payment_id = identifier::new("py");
         let leaving = Entry {
@@ -167,6 +186,7 @@ impl CreateTransfer {
             payment_intent: None,
             source_transfer: Some(transfer_id.clone()),
             amount: self.amount,
+            amount_refunded: 0,
             currency: self.currency.code.to_owned(),
             status: "succeeded".to_owned(),
             payment_method: None,

@@ -24,9 +24,10 @@ use super::clock::BEGIN_SHARED;
 use super::events::{self, Cause, Endpoints, NewEvent};
 use super::faults::Faults;
 use super::fee::FeeRule;
-use super::intents::{CancelIntent, ConfirmIntent, CreateIntent};
+use super::intents::{AnswerChallenge, CancelIntent, ConfirmIntent, CreateIntent};
 use super::moves::{CreatePayout, CreateTransfer};
 use super::object;
+use super::refunds::{CancelRefund, CreateRefund, TurnRefund};
 use super::refusal::{Failure, Refusal};
 
 /// What does not change while the sandbox runs.
@@ -35,6 +36,8 @@ pub(super) struct Rules {
     pub(super) fee: FeeRule,
     pub(super) availability_delay: Duration,
     pub(super) arrival_delay: Duration,
+    pub(super) refund_delay: Duration,
+    pub(super) refund_failure_delay: Duration,
 }
 
 /// Everything that a request can reach.
@@ -55,6 +58,10 @@ pub(super) enum Order {
     CreateIntent(CreateIntent),
     ConfirmIntent(ConfirmIntent),
     CancelIntent(CancelIntent),
+    AnswerChallenge(AnswerChallenge),
+    CreateRefund(CreateRefund),
+    CancelRefund(CancelRefund),
+    TurnRefund(TurnRefund),
     CreateTransfer(CreateTransfer),
     CreatePayout(CreatePayout),
     CreateAccount(CreateAccount),
@@ -237,6 +244,10 @@ impl Order {
             Self::CreateIntent(order) => order.carry_out(work).await,
             Self::ConfirmIntent(order) => order.carry_out(work).await,
             Self::CancelIntent(order) => order.carry_out(work).await,
+            Self::AnswerChallenge(order) => order.carry_out(work).await,
+            Self::CreateRefund(order) => order.carry_out(work).await,
+            Self::CancelRefund(order) => order.carry_out(work).await,
+            Self::TurnRefund(order) => order.carry_out(work).await,
             Self::CreateTransfer(order) => order.carry_out(work).await,
             Self::CreatePayout(order) => order.carry_out(work).await,
             Self::CreateAccount(order) => order.carry_out(work).await,

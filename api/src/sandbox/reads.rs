@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::clock;
 use super::form::{Form, Page};
-use super::object::{self, BalanceTransaction, Charge, PaymentIntent, Payout, Shown, StoredEvent, Transfer};
+use super::object::{self, BalanceTransaction, Charge, PaymentIntent, Payout, Refund, Shown, StoredEvent, Transfer};
 use super::refusal::{Failure, Refusal};
 
 /// What can be fetched by its id.
@@ -17,6 +17,7 @@ use super::refusal::{Failure, Refusal};
 pub(super) enum Resource {
     PaymentIntent,
     Charge,
+    Refund,
     BalanceTransaction,
     Transfer,
     Payout,
@@ -29,6 +30,7 @@ impl Resource {
         match self {
             Self::PaymentIntent => &["pi_"],
             Self::Charge => &["ch_", "py_"],
+            Self::Refund => &["re_"],
             Self::BalanceTransaction => &["txn_"],
             Self::Transfer => &["tr_"],
             Self::Payout => &["po_"],
@@ -41,6 +43,7 @@ impl Resource {
         match self {
             Self::PaymentIntent => "payment_intent",
             Self::Charge => "charge",
+            Self::Refund => "refund",
             Self::BalanceTransaction => "balance transaction",
             Self::Transfer => "transfer",
             Self::Payout => "payout",
@@ -110,6 +113,10 @@ pub(super) async fn list(
             form.refuse(&["created", "customer"])?;
             ("/v1/charges", charges(connection, account, &page, form).await?)
         }
+        Resource::Refund => {
+            form.refuse(&["created"])?;
+            ("/v1/refunds", refunds(connection, account, &page, form).await?)
+        }
         Resource::BalanceTransaction => {
             ("/v1/balance_transactions", balance_transactions(connection, account, &page, form).await?)
         }
@@ -167,6 +174,28 @@ async fn charges(
     .fetch_all(connection)
     .await?;
     Ok(rows.iter().map(Charge::show).collect())
+}
+
+async fn refunds(
+    connection: &mut PgConnection,
+    account: &str,
+    page: &Page,
+    form: &Form,
+) -> Result<Vec<Value>, Failure> {
+    let rows: Vec<Refund> = sqlx::query_as(
+        "SELECT * FROM refunds WHERE account_id = $1
+            AND ($2::text IS NULL OR seq < (SELECT seq FROM refunds WHERE id = $2))
+            AND ($4::text IS NULL OR charge = $4) AND ($5::text IS NULL OR payment_intent = $5)
+         ORDER BY seq DESC LIMIT $3",
+    )
+    .bind(account)
+    .bind(&page.starting_after)
+    .bind(page.limit + 1)
+    .bind(form.text("charge"))
+    .bind(form.text("payment_intent"))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.iter().map(Refund::show).collect())
 }
 
 /// `payout` names a payout's own entry: the sandbox's payouts are manual, and Stripe says which entries a payout pays out

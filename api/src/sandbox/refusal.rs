@@ -47,6 +47,10 @@ pub(super) enum Refusal {
     KeyInUse { key: String },
     #[error("{message}")]
     UnexpectedState { message: String, intent: Value },
+    #[error("{message}")]
+    NotRefundable { code: &'static str, message: String },
+    #[error("{message}")]
+    RefundUnexpectedState { message: String },
     #[error("You have insufficient available funds in your {currency} balance for this {noun}.")]
     BalanceInsufficient { currency: String, noun: &'static str },
     #[error("Request rate limit exceeded. (A fault that was asked for.)")]
@@ -73,6 +77,8 @@ impl Refusal {
             | Self::NoSuch { .. }
             | Self::OtherParameters { .. }
             | Self::UnexpectedState { .. }
+            | Self::NotRefundable { .. }
+            | Self::RefundUnexpectedState { .. }
             | Self::BalanceInsufficient { .. } => StatusCode::BAD_REQUEST,
             Self::KeyInUse { .. } => StatusCode::CONFLICT,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -96,6 +102,7 @@ impl Refusal {
             Self::NotFound { .. } | Self::NoSuch { .. } => Some("resource_missing"),
             Self::KeyInUse { .. } => Some("idempotency_key_in_use"),
             Self::UnexpectedState { .. } => Some("payment_intent_unexpected_state"),
+            Self::NotRefundable { code, .. } => Some(code),
             Self::BalanceInsufficient { .. } => Some("balance_insufficient"),
             Self::RateLimited => Some("rate_limit"),
             Self::NoKey
@@ -103,6 +110,7 @@ impl Refusal {
             | Self::UnknownRoute { .. }
             | Self::BadRequest { .. }
             | Self::OtherParameters { .. }
+            | Self::RefundUnexpectedState { .. }
             | Self::PlannedFailure
             | Self::Internal => None,
         }

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use domain::contract::{Contract, Proposal};
 use domain::escrow::Escrow;
 use domain::milestone::Milestone;
-use domain::policy::Fee;
 use domain::rules::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -153,8 +152,8 @@ impl ContractView {
             decimal: decimal(amount, agreement.currency),
             fees: contract.terms().map(|terms| FeesView {
                 schedule: format!("{}@{}", terms.fee_schedule.id, terms.fee_schedule.version),
-                client_fee: fee(&terms.fee_schedule.client_fee),
-                payee_fee: fee(&terms.fee_schedule.payee_fee),
+                client_fee: terms.fee_schedule.client_fee.describe(terms.fee_schedule.currency),
+                payee_fee: terms.fee_schedule.payee_fee.describe(terms.fee_schedule.currency),
             }),
             offer_expires_at: match contract {
                 Contract::Offered { offer_expires_at, .. } => *offer_expires_at,
@@ -201,12 +200,6 @@ impl AmendmentView {
     }
 }
 
-fn fee(fee: &Fee) -> String {
-    match fee {
-        Fee::Percent { percent } => format!("{}%", percent.get()),
-    }
-}
-
 impl EscrowView {
     /// The view of an escrow; `None` before it is opened.
     pub fn of(escrow: &Escrow) -> Option<Self> {
@@ -219,8 +212,8 @@ impl EscrowView {
             funded: total(|held| held.funded),
             held: total(|held| held.held),
             released: total(|held| held.released),
-            payee_fees: total(|held| held.payee_fee_taken),
-            client_fees: total(|held| held.client_fee),
+            payee_fees: total(|held| held.fees.payee_fee),
+            client_fees: total(|held| held.fees.client_fee),
             client_fees_earned: total(|held| held.client_fee_earned),
         })
     }

@@ -95,6 +95,10 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
             }
             if process::settles(&report, &order.what) {
                 app.outbox.done(id).await?;
+            } else if let Some(pause) = process::read_again_after(&order.what, order.failures) {
+                let now = app.engine.now().await?;
+                let later = now.checked_add_signed(pause).unwrap_or(now);
+                app.outbox.not_before(id, later, "not final yet").await?;
             } else {
                 app.outbox.again(id, ASK_AGAIN, "not final yet").await?;
             }
@@ -107,6 +111,9 @@ async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrde
             if !facts.is_empty() {
                 app.outbox.done(id).await?;
             } else if code == "balance_insufficient" {
+                for fact in &process::lacks_funds(&order.what) {
+                    record(app, fact).await?;
+                }
                 app.outbox.again_with_new_key(id, wait, &code).await?;
             } else {
                 tracing::error!(order_id = %id, action, code, "the provider refused an order; look at it");

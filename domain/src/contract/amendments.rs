@@ -8,7 +8,6 @@
 use super::change::apply;
 use super::decide::{role_of, wrong_state};
 use super::event::AmendmentEnd;
-use super::period::AMENDMENT_EXPIRY_DAYS;
 use super::terms::{check_fees, terms_digest};
 use super::{Agreement, Change, Contract, ContractCommand, ContractEvent, Life, Parts, Proposal};
 use crate::id::AmendmentId;
@@ -37,7 +36,8 @@ pub(super) fn decide(
                 amendment_id: *amendment_id,
                 by,
                 changes: changes.clone(),
-                expires_at: days_after(context.now, AMENDMENT_EXPIRY_DAYS),
+                // An amendment is an offer too, and waits as long as one.
+                expires_at: days_after(context.now, life.terms.policy.offer_expiry_days),
             }])
         }
         // A party who proposes something is active: the contract is not dormant any more.
@@ -67,6 +67,7 @@ pub(super) fn decide(
                 payee_id: agreement.payee_id,
                 currency: agreement.currency,
                 default_review_days: life.terms.policy.review_days,
+                refund_request_days: life.terms.policy.refund_request_days,
                 terms_digest: terms_digest(&amended, &life.terms)?,
             }])
         }
@@ -104,7 +105,7 @@ fn waiting(life: &Life, amendment_id: AmendmentId) -> Result<&Proposal, Refusal>
 /// The milestones that the changes lead to.
 fn check_changes(life: &Life, changes: &[Change]) -> Result<Vec<super::MilestonePlan>, Refusal> {
     let milestones = apply(&life.agreement.milestones, changes, |id| life.closed.contains_key(&id))?;
-    check_fees(&milestones, &life.terms.fee_schedule)?;
+    check_fees(life.agreement.currency, &milestones, &life.terms.fee_schedule)?;
     Ok(milestones)
 }
 

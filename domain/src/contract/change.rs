@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ledger::Minor;
 use serde::{Deserialize, Serialize};
 
-use super::terms::{check_milestones, check_reference};
+use super::terms::check_milestones;
 use super::{MAX_REVIEW_DAYS, MilestonePlan, Role};
 use crate::id::{AmendmentId, MilestoneId};
 use crate::refusal::Refusal;
@@ -100,8 +100,6 @@ pub(super) fn apply(
             return Err(Refusal::invalid(at("milestone_id"), "is changed twice"));
         }
         if let Change::AddMilestone { milestone } = change {
-            // The list of milestones is not the caller's: what is wrong is said where it was sent.
-            check_reference(milestone.reference.as_deref(), &at("reference"))?;
             agreed.push(milestone.clone());
             continue;
         }

@@ -6,6 +6,8 @@
 //!                                                                                 └─▶ client asked again ─14 d─▶ to the payee
 //! ```
 //!
+//! The days are those of [`crate::policy::Dormancy`]; the picture has its defaults.
+//!
 //! # Invariants
 //! - Days count from the later of the last delivery date and the last thing a party did about the contract or a part of
 //!   it. The instants follow from that alone, however late somebody looks.
@@ -17,10 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{only_payee, wrong_state};
 use super::ending::open_ids;
-use super::period::{
-    DORMANCY_DAY, DORMANCY_FIRST_WARNING_DAY, DORMANCY_SECOND_WARNING_DAY, DORMANT_CLIENT_DAYS, DORMANT_PAYEE_DAYS,
-    DORMANT_RELEASE_DAYS,
-};
 use super::{Activity, Agreement, Contract, ContractCommand, ContractEvent, Life, OpenQuestion, Parts, Role};
 use crate::policy::days_after;
 use crate::refusal::Refusal;
@@ -32,7 +30,7 @@ use crate::time::Timestamp;
 pub struct DormancyClock {
     /// The instant; `None` once its timer was blocked.
     pub due_at: Option<Timestamp>,
-    /// Which day without activity it is then: 76, 83 or 90.
+    /// Which day without activity it is then, by the policy: of the first warning, of the second, or of dormancy.
     pub next_day: u16,
     /// The instant that the days are counted from unless something happened since: the first money, for one, comes from
     /// the provider and is not a party's doing.
@@ -51,15 +49,10 @@ pub enum DormantStage {
     ReleaseRequested,
 }
 
-/// The first look after something happened at `now`; `None` where the terms are without dormancy.
-pub(super) fn first_check_at(life: &Life, now: Timestamp) -> Option<Timestamp> {
-    life.terms.policy.dormancy.then(|| first_warning_after(life, now))
-}
-
-/// The first warning when nothing happens after `now`.
-pub(super) fn first_warning_after(life: &Life, now: Timestamp) -> Timestamp {
+/// The first look after something happened at `now`.
+pub(super) fn first_check_at(life: &Life, now: Timestamp) -> Timestamp {
     let from = life.last_due_at().map_or(now, |due_at| due_at.max(now));
-    days_after(from, DORMANCY_FIRST_WARNING_DAY)
+    days_after(from, life.terms.policy.dormancy.warn_days)
 }
 
 pub(super) fn decide(
@@ -75,24 +68,22 @@ pub(super) fn decide(
             let Some(clock) = &life.dormancy else {
                 return Err(wrong_state(contract, "looked at for dormancy"));
             };
+            let days = &life.terms.policy.dormancy;
             let counted_from = counted_from(life, parts, context.now).max(clock.since);
             let turn = days_after(counted_from, clock.next_day);
             if turn > context.now {
-                let next_at = days_after(counted_from, DORMANCY_FIRST_WARNING_DAY);
+                let next_at = days_after(counted_from, days.warn_days);
                 return Ok(vec![E::DormancyPostponed { contract_id, counted_from, next_at }]);
             }
+            let warned = |next_day| E::DormancyWarned {
+                contract_id,
+                day: clock.next_day,
+                next_at: days_after(counted_from, next_day),
+            };
             Ok(vec![match clock.next_day {
-                DORMANCY_FIRST_WARNING_DAY => E::DormancyWarned {
-                    contract_id,
-                    day: DORMANCY_FIRST_WARNING_DAY,
-                    next_at: days_after(counted_from, DORMANCY_SECOND_WARNING_DAY),
-                },
-                DORMANCY_SECOND_WARNING_DAY => E::DormancyWarned {
-                    contract_id,
-                    day: DORMANCY_SECOND_WARNING_DAY,
-                    next_at: days_after(counted_from, DORMANCY_DAY),
-                },
-                _ => E::MarkedDormant { contract_id, client_respond_by: days_after(context.now, DORMANT_CLIENT_DAYS) },
+                day if day == days.warn_days => warned(days.warn_again_days),
+                day if day == days.warn_again_days => warned(days.dormant_days),
+                _ => E::MarkedDormant { contract_id, client_respond_by: days_after(context.now, days.escalate_days) },
             }])
         }
         (_, C::CheckDormancy { .. }) => Err(wrong_state(contract, "looked at for dormancy")),
@@ -100,16 +91,16 @@ pub(super) fn decide(
         (S::Dormant { life, stage, .. }, C::AdvanceDormancy { parts }) => Ok(vec![match stage {
             DormantStage::ClientAsked => E::DormancyEscalatedToPayee {
                 contract_id,
-                payee_respond_by: days_after(context.now, DORMANT_PAYEE_DAYS),
+                payee_respond_by: days_after(context.now, life.terms.policy.dormancy.request_days),
             },
             DormantStage::PayeeAsked => defaulted(life, Role::Client, parts)?,
             DormantStage::ReleaseRequested => defaulted(life, Role::Payee, parts)?,
         }]),
         (_, C::AdvanceDormancy { .. }) => Err(wrong_state(contract, "ended by silence")),
 
-        (S::Dormant { stage: DormantStage::PayeeAsked, .. }, C::RequestDormancyRelease) => {
+        (S::Dormant { life, stage: DormantStage::PayeeAsked, .. }, C::RequestDormancyRelease) => {
             only_payee(contract, context, "ask for the release of a dormant contract")?;
-            let client_respond_by = days_after(context.now, DORMANT_RELEASE_DAYS);
+            let client_respond_by = life.terms.policy.dormancy.release_default(context.now);
             Ok(vec![E::DormancyReleaseRequested { contract_id, client_respond_by }])
         }
         (_, C::RequestDormancyRelease) => {
@@ -157,7 +148,7 @@ fn reactivated(contract: &Contract, context: &Context) -> Result<ContractEvent, 
     match contract {
         Contract::Dormant { life, .. } => Ok(ContractEvent::Reactivated {
             contract_id: life.agreement.contract_id,
-            dormancy_check_at: first_warning_after(life, context.now),
+            dormancy_check_at: first_check_at(life, context.now),
         }),
         _ => Err(wrong_state(contract, "reactivated")),
     }

@@ -3,20 +3,19 @@
 //! # Invariants
 //! - A contract that nothing was paid into can be given up by either side; one that holds money ends only by both, by
 //!   time, or by its milestones being closed one by one.
-//! - While a payment is under way, a contract does not end: its deadline moves on by a day until the payment has ended.
+//! - While a payment is under way, a contract does not end: its deadline moves on by the time that a payment has.
 //! - At the end, work under review and money in dispute stay what they are; the contract is over when they are.
 
 use ledger::Minor;
 
 use super::decide::{only_client, only_payee, role_of, wrong_state};
-use super::dormancy::{first_check_at, first_warning_after};
+use super::dormancy::first_check_at;
 use super::event::CancelStage;
 use super::evolve::{END_REQUEST, FIRST_FUNDING};
-use super::period::{END_REQUEST_DAYS, PAYMENT_UNDER_WAY_DAYS};
 use super::terms::check_reference;
 use super::{Agreement, Contract, ContractCommand, ContractEvent, Life, Parts, Role};
 use crate::id::MilestoneId;
-use crate::policy::days_after;
+use crate::policy::{days_after, hours_after};
 use crate::refusal::Refusal;
 use crate::rules::Context;
 
@@ -32,7 +31,7 @@ pub(super) fn decide(
         (S::PendingFunding { life, .. }, C::RecordFunding { funding_id }) => Ok(vec![E::Activated {
             contract_id,
             first_funding_id: *funding_id,
-            dormancy_check_at: first_check_at(life, context.now),
+            dormancy_check_at: Some(first_check_at(life, context.now)),
         }]),
         // Later money changes nothing here.
         (S::Active { .. } | S::Paused { .. } | S::Dormant { .. } | S::Ending { .. }, C::RecordFunding { .. }) => {
@@ -64,7 +63,7 @@ pub(super) fn decide(
             Err(wrong_state(contract, "cancelled"))
         }
         (S::PendingFunding { life, .. }, C::LapseFunding { parts }) => Ok(vec![if parts.payment_under_way() {
-            extended(agreement, FIRST_FUNDING, context)
+            extended(life, FIRST_FUNDING, context)
         } else {
             given_up(life, None, None)
         }]),
@@ -86,7 +85,7 @@ pub(super) fn decide(
         // Either side can say that a dormant contract is not forgotten.
         (S::Dormant { life, .. }, C::Resume) => {
             role_of(contract, context, "resume a contract")?;
-            Ok(vec![E::Reactivated { contract_id, dormancy_check_at: first_warning_after(life, context.now) }])
+            Ok(vec![E::Reactivated { contract_id, dormancy_check_at: first_check_at(life, context.now) }])
         }
         (_, C::Resume) => {
             role_of(contract, context, "resume a contract")?;
@@ -102,7 +101,7 @@ pub(super) fn decide(
                 contract_id,
                 by: Role::Client,
                 refund_requested: parts.refundable()?,
-                respond_by: days_after(context.now, END_REQUEST_DAYS),
+                respond_by: days_after(context.now, life.terms.policy.end_request_days),
             };
             // Nothing is held: there is nothing that the payee would have to agree to give back.
             if parts.hold_money() {
@@ -133,7 +132,7 @@ pub(super) fn decide(
         }
         (S::Ending { life, agreed: false, .. }, C::AgreeEndByTime { parts }) => {
             Ok(vec![if parts.payment_under_way() {
-                extended(agreement, END_REQUEST, context)
+                extended(life, END_REQUEST, context)
             } else {
                 agreed(life, None, parts)?
             }])
@@ -228,11 +227,12 @@ fn agreed(life: &Life, by: Option<Role>, parts: &Parts) -> Result<ContractEvent,
     })
 }
 
-fn extended(agreement: &Agreement, key: &str, context: &Context) -> ContractEvent {
+/// A payment that is under way ends within the time that it has: then the deadline is looked at again.
+fn extended(life: &Life, key: &str, context: &Context) -> ContractEvent {
     ContractEvent::DeadlineExtended {
-        contract_id: agreement.contract_id,
+        contract_id: life.agreement.contract_id,
         key: key.to_owned(),
-        due_at: days_after(context.now, PAYMENT_UNDER_WAY_DAYS),
+        due_at: hours_after(context.now, life.terms.policy.funding_intent_hours),
     }
 }
 

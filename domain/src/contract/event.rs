@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, MilestonePlan, Role};
 use crate::id::{AmendmentId, ContractId, FundingId, MilestoneId, PartyId};
-use crate::policy::{FeeSchedule, Policy};
+use crate::policy::{FeeSchedule, Periods, Policy};
 use crate::time::Timestamp;
 
 /// How a milestone ended.
@@ -214,6 +214,9 @@ pub enum ContractEvent {
         currency: Currency,
         /// Review window where a milestone has none of its own.
         default_review_days: u16,
+        /// Days that the payee has to answer a wish for a refund, for milestones that are new.
+        #[serde(default = "Periods::answer_days")]
+        refund_request_days: u16,
         /// SHA-256 (hex) over the terms that hold now; see [`super::terms_digest`].
         terms_digest: String,
     },
@@ -240,9 +243,8 @@ pub enum ContractEvent {
     Resumed {
         /// The contract.
         contract_id: ContractId,
-        /// When somebody looks whether anything has happened since; absent where the terms are without dormancy.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        dormancy_check_at: Option<Timestamp>,
+        /// When somebody looks whether anything has happened since.
+        dormancy_check_at: Timestamp,
     },
     /// The client wants to end it and have back what is held.
     EndRequested {
@@ -402,6 +404,7 @@ impl ContractEvent {
             | Self::Countered { offer_expires_at: at, .. }
             | Self::DeadlineExtended { due_at: at, .. }
             | Self::AmendmentProposed { expires_at: at, .. }
+            | Self::Resumed { dormancy_check_at: at, .. }
             | Self::EndRequested { respond_by: at, .. }
             | Self::DormancyWarned { next_at: at, .. }
             | Self::DormancyPostponed { next_at: at, .. }
@@ -409,9 +412,7 @@ impl ContractEvent {
             | Self::DormancyEscalatedToPayee { payee_respond_by: at, .. }
             | Self::DormancyReleaseRequested { client_respond_by: at, .. }
             | Self::Reactivated { dormancy_check_at: at, .. } => Some(*at),
-            Self::Accepted { funding_due_at: at, .. }
-            | Self::Activated { dormancy_check_at: at, .. }
-            | Self::Resumed { dormancy_check_at: at, .. } => *at,
+            Self::Accepted { funding_due_at: at, .. } | Self::Activated { dormancy_check_at: at, .. } => *at,
             Self::Drafted { .. }
             | Self::Declined { .. }
             | Self::OfferWithdrawn { .. }

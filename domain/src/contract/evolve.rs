@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::period::{DORMANCY_DAY, DORMANCY_FIRST_WARNING_DAY, DORMANCY_SECOND_WARNING_DAY};
 use super::{
     Agreement, AmendmentEnd, ClosedMilestone, Contract, ContractEvent, DormancyClock, DormantStage, Life, Proposal,
     Role, Terms,
@@ -26,11 +25,12 @@ pub(super) fn amendment_expiry(amendment_id: AmendmentId) -> String {
     format!("amendment_expiry/{amendment_id}")
 }
 
-fn first_check(at: Option<Timestamp>) -> Option<DormancyClock> {
-    let days = TimeDelta::days(i64::from(DORMANCY_FIRST_WARNING_DAY));
+fn first_check(life: &Life, at: Option<Timestamp>) -> Option<DormancyClock> {
+    let next_day = life.terms.policy.dormancy.warn_days;
+    let days = TimeDelta::days(i64::from(next_day));
     at.map(|due_at| DormancyClock {
         due_at: Some(due_at),
-        next_day: DORMANCY_FIRST_WARNING_DAY,
+        next_day,
         since: due_at.checked_sub_signed(days).unwrap_or(due_at),
     })
 }
@@ -87,7 +87,7 @@ pub(super) fn after(before: Contract, event: &ContractEvent) -> Contract {
             S::Expired { agreement, expired_at: *expired_at }
         }
         (S::PendingFunding { mut life, .. }, E::Activated { dormancy_check_at, .. }) => {
-            life.dormancy = first_check(*dormancy_check_at);
+            life.dormancy = first_check(&life, *dormancy_check_at);
             S::Active { life }
         }
         (S::Draft { agreement }, E::Cancelled { stage, .. }) => S::Cancelled { agreement, terms: None, stage: *stage },
@@ -130,7 +130,7 @@ pub(super) fn after(before: Contract, event: &ContractEvent) -> Contract {
             S::Paused { life, by: *by }
         }
         (S::Paused { mut life, .. }, E::Resumed { dormancy_check_at, .. }) => {
-            life.dormancy = first_check(*dormancy_check_at);
+            life.dormancy = first_check(&life, Some(*dormancy_check_at));
             S::Active { life }
         }
 
@@ -140,7 +140,8 @@ pub(super) fn after(before: Contract, event: &ContractEvent) -> Contract {
         (S::Ending { life, .. }, E::EndAgreed { .. }) => S::Ending { life, respond_by: None, agreed: true },
 
         (S::Active { mut life }, E::DormancyWarned { day, next_at, .. }) => {
-            let next_day = if *day == DORMANCY_FIRST_WARNING_DAY { DORMANCY_SECOND_WARNING_DAY } else { DORMANCY_DAY };
+            let days = life.terms.policy.dormancy;
+            let next_day = if *day == days.warn_days { days.warn_again_days } else { days.dormant_days };
             if let Some(clock) = &mut life.dormancy {
                 clock.due_at = Some(*next_at);
                 clock.next_day = next_day;
@@ -148,7 +149,7 @@ pub(super) fn after(before: Contract, event: &ContractEvent) -> Contract {
             S::Active { life }
         }
         (S::Active { mut life }, E::DormancyPostponed { next_at, .. }) => {
-            life.dormancy = first_check(Some(*next_at));
+            life.dormancy = first_check(&life, Some(*next_at));
             S::Active { life }
         }
         (S::Active { life }, E::MarkedDormant { client_respond_by, .. }) => {
@@ -162,7 +163,7 @@ pub(super) fn after(before: Contract, event: &ContractEvent) -> Contract {
         }
         (S::Dormant { life, .. }, E::DormancyDefaulted { .. }) => S::Ending { life, respond_by: None, agreed: true },
         (S::Dormant { mut life, .. }, E::Reactivated { dormancy_check_at, .. }) => {
-            life.dormancy = first_check(Some(*dormancy_check_at));
+            life.dormancy = first_check(&life, Some(*dormancy_check_at));
             S::Active { life }
         }
 

@@ -20,9 +20,8 @@
 //! - Completed or cancelled exactly when the last milestone is closed, or nothing was paid in and nothing is on its way.
 //! - A pause stops what is new: submissions and payments. What has begun goes on: a review window that is running closes
 //!   at its instant, and the client can approve.
-//! - Where its terms have dormancy, a contract is dormant exactly 90 days after the later of its last delivery date and
-//!   the last thing a party did. While work is under review or in dispute, a refund is being answered or a payment is
-//!   under way, the days do not count.
+//! - A contract is dormant exactly 90 days after the later of its last delivery date and the last thing a party did. While
+//!   work is under review or in dispute, a refund is being answered or a payment is under way, the days do not count.
 //!
 //! # What is deliberately absent
 //! Hourly contracts, gig orders and bookings; holds by staff; the dispute about an end (a milestone can be disputed
@@ -38,7 +37,6 @@ mod event;
 mod evolve;
 mod offer;
 mod parts;
-pub mod period;
 mod terms;
 mod timers;
 

@@ -7,8 +7,7 @@
 use super::change::apply;
 use super::decide::{only, only_client, only_payee, role_of, wrong_state};
 use super::event::ContractKind;
-use super::period::FIRST_FUNDING_DAYS;
-use super::terms::{check_fees, check_milestones, check_reference, terms_digest};
+use super::terms::{check_fees, check_milestones, check_reference, check_terms, terms_digest};
 use super::{Agreement, Contract, ContractCommand, ContractEvent, Role};
 use crate::actor::Actor;
 use crate::policy::days_after;
@@ -49,7 +48,7 @@ pub(super) fn decide(
     match (contract, command) {
         (S::Draft { .. }, C::Offer { fee_schedule, policy }) => {
             only_client(contract, context, "offer a contract")?;
-            check_fees(&agreement.milestones, fee_schedule)?;
+            check_terms(agreement, fee_schedule, policy)?;
             Ok(vec![E::Offered {
                 contract_id,
                 offer_expires_at: days_after(context.now, policy.offer_expiry_days),
@@ -67,7 +66,7 @@ pub(super) fn decide(
         (S::Offered { terms, terms_version, answer_by, .. }, C::CounterOffer { changes }) => {
             only(contract, context, *answer_by, "counter this version of an offer")?;
             let milestones = apply(&agreement.milestones, changes, |_| false)?;
-            check_fees(&milestones, &terms.fee_schedule)?;
+            check_fees(agreement.currency, &milestones, &terms.fee_schedule)?;
             Ok(vec![E::Countered {
                 contract_id,
                 by: *answer_by,
@@ -102,7 +101,7 @@ pub(super) fn decide(
                 milestones: agreement.milestones.clone(),
                 accepted_at: context.now,
                 terms_digest: Some(terms_digest(agreement, terms)?),
-                funding_due_at: Some(days_after(context.now, FIRST_FUNDING_DAYS)),
+                funding_due_at: Some(days_after(context.now, terms.policy.first_funding_days)),
             }])
         }
         (S::Expired { expired_at, .. }, C::Accept) => {

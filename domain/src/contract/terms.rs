@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use ledger::Minor;
+use ledger::{Currency, Minor};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Agreement, MAX_MILESTONES, MAX_REVIEW_DAYS, MilestonePlan, Terms};
-use crate::policy::{FeeSchedule, Policy};
+use crate::fee::{ContractFees, FeeSchedule, MilestoneFees, Part};
+use crate::policy::Policy;
 use crate::refusal::Refusal;
 
 /// Longest reference of the marketplace's own.
@@ -80,11 +81,20 @@ pub(crate) fn check_reference(reference: Option<&str>, pointer: &str) -> Result<
     Ok(())
 }
 
-/// What the client would pay for the largest milestone must be an amount too.
-pub(super) fn check_fees(milestones: &[MilestonePlan], fees: &FeeSchedule) -> Result<(), Refusal> {
+/// Fees and periods make sense, and what the client would pay for each milestone is an amount too.
+pub(super) fn check_terms(agreement: &Agreement, fees: &FeeSchedule, policy: &Policy) -> Result<(), Refusal> {
+    fees.check().map_err(|refusal| refusal.inside("/fee_schedule"))?;
+    fees.check_currency(agreement.currency)?;
+    policy.check().map_err(|refusal| refusal.inside("/policy"))?;
+    check_fees(agreement.currency, &agreement.milestones, fees)
+}
+
+/// What the client would pay for each milestone, fees included, must be an amount too.
+pub(super) fn check_fees(currency: Currency, milestones: &[MilestonePlan], fees: &FeeSchedule) -> Result<(), Refusal> {
     for plan in milestones {
-        let due = plan.amount.checked_add(fees.client_fee.on(plan.amount)?)?;
-        if due > Minor::MAX_INPUT {
+        let part = Part { amount: plan.amount, before: MilestoneFees::default() };
+        let due = fees.charge(currency, &[part], &ContractFees::default(), Minor::ZERO, true)?;
+        if due.charge > Minor::MAX_INPUT {
             return Err(Refusal::AmountTooLarge { max: Minor::MAX_INPUT });
         }
     }

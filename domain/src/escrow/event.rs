@@ -3,54 +3,14 @@
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-use super::PspPlace;
-use crate::id::{ContractId, FundingId, MilestoneId, PartyId, ReleaseId};
-use crate::policy::{FeeSchedule, Policy};
+use super::parts::{
+    Allocation, ChargeRef, Deposit, FeeTax, Gratuity, HoldLimit, Lot, PaidFrom, PspPlace, RefundPart, RefundReason,
+    RejectionReason, ReleaseReason, Withheld, is_zero,
+};
+use crate::fee::{FeeSchedule, TaxLine};
+use crate::id::{ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::policy::{HoldAction, Policy};
 use crate::time::Timestamp;
-
-/// The part of a funding that is for one milestone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allocation {
-    /// Which milestone.
-    pub milestone_id: MilestoneId,
-    /// What is held for it.
-    pub amount: Minor,
-    /// The client's fee on that, on top.
-    pub client_fee: Minor,
-}
-
-/// The part of held money that came from one funding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lot {
-    /// Which funding.
-    pub funding_id: FundingId,
-    /// How much of it.
-    pub amount: Minor,
-}
-
-/// Why held money was released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReleaseReason {
-    /// The client approved.
-    Approved,
-    /// The review window closed.
-    Auto,
-    /// The client approved a part.
-    Partial,
-    /// The client of a dormant contract did not answer the payee.
-    Dormancy,
-}
-
-/// Why money that arrived could not be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectionReason {
-    /// The escrow is closed.
-    EscrowClosed,
-    /// The milestone waits for other money, or has it.
-    Superseded,
-}
 
 /// A fact about an escrow. Every variant has the contract's id; amounts are minor units of its currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,10 +51,25 @@ pub enum EscrowEvent {
         surplus_to_wallet: Minor,
         /// What is charged.
         charge: Minor,
-        /// The provider's token of card or account.
+        /// The provider's token of card or account; empty when the client's wallet pays.
         payment_method: String,
+        /// What is deposited for no milestone yet.
+        #[serde(default, skip_serializing_if = "Deposit::is_none")]
+        deposit: Deposit,
+        /// The contract's initiation fee, when it comes with this.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax on the fees.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// Where the client pays from.
+        #[serde(default, skip_serializing_if = "PaidFrom::is_provider")]
+        paid_from: PaidFrom,
+        /// When the attempt is given up if the client does not complete it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
     },
-    /// Money arrived and is held. J01; with a surplus, J92.
+    /// Money arrived and is held. J01; with a surplus, J92; with a deposit, J07.
     Funded {
         /// The contract.
         contract_id: ContractId,
@@ -113,8 +88,47 @@ pub enum EscrowEvent {
         /// Where the money lies.
         #[serde(flatten)]
         place: PspPlace,
+        /// What is held for no milestone yet.
+        #[serde(default, skip_serializing_if = "Deposit::is_none")]
+        deposit: Deposit,
+        /// The contract's initiation fee, when it comes with this.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax on the fees.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// The charge that it was collected by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<ChargeRef>,
+        /// How long the provider lets it lie.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold_limit: Option<HoldLimit>,
     },
-    /// Money arrived that cannot be held; its funding books it as unallocated.
+    /// The client's wallet paid, and the money is held. Mirror of `wallet.paid_escrow`, which carries the journal.
+    WalletFundingNoted {
+        /// The contract.
+        contract_id: ContractId,
+        /// Who paid.
+        client_id: PartyId,
+        /// The funding.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What is held, by milestone.
+        allocations: Vec<Allocation>,
+        /// What is held for no milestone yet.
+        #[serde(default, skip_serializing_if = "Deposit::is_none")]
+        deposit: Deposit,
+        /// The contract's initiation fee, when it comes with this.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax on the fees.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// The event that this mirrors.
+        source_event_id: EventId,
+    },
+    /// Money arrived that cannot be held; its funding books it.
     FundingRejected {
         /// The contract.
         contract_id: ContractId,
@@ -122,15 +136,6 @@ pub enum EscrowEvent {
         funding_id: FundingId,
         /// Why.
         reason: RejectionReason,
-    },
-    /// A milestone ended while money that was asked for it had not come. Should it come all the same, it is not held.
-    FundingAbandoned {
-        /// The contract.
-        contract_id: ContractId,
-        /// The milestone that is over.
-        milestone_id: MilestoneId,
-        /// The funding that is not waited for any more.
-        funding_id: FundingId,
     },
     /// Held money became the payee's. J10 to J13, J90, J91.
     Released {
@@ -160,10 +165,237 @@ pub enum EscrowEvent {
         lots: Vec<Lot>,
         /// When the payee can withdraw it.
         clears_at: Timestamp,
+        /// Income tax withheld of the gross.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        withheld: Option<Withheld>,
+        /// The initiation fee, earned by the first release.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee_earned: Minor,
+        /// Tax on the payee's fee.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        payee_tax: Minor,
+        /// Tax on the client's fees that are earned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_tax: Option<FeeTax>,
+        /// Tax that becomes payable by it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taxes: Vec<TaxLine>,
+    },
+    /// Held money goes back to the client. J30, J33; where the client's fee is kept, J34.
+    RefundInitiated {
+        /// Which refund; its first part has the same id.
+        refund_id: RefundId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Of which milestone; absent for a deposit for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        milestone_id: Option<MilestoneId>,
+        /// Who gets it back.
+        client_id: PartyId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// Why.
+        reason: RefundReason,
+        /// What leaves the escrow, without the client's fee.
+        amount: Minor,
+        /// The part of the client's fee that goes back with it.
+        client_fee: Minor,
+        /// The part of the client's fee that is kept, and earned.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        client_fee_earned: Minor,
+        /// The initiation fee, which goes back when nothing was ever released and nothing is left.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax of the fees that go back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// Tax of the fee that is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax_earned: Option<FeeTax>,
+        /// Which fundings it came from.
+        lots: Vec<Lot>,
+        /// What goes back by which way.
+        parts: Vec<RefundPart>,
+    },
+    /// Held money was moved to another milestone. J08 from a deposit, fee included; J09 from a milestone.
+    FundsReallocated {
+        /// Which movement.
+        reallocation_id: ReallocationId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// From which milestone; absent for a deposit for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<MilestoneId>,
+        /// To which milestone.
+        to: MilestoneId,
+        /// How much, without the client's fee.
+        amount: Minor,
+        /// The deferred client's fee that goes along. Between milestones, `fees_reallocated` books it.
+        client_fee: Minor,
+        /// Which fundings it came from.
+        lots: Vec<Lot>,
+        /// Who agreed.
+        consent: Vec<PartyId>,
+    },
+    /// The deferred fee followed money from one milestone to another. J99, beside J09.
+    FeesReallocated {
+        /// Which movement.
+        reallocation_id: ReallocationId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Currency of the amount.
+        currency: Currency,
+        /// From which milestone.
+        from: MilestoneId,
+        /// To which milestone.
+        to: MilestoneId,
+        /// How much.
+        amount: Minor,
+    },
+    /// Held money was locked by a dispute. J40.
+    DisputeHoldPlaced {
+        /// The dispute.
+        dispute_id: DisputeId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Of which milestone.
+        milestone_id: MilestoneId,
+        /// Currency of the amount.
+        currency: Currency,
+        /// How much.
+        amount: Minor,
+        /// Which fundings it is from.
+        lots: Vec<Lot>,
+    },
+    /// The dispute was withdrawn: what it had locked is held as before. J41.
+    DisputeHoldLifted {
+        /// The dispute.
+        dispute_id: DisputeId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Of which milestone.
+        milestone_id: MilestoneId,
+        /// Currency of the amount.
+        currency: Currency,
+        /// How much.
+        amount: Minor,
+        /// Which fundings it is from.
+        lots: Vec<Lot>,
+    },
+    /// Staff stopped everything: nothing leaves.
+    Frozen {
+        /// The contract.
+        contract_id: ContractId,
+        /// Why: a code, such as `court_order`.
+        reason: String,
+        /// The reference of the order that demands it, opaque.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        legal_ref: Option<String>,
+    },
+    /// Money may leave again.
+    Unfrozen {
+        /// The contract.
+        contract_id: ContractId,
+    },
+    /// Money of a funding has to be gone soon: the provider does not let it lie longer.
+    HoldLimitWarned {
+        /// The contract.
+        contract_id: ContractId,
+        /// Whose money.
+        funding_id: FundingId,
+        /// How many days are left.
+        days_left: u16,
+        /// When it has to be gone.
+        limit_at: Timestamp,
+        /// When something is to be done next: another warning, or the limit itself.
+        next_at: Timestamp,
+    },
+    /// The provider's limit is reached. What is done about it follows in the same commit.
+    HoldLimitReached {
+        /// The contract.
+        contract_id: ContractId,
+        /// Whose money.
+        funding_id: FundingId,
+        /// What is to be done. While the escrow is frozen, an operator decides.
+        action: HoldAction,
+        /// What is still held of it, locked or not.
+        amount: Minor,
+        /// The milestones that hold it, in the order of their ids.
+        milestones: Vec<MilestoneId>,
+    },
+    /// The payee gives released money back. The payee account books it; here it is counted against what was released.
+    ReleaseReturned {
+        /// Which refund; its first part has the same id.
+        refund_id: RefundId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Of which milestone.
+        milestone_id: MilestoneId,
+        /// Who gives.
+        payee_id: PartyId,
+        /// Who gets.
+        client_id: PartyId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// How much, as it was released, before fees.
+        gross: Minor,
+        /// The part of the payee's fee that the platform returns.
+        payee_fee: Minor,
+        /// The part of the client's fee that the platform returns.
+        client_fee: Minor,
+        /// Tax on the payee's fee that is returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payee_tax: Option<TaxLine>,
+        /// Tax on the client's fee that is returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_tax: Option<TaxLine>,
+        /// What the payee gives: the gross less fee and tax that are returned.
+        from_payee: Minor,
+        /// Which fundings it had come from.
+        lots: Vec<Lot>,
+        /// What goes back by which way.
+        parts: Vec<RefundPart>,
+    },
+    /// The client is to pay the payee a bonus or a tip, which is never held.
+    GratuityRequested {
+        /// The contract.
+        contract_id: ContractId,
+        /// Who pays.
+        client_id: PartyId,
+        /// Who is paid.
+        payee_id: PartyId,
+        /// The funding.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// How much, and what becomes of it.
+        #[serde(flatten)]
+        gratuity: Gratuity,
+        /// What is charged.
+        charge: Minor,
+        /// The provider's token of card or account.
+        payment_method: String,
     },
     /// Nothing is held and nothing comes any more.
     Closed {
         /// The contract.
         contract_id: ContractId,
+        /// Money that was still on its way, or had failed to come: it is called off.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        called_off: Vec<FundingId>,
+        /// When. Absent in events from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closed_at: Option<Timestamp>,
+    },
+    /// A timer fired and was refused; it does not fire again, an operator has to look.
+    TimerBlocked {
+        /// The contract.
+        contract_id: ContractId,
+        /// Which timer.
+        key: String,
+        /// The code of the refusal.
+        reason: String,
     },
 }

@@ -3,15 +3,16 @@
 use ledger::{Currency, Minor};
 
 use super::{Funding, FundingCommand, FundingEvent, Order, Progress, SuspenseReason};
-use crate::id::BreakId;
+use crate::actor::Actor;
+use crate::id::{BreakId, RefundId};
 use crate::ports::provider::Receipt;
 use crate::refusal::Refusal;
-use crate::rules::Context;
+use crate::rules::{Context, Rules};
 
 pub(super) fn decide(
     funding: &Funding,
     command: &FundingCommand,
-    _context: &Context,
+    context: &Context,
 ) -> Result<Vec<FundingEvent>, Refusal> {
     use {Funding as S, FundingCommand as C, FundingEvent as E};
     match (funding, command) {
@@ -20,10 +21,13 @@ pub(super) fn decide(
         (_, C::Create { .. }) => Err(Refusal::Defect("a funding was created twice".to_owned())),
 
         (S::Created { order, payment_ref: None, .. }, C::LinkPayment { payment_ref }) => {
-            Ok(vec![linked(order, payment_ref)])
+            Ok(vec![linked(order, payment_ref, false)])
+        }
+        (S::GivenUp { order, payment_ref: None, .. }, C::LinkPayment { payment_ref }) => {
+            Ok(vec![linked(order, payment_ref, true)])
         }
         // Linked before, or over: told again.
-        (S::Created { .. } | S::Succeeded { .. }, C::LinkPayment { .. }) => Ok(Vec::new()),
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::LinkPayment { .. }) => Ok(Vec::new()),
 
         (S::Created { order, progress: Progress::Waiting, .. }, C::RecordActionRequired) => {
             Ok(vec![E::ActionRequired { funding_id: order.funding_id, contract_id: order.contract_id }])
@@ -43,7 +47,7 @@ pub(super) fn decide(
         }
         // A report of lower rank than what is known came late: no news.
         (
-            S::Created { .. } | S::Succeeded { .. },
+            S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. },
             C::RecordActionRequired | C::RecordProcessing | C::RecordFailed { .. },
         ) => Ok(Vec::new()),
 
@@ -61,6 +65,8 @@ pub(super) fn decide(
                 as_requested: *captured == order.charge && *currency == order.currency,
                 place: order.place.clone(),
                 collected_at: *collected_at,
+                purpose: order.purpose.clone(),
+                client_id: Some(order.client_id),
             }];
             if *currency != order.currency {
                 events.push(suspended(order, *captured, *currency, SuspenseReason::CurrencyMismatch));
@@ -69,18 +75,79 @@ pub(super) fn decide(
             }
             Ok(events)
         }
+        (
+            S::GivenUp { order, .. },
+            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at },
+        ) => Ok(vec![
+            E::Succeeded {
+                funding_id: order.funding_id,
+                contract_id: order.contract_id,
+                payment_ref: payment_ref.clone(),
+                charge_ref: charge_ref.clone(),
+                captured: *captured,
+                currency: *currency,
+                as_requested: false,
+                place: order.place.clone(),
+                collected_at: *collected_at,
+                purpose: order.purpose.clone(),
+                client_id: Some(order.client_id),
+            },
+            sent_back(order, payment_ref, charge_ref, *captured, *currency),
+        ]),
         (S::Succeeded { .. }, C::RecordSucceeded { .. }) => Ok(Vec::new()),
 
-        (S::Succeeded { order, captured, suspended: None, .. }, C::SuspendReceipt { reason }) => {
+        (
+            S::Succeeded { order, payment_ref, charge_ref, captured, suspended: None, refund_id: None, .. },
+            C::ReturnLateReceipt,
+        ) => Ok(vec![sent_back(order, payment_ref, charge_ref, *captured, order.currency)]),
+        (S::Succeeded { .. }, C::ReturnLateReceipt) => Ok(Vec::new()),
+        (S::Created { .. } | S::GivenUp { .. }, C::ReturnLateReceipt) => {
+            Err(Refusal::Defect("a receipt was sent back that never arrived".to_owned()))
+        }
+
+        (S::Created { order, progress, payment_ref }, C::Cancel) => {
+            only_client(order, context)?;
+            if matches!(progress, Progress::Processing | Progress::Failed { .. }) {
+                return Err(Refusal::FundingWrongState { action: "cancelled", state: funding.state_name() });
+            }
+            Ok(vec![cancelled(order, payment_ref.as_deref())])
+        }
+        (S::GivenUp { order, .. } | S::Succeeded { order, .. }, C::Cancel) => {
+            only_client(order, context)?;
+            Err(Refusal::FundingWrongState { action: "cancelled", state: funding.state_name() })
+        }
+        (S::Created { order, payment_ref, .. }, C::CallOff) => Ok(vec![cancelled(order, payment_ref.as_deref())]),
+        (S::GivenUp { .. } | S::Succeeded { .. }, C::CallOff) => Ok(Vec::new()),
+
+        (S::Created { order, progress: Progress::Waiting | Progress::ActionRequired, payment_ref }, C::Expire) => {
+            Ok(vec![E::Expired {
+                funding_id: order.funding_id,
+                contract_id: order.contract_id,
+                allocations: order.allocations.clone(),
+                payment_ref: payment_ref.clone(),
+            }])
+        }
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::Expire) => Ok(Vec::new()),
+        (
+            S::Created { order, .. } | S::GivenUp { order, .. } | S::Succeeded { order, .. },
+            C::BlockTimer { key, reason },
+        ) => Ok(vec![E::TimerBlocked {
+            funding_id: order.funding_id,
+            contract_id: order.contract_id,
+            key: key.clone(),
+            reason: reason.clone(),
+        }]),
+
+        (S::Succeeded { order, captured, suspended: None, refund_id: None, .. }, C::SuspendReceipt { reason }) => {
             Ok(vec![suspended(order, *captured, order.currency, *reason)])
         }
         (S::Succeeded { .. }, C::SuspendReceipt { .. }) => Ok(Vec::new()),
-        (S::Created { .. }, C::SuspendReceipt { .. }) => {
+        (S::Created { .. } | S::GivenUp { .. }, C::SuspendReceipt { .. }) => {
             Err(Refusal::Defect("a receipt was suspended that never arrived".to_owned()))
         }
 
         // The cost of money that we do not know to have arrived: the report of the success comes first.
-        (S::Created { .. }, C::RecordReceipt { .. }) => Ok(Vec::new()),
+        (S::Created { .. } | S::GivenUp { .. }, C::RecordReceipt { .. }) => Ok(Vec::new()),
         (S::Succeeded { order, payment_ref, cost: None, .. }, C::RecordReceipt { receipt }) => {
             let mut events = vec![fee_recorded(order, payment_ref, receipt)];
             if receipt.available {
@@ -98,11 +165,42 @@ pub(super) fn decide(
     }
 }
 
-fn linked(order: &Order, payment_ref: &str) -> FundingEvent {
+fn cancelled(order: &Order, payment_ref: Option<&str>) -> FundingEvent {
+    FundingEvent::Cancelled {
+        funding_id: order.funding_id,
+        contract_id: order.contract_id,
+        allocations: order.allocations.clone(),
+        payment_ref: payment_ref.map(str::to_owned),
+    }
+}
+
+fn sent_back(order: &Order, payment_ref: &str, charge_ref: &str, amount: Minor, currency: Currency) -> FundingEvent {
+    FundingEvent::SucceededAfterCancel {
+        funding_id: order.funding_id,
+        contract_id: order.contract_id,
+        client_id: order.client_id,
+        refund_id: RefundId::derived(order.funding_id.as_uuid(), "late"),
+        payment_ref: payment_ref.to_owned(),
+        charge_ref: charge_ref.to_owned(),
+        amount,
+        currency,
+        place: order.place.clone(),
+    }
+}
+
+fn only_client(order: &Order, context: &Context) -> Result<(), Refusal> {
+    match context.actor {
+        Actor::Client(party) if party == order.client_id => Ok(()),
+        _ => Err(Refusal::NotAParty),
+    }
+}
+
+fn linked(order: &Order, payment_ref: &str, given_up: bool) -> FundingEvent {
     FundingEvent::PspIntentLinked {
         funding_id: order.funding_id,
         contract_id: order.contract_id,
         payment_ref: payment_ref.to_owned(),
+        given_up,
     }
 }
 

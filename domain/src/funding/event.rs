@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-use super::Order;
+use super::{Order, Purpose};
 use crate::escrow::{Allocation, PspPlace};
-use crate::id::{BreakId, ContractId, FundingId};
+use crate::id::{BreakId, ContractId, FundingId, PartyId, RefundId};
 use crate::time::Timestamp;
 
 /// Why money that arrived is booked as unallocated.
@@ -39,6 +39,9 @@ pub enum FundingEvent {
         contract_id: ContractId,
         /// The provider's payment.
         payment_ref: String,
+        /// Whether the attempt had been given up before: the provider is to call it off.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        given_up: bool,
     },
     /// The client has to do something.
     ActionRequired {
@@ -65,6 +68,41 @@ pub enum FundingEvent {
         /// The provider's code.
         code: String,
     },
+    /// Given up: the client does not want it any more, or the contract is over.
+    Cancelled {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// What it was for.
+        allocations: Vec<Allocation>,
+        /// The provider's payment, to be called off there; absent when it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment_ref: Option<String>,
+    },
+    /// Given up: the client did not complete it in time.
+    Expired {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// What it was for.
+        allocations: Vec<Allocation>,
+        /// The provider's payment, to be called off there; absent when it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment_ref: Option<String>,
+    },
+    /// A timer fired and was refused; it does not fire again, an operator has to look.
+    TimerBlocked {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// Which timer.
+        key: String,
+        /// The code of the refusal.
+        reason: String,
+    },
     /// The provider has the money. What it means for the books follows from the escrow's answer.
     Succeeded {
         /// The funding.
@@ -79,13 +117,41 @@ pub enum FundingEvent {
         captured: Minor,
         /// In which currency.
         currency: Currency,
-        /// Whether that is what was asked for.
+        /// Whether that is what was asked for, and is still wanted.
         as_requested: bool,
         /// Where it lies.
         #[serde(flatten)]
         place: PspPlace,
         /// When the provider says so.
         collected_at: Timestamp,
+        /// What becomes of it.
+        #[serde(default, skip_serializing_if = "Purpose::is_escrow")]
+        purpose: Purpose,
+        /// Who paid. Absent in events from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_id: Option<PartyId>,
+    },
+    /// The money came after it had been given up, or after the contract: it goes back. J93.
+    SucceededAfterCancel {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// Who paid.
+        client_id: PartyId,
+        /// The refund.
+        refund_id: RefundId,
+        /// The provider's payment.
+        payment_ref: String,
+        /// The provider's charge.
+        charge_ref: String,
+        /// What was collected.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Where it lies.
+        #[serde(flatten)]
+        place: PspPlace,
     },
     /// The money is booked as unallocated, for somebody to work on.
     ReceiptSuspended {

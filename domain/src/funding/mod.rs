@@ -3,16 +3,18 @@
 //! ```text
 //! not_created ─Create─▶ created ─▶ action_required ─▶ processing ─▶ succeeded ─▶ available
 //!                          │             │                │             └─ or the receipt is suspended
-//!                          └─────────────┴────────────────┴─▶ failed (a late success is still recorded)
+//!                          ├─────────────┴────────────────┴─▶ failed (a late success is still recorded)
+//!                          └─ cancelled, or expired while the client had to act ─▶ a success goes back (refund)
 //! ```
 //!
 //! # Invariants
 //! - What the provider reports is recorded, in whatever order it arrives; the same report again changes nothing.
 //! - Money that the escrow cannot hold, or that is not the amount asked for, is booked as an unallocated receipt (2900):
 //!   it is never lost and never counts as paid.
+//! - Money that arrives after the attempt was given up, or after the contract is over, goes back as a refund (J93).
 //!
 //! # What is deliberately absent
-//! Cancelling, expiry, late returns and refunds.
+//! Late returns by the bank.
 
 mod decide;
 mod event;
@@ -23,13 +25,15 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{FundingEvent, SuspenseReason};
 
-use crate::escrow::{Allocation, PspPlace};
-use crate::id::{ContractId, FundingId, PartyId};
+use crate::command::Command;
+use crate::escrow::{Allocation, Gratuity, PspPlace};
+use crate::id::{ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::ports::provider::Receipt;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
+use crate::timer::{Rank, Timer};
 
 /// Name of the aggregate.
 pub const TYPE: &str = "funding";
@@ -59,6 +63,35 @@ pub struct Order {
     /// Where the money arrives.
     #[serde(flatten)]
     pub place: PspPlace,
+    /// What becomes of it.
+    #[serde(default, skip_serializing_if = "Purpose::is_escrow")]
+    pub purpose: Purpose,
+    /// When the attempt is given up if the client does not complete it; in the state `None` once that timer was blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What becomes of a payment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Purpose {
+    /// It is held.
+    #[default]
+    Escrow,
+    /// It is the payee's at once.
+    Gratuity {
+        /// Who is paid.
+        payee_id: PartyId,
+        /// How much, and what becomes of it.
+        gratuity: Box<Gratuity>,
+    },
+}
+
+impl Purpose {
+    /// Whether it is the usual one, which events leave out.
+    pub fn is_escrow(&self) -> bool {
+        *self == Self::Escrow
+    }
 }
 
 /// State of a funding.
@@ -77,6 +110,15 @@ pub enum Funding {
         /// The provider's payment, once known.
         payment_ref: Option<String>,
     },
+    /// Given up: cancelled, or expired. A success that comes all the same goes back.
+    GivenUp {
+        /// What it is about.
+        order: Order,
+        /// Whether time did it.
+        expired: bool,
+        /// The provider's payment, once known.
+        payment_ref: Option<String>,
+    },
     /// The provider has the money.
     Succeeded {
         /// What it is about.
@@ -91,6 +133,9 @@ pub enum Funding {
         cost: Option<Cost>,
         /// Why the money could not be held, if it could not.
         suspended: Option<SuspenseReason>,
+        /// The refund by which it goes back, if it came too late.
+        #[serde(default)]
+        refund_id: Option<RefundId>,
     },
 }
 
@@ -172,6 +217,21 @@ pub enum FundingCommand {
         /// Why.
         reason: SuspenseReason,
     },
+    /// The contract was over when it came: it goes back.
+    ReturnLateReceipt,
+    /// The client does not want to pay any more.
+    Cancel,
+    /// The contract is over: nothing is wanted any more.
+    CallOff,
+    /// The client did not complete it in time.
+    Expire,
+    /// A timer of it fired and was refused.
+    BlockTimer {
+        /// Which timer.
+        key: String,
+        /// The code of the refusal.
+        reason: String,
+    },
 }
 
 impl Funding {
@@ -179,7 +239,7 @@ impl Funding {
     pub fn order(&self) -> Option<&Order> {
         match self {
             Self::NotCreated => None,
-            Self::Created { order, .. } | Self::Succeeded { order, .. } => Some(order),
+            Self::Created { order, .. } | Self::GivenUp { order, .. } | Self::Succeeded { order, .. } => Some(order),
         }
     }
 }
@@ -198,9 +258,29 @@ impl Rules for Funding {
         *self = before.after(event);
     }
 
+    /// The time that the client has to complete it. Under way at the bank it takes as long as it takes.
+    fn timers(&self, stream: &StreamId) -> Vec<Timer> {
+        let Self::Created { order, progress: Progress::Waiting | Progress::ActionRequired, .. } = self else {
+            return Vec::new();
+        };
+        let Some(due_at) = order.expires_at else {
+            return Vec::new();
+        };
+        vec![Timer {
+            due_at,
+            rank: Rank::FundingIntent,
+            stream: stream.clone(),
+            key: "funding_intent".to_owned(),
+            command: Command::Funding(order.funding_id, FundingCommand::Expire),
+        }]
+    }
+
     fn state_name(&self) -> &'static str {
         match self {
             Self::NotCreated => "not_created",
+            Self::GivenUp { expired: true, .. } => "expired",
+            Self::GivenUp { expired: false, .. } => "cancelled",
+            Self::Succeeded { refund_id: Some(_), .. } => "sent_back",
             Self::Created { progress: Progress::Waiting, .. } => "created",
             Self::Created { progress: Progress::ActionRequired, .. } => "action_required",
             Self::Created { progress: Progress::Processing, .. } => "processing",
@@ -222,6 +302,9 @@ impl Funding {
             (Self::Created { order, progress, .. }, E::PspIntentLinked { payment_ref, .. }) => {
                 Self::Created { order, progress, payment_ref: Some(payment_ref.clone()) }
             }
+            (Self::GivenUp { order, expired, .. }, E::PspIntentLinked { payment_ref, .. }) => {
+                Self::GivenUp { order, expired, payment_ref: Some(payment_ref.clone()) }
+            }
             (Self::Created { order, payment_ref, .. }, E::ActionRequired { .. }) => {
                 Self::Created { order, payment_ref, progress: Progress::ActionRequired }
             }
@@ -231,46 +314,32 @@ impl Funding {
             (Self::Created { order, payment_ref, .. }, E::Failed { code, .. }) => {
                 Self::Created { order, payment_ref, progress: Progress::Failed { code: code.clone() } }
             }
-            (Self::Created { order, .. }, E::Succeeded { payment_ref, charge_ref, captured, .. }) => Self::Succeeded {
+            (Self::Created { order, payment_ref, .. }, E::Cancelled { .. }) => {
+                Self::GivenUp { order, payment_ref, expired: false }
+            }
+            (Self::Created { order, payment_ref, .. }, E::Expired { .. }) => {
+                Self::GivenUp { order, payment_ref, expired: true }
+            }
+            (Self::Created { mut order, progress, payment_ref }, E::TimerBlocked { .. }) => {
+                order.expires_at = None;
+                Self::Created { order, progress, payment_ref }
+            }
+            (
+                Self::Created { order, .. } | Self::GivenUp { order, .. },
+                E::Succeeded { payment_ref, charge_ref, captured, .. },
+            ) => Self::Succeeded {
                 order,
                 payment_ref: payment_ref.clone(),
                 charge_ref: charge_ref.clone(),
                 captured: *captured,
                 cost: None,
                 suspended: None,
+                refund_id: None,
             },
-            (
-                Self::Succeeded { order, payment_ref, charge_ref, captured, cost, .. },
-                E::ReceiptSuspended { reason, .. },
-            ) => Self::Succeeded { order, payment_ref, charge_ref, captured, cost, suspended: Some(*reason) },
-            (
-                Self::Succeeded { order, payment_ref, charge_ref, captured, suspended, .. },
-                E::PspFeeRecorded { balance_transaction_ref, fee, net, available_on, .. },
-            ) => Self::Succeeded {
-                order,
-                payment_ref,
-                charge_ref,
-                captured,
-                suspended,
-                cost: Some(Cost {
-                    balance_transaction_ref: balance_transaction_ref.clone(),
-                    fee: *fee,
-                    net: *net,
-                    available_on: *available_on,
-                    available: false,
-                }),
-            },
-            (
-                Self::Succeeded { order, payment_ref, charge_ref, captured, suspended, cost },
-                E::PspFundsBecameAvailable { .. },
-            ) => Self::Succeeded {
-                order,
-                payment_ref,
-                charge_ref,
-                captured,
-                suspended,
-                cost: cost.map(|cost| Cost { available: true, ..cost }),
-            },
+            (mut state @ Self::Succeeded { .. }, event) => {
+                state.remember_after_success(event);
+                state
+            }
             // No command leads here; an event that does not fit the state leaves it as it is.
             (
                 state,
@@ -278,11 +347,47 @@ impl Funding {
                 | E::ActionRequired { .. }
                 | E::Processing { .. }
                 | E::Failed { .. }
+                | E::Cancelled { .. }
+                | E::Expired { .. }
+                | E::TimerBlocked { .. }
                 | E::Succeeded { .. }
+                | E::SucceededAfterCancel { .. }
                 | E::ReceiptSuspended { .. }
                 | E::PspFeeRecorded { .. }
                 | E::PspFundsBecameAvailable { .. },
             ) => state,
+        }
+    }
+
+    fn remember_after_success(&mut self, event: &FundingEvent) {
+        use FundingEvent as E;
+        let Self::Succeeded { cost, suspended, refund_id, .. } = self else { return };
+        match event {
+            E::ReceiptSuspended { reason, .. } => *suspended = Some(*reason),
+            E::SucceededAfterCancel { refund_id: refund, .. } => *refund_id = Some(*refund),
+            E::PspFeeRecorded { balance_transaction_ref, fee, net, available_on, .. } => {
+                *cost = Some(Cost {
+                    balance_transaction_ref: balance_transaction_ref.clone(),
+                    fee: *fee,
+                    net: *net,
+                    available_on: *available_on,
+                    available: false,
+                });
+            }
+            E::PspFundsBecameAvailable { .. } => {
+                if let Some(cost) = cost {
+                    cost.available = true;
+                }
+            }
+            E::Created { .. }
+            | E::PspIntentLinked { .. }
+            | E::ActionRequired { .. }
+            | E::Processing { .. }
+            | E::Failed { .. }
+            | E::Cancelled { .. }
+            | E::Expired { .. }
+            | E::TimerBlocked { .. }
+            | E::Succeeded { .. } => {}
         }
     }
 }

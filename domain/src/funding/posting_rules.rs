@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry};
 
 use super::FundingEvent;
-use crate::escrow::PspPlace;
+use crate::escrow::posting_rules::at;
 
 /// The entry of an event; `None` where no money moves, or where the escrow's own event books it.
 ///
@@ -17,6 +17,9 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
         | FundingEvent::ActionRequired { .. }
         | FundingEvent::Processing { .. }
         | FundingEvent::Failed { .. }
+        | FundingEvent::Cancelled { .. }
+        | FundingEvent::Expired { .. }
+        | FundingEvent::TimerBlocked { .. }
         | FundingEvent::Succeeded { .. } => return Ok(None),
         // A provider may charge nothing; then nothing is booked.
         FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
@@ -38,10 +41,12 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
                 .debit(Account::PspPending, *amount, at(place))
                 .credit(Account::SuspenseReceipts, *amount, Dimensions::new().with(Key::Break, break_id))
         }
+        FundingEvent::SucceededAfterCancel { client_id, refund_id, amount, currency, place, .. } => {
+            let on_its_way = Dimensions::new().with(Key::Client, client_id).with(Key::Refund, refund_id);
+            EntryBuilder::new("late_success", value_date, *currency)
+                .debit(Account::PspPending, *amount, at(place))
+                .credit(Account::RefundsInTransit, *amount, on_its_way)
+        }
     };
     entry.build().map(Some)
-}
-
-fn at(place: &PspPlace) -> Dimensions {
-    Dimensions::new().with(Key::Psp, &place.psp).with(Key::PspAccount, &place.psp_account)
 }

@@ -107,6 +107,8 @@ pub enum MilestoneCommand {
     },
     /// The escrow moved money to it.
     RecordMovedIn {
+        /// The contract of the escrow.
+        contract_id: ContractId,
         /// From which milestone; `None` when it was deposited for none.
         from: Option<MilestoneId>,
         /// How much.
@@ -142,6 +144,11 @@ pub enum MilestoneCommand {
         refund_id: RefundId,
         /// How much.
         amount: Minor,
+    },
+    /// The provider lets the money of a funding lie no longer, and the contract says that work under review is paid then.
+    ReachHoldLimit {
+        /// Whose money.
+        funding_id: FundingId,
     },
     /// The contract ends: what is held goes to one side, and what is not funded is given up.
     End {
@@ -207,6 +214,7 @@ impl MilestoneCommand {
             | Self::RecordMovedIn { .. }
             | Self::AgreeRefundByTime
             | Self::RecordRefund { .. }
+            | Self::ReachHoldLimit { .. }
             | Self::End { .. }
             | Self::ResumeAfterDispute { .. }
             | Self::BlockTimer { .. } => false,

@@ -50,6 +50,7 @@ pub(super) fn decide(
         | C::RejectRefund { .. }
         | C::AgreeRefundByTime
         | C::RecordRefund { .. }
+        | C::ReachHoldLimit { .. }
         | C::End { .. } => refund::decide(milestone, plan, command, context),
 
         C::OpenDispute { .. } | C::ResumeAfterDispute { .. } => dispute::decide(milestone, plan, command, context),

@@ -16,6 +16,8 @@ pub enum ApprovalReason {
     Client,
     /// The client of a dormant contract did not answer the payee.
     Dormancy,
+    /// The provider lets the money lie no longer, and work was under review.
+    HoldLimit,
 }
 
 /// What becomes of the rest when a part is approved.
@@ -324,6 +326,15 @@ pub enum MilestoneEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closes: Option<ClosedMilestone>,
     },
+    /// The provider lets the money of a funding lie no longer, and no work is under review: it goes back.
+    HoldLimitPassed {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Whose money.
+        funding_id: FundingId,
+    },
     /// The parties disagree about what is held: it is locked until that is settled.
     Disputed {
         /// Its contract.
@@ -394,6 +405,7 @@ impl MilestoneEvent {
             | Self::RefundAgreed { contract_id, .. }
             | Self::RefundRejected { contract_id, .. }
             | Self::Refunded { contract_id, .. }
+            | Self::HoldLimitPassed { contract_id, .. }
             | Self::Disputed { contract_id, .. }
             | Self::DisputeWithdrawn { contract_id, .. }
             | Self::TimerBlocked { contract_id, .. } => *contract_id,

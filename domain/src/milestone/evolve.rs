@@ -92,8 +92,12 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             S::FundingPending { plan, funding_id: *funding_id }
         }
         (state, E::FundingRequested { funding_id, .. }) => with(state, |progress| progress.paying = Some(*funding_id)),
-        (S::FundingPending { plan, .. } | S::Planned { plan } | S::Cancelled { plan }, E::Funded { amount, .. }) => {
+        (S::Planned { plan } | S::Cancelled { plan }, E::Funded { amount, .. }) => {
             S::Funded { progress: begun(plan, *amount) }
+        }
+        (S::FundingPending { plan, funding_id: pending }, E::Funded { funding_id, amount, .. }) => {
+            let paying = Some(pending).filter(|pending| pending != funding_id);
+            S::Funded { progress: Progress { paying, ..begun(plan, *amount) } }
         }
         (state, E::Funded { funding_id, amount, .. }) => with(state, |progress| {
             arrived(progress, *amount);
@@ -222,6 +226,7 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             | E::RollForwardAccepted { .. }
             | E::RollForwardRejected { .. }
             | E::RefundRejected { .. }
+            | E::HoldLimitPassed { .. }
             | E::Disputed { .. }
             | E::DisputeWithdrawn { .. }
             | E::TimerBlocked { .. },
@@ -280,7 +285,9 @@ fn refunded(state: Milestone, refund_id: RefundId, amount: Minor, remaining: Min
         {
             S::Refunded { progress }
         }
-        S::RefundPending { progress, refund_id: pending, prior, .. } if pending == refund_id => {
+        // Nothing is left to be asked about; money is still on its way, or this would have closed it.
+        S::Submitted { progress, .. } if remaining.is_zero() => resting(progress),
+        S::RefundPending { progress, refund_id: pending, prior, .. } if pending == refund_id || remaining.is_zero() => {
             resumed(progress, prior, None)
         }
         S::RefundPending { progress, refund_id, refunding, respond_by, agreed, prior } => {

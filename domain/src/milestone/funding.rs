@@ -49,12 +49,6 @@ pub(super) fn decide(
             Ok(vec![E::FundingRequested { contract_id, milestone_id, funding_id: *funding_id, amount: *amount }])
         }
 
-        // Only the newest payment can arrive here: the escrow rejects what it does not wait for.
-        (S::FundingPending { funding_id: pending, .. }, C::RecordFunded { funding_id, .. })
-            if pending != funding_id =>
-        {
-            Err(wrong_state(milestone, "funded"))
-        }
         (S::Released { .. } | S::Refunded { .. } | S::Cancelled { .. }, C::RecordFunded { funding_id, amount }) => {
             let progress = milestone.progress();
             Ok(vec![funded(plan, *funding_id, *amount), agreed(plan, progress, *amount, RefundConsent::TooLate)])

@@ -46,6 +46,7 @@ use crate::command::Command;
 use crate::contract::{OpenQuestion, Part};
 use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
 use crate::log::StreamId;
+use crate::policy::Periods;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
@@ -76,6 +77,9 @@ pub struct Plan {
     pub currency: Currency,
     /// Days that the client has to review a submission.
     pub review_days: u16,
+    /// Days that the payee has to answer a wish for a refund. Plans from before it was kept have the default.
+    #[serde(default = "Periods::answer_days")]
+    pub refund_request_days: u16,
     /// When it is to be delivered, if agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,

@@ -14,9 +14,8 @@ use super::{
     ApprovalReason, EndCause, Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress, RefundConsent,
     refund_id, release_id,
 };
-use crate::contract::period::REFUND_REQUEST_DAYS;
 use crate::contract::{MilestoneOutcome, Role};
-use crate::id::RefundId;
+use crate::id::{FundingId, RefundId};
 use crate::policy::days_after;
 use crate::refusal::Refusal;
 use crate::rules::Context;
@@ -114,9 +113,32 @@ pub(super) fn decide(
         }
         (_, C::RecordRefund { .. }) => Err(no_free_money(milestone, "refunded")),
 
+        (_, C::ReachHoldLimit { funding_id }) => Ok(at_hold_limit(milestone, plan, *funding_id)),
+
         (_, C::End { to, cause }) => Ok(end(milestone, plan, *to, *cause)),
 
         _ => Err(Refusal::Defect("a command of another part of the rules".to_owned())),
+    }
+}
+
+/// What the provider's limit means here: work under review is paid, in whole; other money of that funding goes back. Money
+/// in dispute stays.
+fn at_hold_limit(milestone: &Milestone, plan: &Plan, funding_id: FundingId) -> Vec<MilestoneEvent> {
+    use Milestone as S;
+    let (contract_id, milestone_id) = (plan.contract_id, plan.milestone_id);
+    match milestone {
+        S::Submitted { progress, .. } if !progress.held.is_zero() => vec![MilestoneEvent::Approved {
+            contract_id,
+            milestone_id,
+            submission_no: Some(progress.submission_no),
+            gross: progress.held,
+            release_id: release_id(progress),
+            reason: ApprovalReason::HoldLimit,
+        }],
+        S::Funded { .. } | S::ChangesRequested { .. } | S::PartiallyReleased { .. } | S::RefundPending { .. } => {
+            vec![MilestoneEvent::HoldLimitPassed { contract_id, milestone_id, funding_id }]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -162,7 +184,7 @@ pub(super) fn requested(progress: &Progress, amount: Minor, context: &Context) -
         milestone_id: progress.plan.milestone_id,
         refund_id: refund_id(progress),
         amount,
-        respond_by: days_after(context.now, REFUND_REQUEST_DAYS),
+        respond_by: days_after(context.now, progress.plan.refund_request_days),
     }
 }
 

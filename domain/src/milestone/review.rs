@@ -177,7 +177,8 @@ pub(super) fn decide(
             }])
         }
         (_, C::RecordMovedOut { .. }) => Err(wrong_state(milestone, "emptied")),
-        (_, C::RecordMovedIn { from, amount }) => {
+        (_, C::RecordMovedIn { contract_id: named, .. }) if *named != contract_id => Err(no_such_target()),
+        (_, C::RecordMovedIn { from, amount, .. }) => {
             takes_money(milestone)?;
             Ok(vec![E::MovedIn { contract_id, milestone_id, from: *from, amount: *amount }])
         }
@@ -193,6 +194,8 @@ pub(super) fn no_such_target() -> Refusal {
 /// Whether money of another milestone can be moved here.
 fn takes_money(milestone: &Milestone) -> Result<(), Refusal> {
     match milestone {
+        // The escrow waits for no payment of a milestone that money was moved to.
+        _ if milestone.progress().is_some_and(|progress| progress.paying.is_some()) => Err(Refusal::PaymentUnderWay),
         Milestone::Planned { .. }
         | Milestone::Funded { .. }
         | Milestone::Submitted { .. }

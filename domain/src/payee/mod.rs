@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! credit (from a release) ─▶ pending ─clearance─▶ available ─ReservePayout─▶ in transit ─paid─▶ gone
-//!                                                     ▲                          │
-//!                                                     └────── payout failed ─────┘
+//!                                  │ debt first       ▲ │                        │
+//!                                  ▼                  │ Hold ─▶ held ─ReleaseHold─▶ available
+//!                             debt paid off           └────── payout failed ─────┘
+//! GrantRefund takes what is pending of the contract, then what is available; the rest is debt
 //! ```
 //!
 //! # Invariants
@@ -13,21 +15,24 @@
 //! - Money that already lies at the payee's account at the provider is not transferred there again.
 //!
 //! # What is deliberately absent
-//! Debt, holds, destinations and payout schedules.
+//! Writing debt off, chargebacks, penalties, destinations and payout schedules. Holding back what is still pending: it is
+//! held when it clears.
 
 mod decide;
 mod event;
 pub mod posting_rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-pub use event::PayeeEvent;
+pub use event::{DebtPart, GratuityPaid, HoldReason, PayeeEvent, PendingPart};
 
 use crate::command::Command;
-use crate::id::{ContractId, PartyId, PayoutId, ReleaseId};
+use crate::escrow::{Gratuity, PspPlace, RefundPart};
+use crate::fee::TaxLine;
+use crate::id::{ContractId, FundingId, PartyId, PayoutId, RefundId, ReleaseId};
 use crate::log::StreamId;
 use crate::party::PayoutAccount;
 use crate::refusal::Refusal;
@@ -79,6 +84,18 @@ pub struct PayeeAccount {
     pub in_transit: BTreeMap<PayoutId, Reservation>,
     /// What lies at the payee's account at the provider and belongs to no payout on its way.
     pub at_provider: Minor,
+    /// What is held back, by reason.
+    #[serde(default)]
+    pub held: BTreeMap<HoldReason, Minor>,
+    /// What the payee owes, by what it arose from.
+    #[serde(default)]
+    pub debts: BTreeMap<String, Minor>,
+    /// Refunds that the payee granted, so that a repeat changes nothing.
+    #[serde(default)]
+    pub granted: BTreeSet<RefundId>,
+    /// Bonuses and tips that arrived, by payment.
+    #[serde(default)]
+    pub gratuities: BTreeSet<FundingId>,
 }
 
 /// An earning that is not cleared yet.
@@ -133,6 +150,72 @@ pub enum PayeeCommand {
         /// Where it goes.
         account: PayoutAccount,
     },
+    /// Hold available money back. Staff, or the engine itself.
+    Hold {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much; all that is available when absent.
+        amount: Option<Minor>,
+        /// Why.
+        reason: HoldReason,
+    },
+    /// Let go what was held back. Staff, or the engine itself.
+    ReleaseHold {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much; all that is held for that reason when absent.
+        amount: Option<Minor>,
+        /// Why it was held.
+        reason: HoldReason,
+    },
+    /// Give released money back to the client. The escrow has judged it.
+    GrantRefund {
+        /// Which refund; its first part has the same id.
+        refund_id: RefundId,
+        /// Whose money.
+        payee_id: PartyId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Who gets it.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much, as it was released, before fees.
+        gross: Minor,
+        /// The payee's fee that the platform returns.
+        payee_fee: Minor,
+        /// The client's fee that the platform returns.
+        client_fee: Minor,
+        /// Tax on the payee's fee that is returned.
+        payee_tax: Option<TaxLine>,
+        /// Tax on the client's fee that is returned.
+        client_tax: Option<TaxLine>,
+        /// What the payee gives of it.
+        from_payee: Minor,
+        /// What goes back by which way.
+        parts: Vec<RefundPart>,
+    },
+    /// A bonus or a tip arrived. A fact: never refused.
+    RecordGratuity {
+        /// Whose.
+        payee_id: PartyId,
+        /// Who paid.
+        client_id: PartyId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// In which currency.
+        currency: Currency,
+        /// How much, and what becomes of it.
+        gratuity: Gratuity,
+        /// Where the money lies.
+        place: PspPlace,
+    },
     /// A timer of it fired and was refused.
     BlockTimer {
         /// Which timer: the id of the release.
@@ -143,6 +226,16 @@ pub enum PayeeCommand {
 }
 
 impl PayeeAccount {
+    /// Sum of what the payee owes.
+    pub fn debt_total(&self) -> Minor {
+        self.debts.values().fold(Minor::ZERO, |sum, debt| sum.saturating_add(*debt))
+    }
+
+    /// Sum of what is held back.
+    pub fn held_total(&self) -> Minor {
+        self.held.values().fold(Minor::ZERO, |sum, held| sum.saturating_add(*held))
+    }
+
     /// Sum of the earnings that are not cleared yet.
     pub fn pending_total(&self) -> Minor {
         self.pending.values().fold(Minor::ZERO, |sum, earning| sum.saturating_add(earning.amount))
@@ -167,9 +260,50 @@ impl Rules for PayeeAccount {
                     PendingEarning { contract_id: *contract_id, amount: *amount, clears_at: Some(*clears_at), account };
                 self.pending.insert(*release_id, earning);
             }
-            E::EarningsCleared { release_id, amount, .. } => {
+            E::EarningsCleared { release_id, amount, debt_recovered, .. } => {
                 self.pending.remove(release_id);
+                let recovered = debt_recovered.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
+                self.available = self.available.saturating_add(amount.saturating_sub(recovered));
+            }
+            E::EarningsHeld { amount, reason, .. } => {
+                self.available = self.available.saturating_sub(*amount);
+                let held = self.held.entry(*reason).or_default();
+                *held = held.saturating_add(*amount);
+            }
+            E::EarningsHoldReleased { amount, reason, .. } => {
                 self.available = self.available.saturating_add(*amount);
+                let held = self.held.entry(*reason).or_default();
+                *held = held.saturating_sub(*amount);
+                self.held.retain(|_, held| !held.is_zero());
+            }
+            E::PayeeRefundGranted { refund_id, from_pending, from_available, .. } => {
+                self.granted.insert(*refund_id);
+                for part in from_pending {
+                    if let Some(earning) = self.pending.get_mut(&part.release_id) {
+                        earning.amount = earning.amount.saturating_sub(part.amount);
+                    }
+                }
+                self.available = self.available.saturating_sub(*from_available);
+            }
+            E::DebtRecorded { cause, amount, .. } => {
+                let debt = self.debts.entry(cause.clone()).or_default();
+                *debt = debt.saturating_add(*amount);
+            }
+            E::DebtRecovered { cause, amount, .. } => {
+                if let Some(debt) = self.debts.get_mut(cause) {
+                    *debt = debt.saturating_sub(*amount);
+                }
+                self.debts.retain(|_, debt| !debt.is_zero());
+            }
+            E::BonusPaid { paid } | E::TipPaid { paid } => {
+                let earning = PendingEarning {
+                    contract_id: paid.contract_id,
+                    amount: paid.gratuity.net,
+                    clears_at: Some(paid.clears_at),
+                    account: OwnedBy { payee_id: paid.payee_id, currency: paid.currency },
+                };
+                self.pending.insert(paid.release_id, earning);
+                self.gratuities.insert(paid.funding_id);
             }
             E::PayoutReserved { payout_id, amount, transfer_amount, .. } => {
                 self.available = self.available.saturating_sub(*amount);

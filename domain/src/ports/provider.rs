@@ -15,7 +15,7 @@ use chrono::NaiveDate;
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ContractId, FundingId, PartyId, PayoutId};
+use crate::id::{ContractId, FundingId, PartyId, PayoutId, RefundId};
 use crate::time::Timestamp;
 
 /// Something the provider is asked to do or to tell.
@@ -43,6 +43,33 @@ pub enum ProviderOrder {
         payment_ref: String,
         /// Whether it is read to see the money become available, and not only what it cost.
         until_available: bool,
+    },
+    /// Call a payment off that nobody wants any more. Refused when it has succeeded meanwhile.
+    CancelPayment {
+        /// The funding that it was for.
+        funding_id: FundingId,
+        /// The provider's payment.
+        payment_ref: String,
+    },
+    /// Send a part of a collected payment back to where it came from.
+    Refund {
+        /// The refund; travels as metadata, so that an early webhook can be resolved.
+        refund_id: RefundId,
+        /// The provider's payment.
+        payment_ref: String,
+        /// The provider's charge.
+        charge_ref: String,
+        /// How much.
+        amount: Minor,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Read how a refund is getting on.
+    ReadRefund {
+        /// The refund.
+        refund_id: RefundId,
+        /// The provider's own id of it.
+        refund_ref: String,
     },
     /// Move money from the platform's balance to the payee's account at the provider.
     MoveToPayee {
@@ -83,8 +110,13 @@ impl ProviderOrder {
     /// Whether carrying it out twice would move money twice.
     pub fn moves_money(&self) -> bool {
         match self {
-            Self::CollectPayment { .. } | Self::MoveToPayee { .. } | Self::PayToBank { .. } => true,
-            Self::ReadReceipt { .. } | Self::ReadBankPayout { .. } => false,
+            Self::CollectPayment { .. } | Self::Refund { .. } | Self::MoveToPayee { .. } | Self::PayToBank { .. } => {
+                true
+            }
+            Self::CancelPayment { .. }
+            | Self::ReadReceipt { .. }
+            | Self::ReadRefund { .. }
+            | Self::ReadBankPayout { .. } => false,
         }
     }
 
@@ -94,6 +126,9 @@ impl ProviderOrder {
             Self::CollectPayment { .. } => "collect_payment",
             Self::ReadReceipt { until_available: false, .. } => "read_receipt",
             Self::ReadReceipt { until_available: true, .. } => "read_availability",
+            Self::CancelPayment { .. } => "cancel_payment",
+            Self::Refund { .. } => "refund",
+            Self::ReadRefund { .. } => "read_refund",
             Self::MoveToPayee { .. } => "move_to_payee",
             Self::PayToBank { .. } => "pay_to_bank",
             Self::ReadBankPayout { .. } => "read_bank_payout",
@@ -103,7 +138,10 @@ impl ProviderOrder {
     /// Id of the aggregate that it is for.
     pub fn aggregate_id(&self) -> String {
         match self {
-            Self::CollectPayment { funding_id, .. } | Self::ReadReceipt { funding_id, .. } => funding_id.to_string(),
+            Self::CollectPayment { funding_id, .. }
+            | Self::ReadReceipt { funding_id, .. }
+            | Self::CancelPayment { funding_id, .. } => funding_id.to_string(),
+            Self::Refund { refund_id, .. } | Self::ReadRefund { refund_id, .. } => refund_id.to_string(),
             Self::MoveToPayee { payout_id, .. }
             | Self::PayToBank { payout_id, .. }
             | Self::ReadBankPayout { payout_id, .. } => payout_id.to_string(),
@@ -125,6 +163,11 @@ pub enum ProviderObject {
         /// The provider's charge.
         charge_ref: String,
     },
+    /// Money on its way back to a client.
+    Refund {
+        /// The provider's refund.
+        refund_ref: String,
+    },
     /// A movement from the platform to a payee's account.
     Transfer {
         /// The provider's transfer.
@@ -145,6 +188,8 @@ pub enum ProviderObject {
 pub enum ProviderReport {
     /// Of a payment.
     Payment(PaymentReport),
+    /// Of money on its way back to a client.
+    Refund(RefundReport),
     /// Of a movement to a payee's account.
     Transfer(TransferReport),
     /// Of a payout to a bank.
@@ -211,6 +256,39 @@ pub struct Receipt {
     pub available_on: Timestamp,
     /// Whether it is available already.
     pub available: bool,
+}
+
+/// State of money on its way back to a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundReport {
+    /// The provider's refund.
+    pub refund_ref: String,
+    /// From the metadata we sent along; `None` when it is not a refund of ours.
+    pub refund_id: Option<RefundId>,
+    /// How far it is.
+    pub status: RefundStatus,
+}
+
+/// How far money on its way back is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Accepted by the provider.
+    Pending,
+    /// Accepted by the provider, which sends it once our balance there is enough: finance has to top it up.
+    WaitsForFunds,
+    /// It has left the provider's balance; a bank can still give it back.
+    Succeeded {
+        /// The provider's booking, once there is one.
+        balance_transaction_ref: Option<String>,
+    },
+    /// Refused or given back by the bank.
+    Failed {
+        /// The provider's code, such as `expired_or_canceled_card`.
+        code: String,
+    },
+    /// Called off.
+    Cancelled,
 }
 
 /// State of a movement to a payee's account.

@@ -16,5 +16,5 @@
 pub mod facts;
 pub mod orders;
 
-pub use facts::{Fact, facts, refused};
-pub use orders::{Order, orders, settles};
+pub use facts::{Fact, facts, lacks_funds, refused};
+pub use orders::{Order, orders, read_again_after, settles};

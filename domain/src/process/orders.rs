@@ -1,13 +1,18 @@
 //! What is ordered from the payment provider because of an event.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::escrow::PaidFrom;
 use crate::event::DomainEvent;
 use crate::funding::FundingEvent;
 use crate::id::EventId;
 use crate::payout::PayoutEvent;
-use crate::ports::provider::{BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport};
+use crate::ports::provider::{
+    BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundStatus,
+};
+use crate::refund::{RefundEvent, RefundOrder};
 use crate::time::Timestamp;
 
 /// Something to be carried out once.
@@ -15,10 +20,36 @@ use crate::time::Timestamp;
 pub struct Order {
     /// Its identity: the same event gives the same order.
     pub order_id: Uuid,
-    /// Not before this instant of the tenant's clock.
+    /// Not before this instant of the tenant's clock; when absent, see [`Order::due_at`].
     pub not_before: Option<Timestamp>,
     /// What is ordered.
     pub what: ProviderOrder,
+}
+
+impl Order {
+    /// When it is to be carried out, by the tenant's clock, if its event occurred at this instant.
+    pub fn due_at(&self, occurred_at: Timestamp) -> Timestamp {
+        self.not_before.or_else(|| occurred_at.checked_add_signed(first_read(&self.what)?)).unwrap_or(occurred_at)
+    }
+}
+
+/// How long the provider is given to tell by itself before it is asked: webhooks take seconds
+/// (`process-managers.md` C.2.8: objects older than ten minutes are fetched).
+const FIRST_READ: TimeDelta = TimeDelta::minutes(10);
+
+/// Banks answer refunds after days; asking more often than daily finds nothing that a webhook has not told.
+const LAST_READ: TimeDelta = TimeDelta::days(1);
+
+fn first_read(order: &ProviderOrder) -> Option<TimeDelta> {
+    matches!(order, ProviderOrder::ReadRefund { .. }).then_some(FIRST_READ)
+}
+
+/// How long to wait, by the tenant's clock, until something that was read `times` times and is not final is read again;
+/// `None` for what is asked for without a pause, because it is due. Twice as long each time, a day at most.
+pub fn read_again_after(order: &ProviderOrder, times: u32) -> Option<TimeDelta> {
+    let first = first_read(order)?;
+    let factor = 1_i32.checked_shl(times.min(16)).unwrap_or(i32::MAX);
+    Some(first.checked_mul(factor).map_or(LAST_READ, |wait| wait.min(LAST_READ)))
 }
 
 /// The orders that follow from an event.
@@ -54,6 +85,27 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 until_available: true,
             },
         ),
+        DomainEvent::Funding(
+            FundingEvent::PspIntentLinked { funding_id, payment_ref, given_up: true, .. }
+            | FundingEvent::Cancelled { funding_id, payment_ref: Some(payment_ref), .. }
+            | FundingEvent::Expired { funding_id, payment_ref: Some(payment_ref), .. },
+        ) => order(None, ProviderOrder::CancelPayment { funding_id: *funding_id, payment_ref: payment_ref.clone() }),
+        DomainEvent::Refund(RefundEvent::Requested {
+            order: RefundOrder { refund_id, amount, currency, charge: Some(charge), paid_from: PaidFrom::Provider, .. },
+        }) => order(
+            None,
+            ProviderOrder::Refund {
+                refund_id: *refund_id,
+                payment_ref: charge.payment_ref.clone(),
+                charge_ref: charge.charge_ref.clone(),
+                amount: *amount,
+                currency: *currency,
+            },
+        ),
+        // A lost webhook must not leave a refund on its way for ever.
+        DomainEvent::Refund(RefundEvent::Submitted { refund_id, refund_ref }) => {
+            order(None, ProviderOrder::ReadRefund { refund_id: *refund_id, refund_ref: refund_ref.clone() })
+        }
         DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
             None,
             ProviderOrder::PayToBank {
@@ -110,9 +162,84 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
             !matches!(report.status, BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. })
         }
         (ProviderOrder::ReadBankPayout { .. }, _) => false,
+        (ProviderOrder::ReadRefund { .. }, ProviderReport::Refund(report)) => {
+            !matches!(report.status, RefundStatus::Pending | RefundStatus::WaitsForFunds)
+        }
+        (ProviderOrder::ReadRefund { .. }, _) => false,
         (
-            ProviderOrder::CollectPayment { .. } | ProviderOrder::MoveToPayee { .. } | ProviderOrder::PayToBank { .. },
+            ProviderOrder::CollectPayment { .. }
+            | ProviderOrder::CancelPayment { .. }
+            | ProviderOrder::Refund { .. }
+            | ProviderOrder::MoveToPayee { .. }
+            | ProviderOrder::PayToBank { .. },
             _,
         ) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::RefundId;
+    use crate::ports::provider::RefundReport;
+
+    fn refund_id() -> RefundId {
+        RefundId::from_uuid(Uuid::from_u128(1))
+    }
+
+    fn read_order() -> Order {
+        let submitted = RefundEvent::Submitted { refund_id: refund_id(), refund_ref: "re_1".to_owned() };
+        let event_id = EventId::from_uuid(Uuid::from_u128(2));
+        let [order] = orders(event_id, &DomainEvent::Refund(submitted)).try_into().expect("one order");
+        order
+    }
+
+    /// C.2.8: a refund that the provider works on is asked for, ten minutes later at the earliest.
+    #[test]
+    fn a_refund_on_its_way_is_read_later() {
+        let order = read_order();
+        assert_eq!(order.what, ProviderOrder::ReadRefund { refund_id: refund_id(), refund_ref: "re_1".to_owned() });
+        assert!(!order.what.moves_money());
+        assert_eq!((order.what.action(), order.what.aggregate_id()), ("read_refund", refund_id().to_string()));
+        let occurred_at = Timestamp::UNIX_EPOCH;
+        assert_eq!(order.due_at(occurred_at), occurred_at + TimeDelta::minutes(10));
+        let named = Order { not_before: Some(occurred_at + TimeDelta::days(3)), ..order };
+        assert_eq!(named.due_at(occurred_at), occurred_at + TimeDelta::days(3), "an instant that is named holds");
+        let refund = ProviderOrder::CancelPayment {
+            funding_id: crate::id::FundingId::from_uuid(Uuid::from_u128(3)),
+            payment_ref: "pi_1".to_owned(),
+        };
+        assert_eq!(Order { what: refund, not_before: None, ..named }.due_at(occurred_at), occurred_at);
+    }
+
+    #[test]
+    fn the_pauses_double_up_to_a_day() {
+        let what = read_order().what;
+        let pauses: Vec<_> = [0, 1, 2, 7, 8, 31, u32::MAX]
+            .into_iter()
+            .map(|times| read_again_after(&what, times).map(|pause| pause.num_minutes()))
+            .collect();
+        assert_eq!(pauses, [10, 20, 40, 1_280, 1_440, 1_440, 1_440].map(Some));
+        let bank = ProviderOrder::ReadBankPayout {
+            payout_id: crate::id::PayoutId::from_uuid(Uuid::from_u128(1)),
+            bank_payout_ref: "po_1".to_owned(),
+            account: "acct_1".to_owned(),
+        };
+        assert_eq!(read_again_after(&bank, 0), None, "a payout is due when it is asked for");
+    }
+
+    #[test]
+    fn a_refund_is_read_until_its_state_is_final() {
+        let order = read_order().what;
+        for (status, settled) in [
+            (RefundStatus::Pending, false),
+            (RefundStatus::WaitsForFunds, false),
+            (RefundStatus::Succeeded { balance_transaction_ref: None }, true),
+            (RefundStatus::Failed { code: "declined".to_owned() }, true),
+            (RefundStatus::Cancelled, true),
+        ] {
+            let report = RefundReport { refund_ref: "re_1".to_owned(), refund_id: Some(refund_id()), status };
+            assert_eq!(settles(&ProviderReport::Refund(report.clone()), &order), settled, "{report:?}");
+        }
     }
 }

@@ -36,6 +36,12 @@ pub struct PayeeBalance {
     pub in_transit: Minor,
     /// Ever paid out, less what came back.
     pub paid_out: Minor,
+    /// Held back.
+    #[serde(default)]
+    pub held: Minor,
+    /// Owed to the platform.
+    #[serde(default)]
+    pub debt: Minor,
 }
 
 /// A document could not be read.
@@ -140,6 +146,11 @@ impl Document {
             AggregateState::Payout(payout) => payout
                 .withdrawal()
                 .map_or_else(|| of(None, None, None), |withdrawal| of(None, None, Some(withdrawal.payee_id))),
+            // Neither how the client pays nor by which way money goes back is the payee's business.
+            AggregateState::Refund(refund) => refund
+                .order()
+                .map_or_else(|| of(None, None, None), |order| of(order.contract_id, Some(order.client_id), None)),
+            AggregateState::Wallet(wallet) => of(None, wallet.client_id, None),
             AggregateState::Party(_) | AggregateState::Payee(_) => of(None, None, None),
         }
     }
@@ -153,9 +164,30 @@ impl PayeeBalance {
                 self.currency = Some(*currency);
                 self.pending = self.pending.saturating_add(*amount);
             }
-            PayeeEvent::EarningsCleared { amount, .. } => {
+            PayeeEvent::EarningsCleared { amount, debt_recovered, .. } => {
+                let recovered = debt_recovered.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
                 self.pending = self.pending.saturating_sub(*amount);
+                self.available = self.available.saturating_add(amount.saturating_sub(recovered));
+            }
+            PayeeEvent::EarningsHeld { amount, .. } => {
+                self.available = self.available.saturating_sub(*amount);
+                self.held = self.held.saturating_add(*amount);
+            }
+            PayeeEvent::EarningsHoldReleased { amount, .. } => {
+                self.held = self.held.saturating_sub(*amount);
                 self.available = self.available.saturating_add(*amount);
+            }
+            PayeeEvent::PayeeRefundGranted { from_pending, from_available, .. } => {
+                let pending = from_pending.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
+                self.pending = self.pending.saturating_sub(pending);
+                self.available = self.available.saturating_sub(*from_available);
+            }
+            PayeeEvent::DebtRecorded { amount, .. } => self.debt = self.debt.saturating_add(*amount),
+            PayeeEvent::DebtRecovered { amount, .. } => self.debt = self.debt.saturating_sub(*amount),
+            PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid } => {
+                self.payee_id = Some(paid.payee_id);
+                self.currency = Some(paid.currency);
+                self.pending = self.pending.saturating_add(paid.gratuity.net);
             }
             PayeeEvent::PayoutReserved { amount, .. } => {
                 self.available = self.available.saturating_sub(*amount);

@@ -34,10 +34,8 @@ fn draft() -> C {
     }
 }
 
-/// With dormancy, so that the table has all of the rules.
 fn offer() -> C {
-    let policy = Policy { dormancy: true, ..Policy::default() };
-    C::Offer { fee_schedule: FeeSchedule::two_sided(), policy }
+    C::Offer { fee_schedule: FeeSchedule::two_sided(), policy: Policy::default() }
 }
 
 fn to_amount(number: u128, amount: i64) -> Vec<Change> {

@@ -3,7 +3,7 @@
 use domain::actor::Actor;
 use domain::escrow::{Allocation, PspPlace};
 use domain::event::DomainEvent;
-use domain::funding::{Funding, FundingCommand as C, Order, SuspenseReason};
+use domain::funding::{Funding, FundingCommand as C, Order, Purpose, SuspenseReason};
 use domain::id::{ContractId, FundingId, MilestoneId};
 use domain::ports::provider::Receipt;
 use ledger::Currency;
@@ -22,6 +22,8 @@ fn create() -> C {
         charge: minor(105_000),
         payment_method: "pm_card_visa".to_owned(),
         place: PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() },
+        purpose: Purpose::Escrow,
+        expires_at: None,
     };
     C::Create { order }
 }
@@ -95,6 +97,7 @@ fn what_a_funding_does_in_each_state() {
         ("RecordReceipt, not available", receipt(false)),
         ("RecordReceipt, available", receipt(true)),
         ("SuspendReceipt", suspend()),
+        ("BlockTimer", C::BlockTimer { key: "funding_intent".to_owned(), reason: "internal_error".to_owned() }),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Funding), @r"
     Create
@@ -142,5 +145,8 @@ fn what_a_funding_does_in_each_state() {
       under_review: nothing
       not_created: refused not_found
       otherwise: refused internal_error
+    BlockTimer
+      not_created: refused not_found
+      otherwise: funding.timer_blocked
     ");
 }

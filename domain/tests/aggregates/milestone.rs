@@ -20,6 +20,7 @@ fn plan() -> C {
         amount: minor(WORTH),
         currency: Currency::USD,
         review_days: 14,
+        refund_request_days: 7,
         due_at: None,
         reference: None,
     };
@@ -102,7 +103,7 @@ fn moved_out(amount: i64) -> C {
 }
 
 fn moved_in() -> C {
-    C::RecordMovedIn { from: Some(milestone(5)), amount: minor(1) }
+    C::RecordMovedIn { contract_id: ContractId::from_uuid(id(3)), from: Some(milestone(5)), amount: minor(1) }
 }
 
 fn expect_money(contract: u128) -> C {
@@ -293,7 +294,7 @@ fn what_a_milestone_does_in_each_state() {
     ExpectMoney
       disputed: refused milestone_disputed
       cancelled, approved, approved (by time), refund_pending, refund_pending (agreed), released, released (by time), refunded: refused milestone_wrong_state
-      funding_pending: refused payment_under_way
+      funding_pending, funded (paying more): refused payment_under_way
       not_planned: refused validation_failed
       otherwise: nothing
     AcceptRollForward by client, client as payee, payee as client
@@ -322,7 +323,7 @@ fn what_a_milestone_does_in_each_state() {
       disputed: refused milestone_disputed
       cancelled, approved, approved (by time), refund_pending, refund_pending (agreed), released, released (by time), refunded: refused milestone_wrong_state
       not_planned: refused not_found
-      funding_pending: refused payment_under_way
+      funding_pending, funded (paying more): refused payment_under_way
       otherwise: milestone.moved_in
     RequestRefund by client
       funded, funded (paying more), changes_requested, partially_released, partially_released (to roll): milestone.refund_requested
@@ -478,7 +479,6 @@ fn what_a_milestone_makes_of_what_a_command_says() {
       always: refused validation_failed
     RecordFunded by another funding
       cancelled, released, released (by time), refunded: milestone.funded, milestone.refund_agreed
-      funding_pending: refused milestone_wrong_state
       not_planned: refused not_found
       otherwise: milestone.funded
     RecordFundingFailure of another funding

@@ -15,9 +15,10 @@ use domain::event::{DomainEvent, EVENT_TYPES};
 use domain::funding::FundingCommand;
 use domain::id::{AmendmentId, ContractId, DisputeId, FundingId, MilestoneId, PartyId};
 use domain::intent::Intent;
+use domain::jurisdiction::Jurisdiction;
 use domain::log::{Append, StreamEvent, StreamId};
 use domain::milestone::{self, Milestone, MilestoneCommand};
-use domain::policy::{FeeSchedule, Policy};
+use domain::policy::{FeeSchedule, HoldAction, Policy};
 use domain::refusal::Refusal;
 use domain::time::Timestamp;
 use domain::timer::Scope;
@@ -117,10 +118,19 @@ impl World {
     }
 
     pub fn offered(milestones: Vec<MilestonePlan>) -> Self {
+        // A provider that lets money lie for two years, so that the deadlines of the contract are what ends it.
+        Self::offered_in(milestones, "US", HoldAction::Refund)
+    }
+
+    /// With a provider's account in that country, and this done when money has lain there for as long as it may.
+    pub fn offered_in(milestones: Vec<MilestonePlan>, country: &str, action: HoldAction) -> Self {
         let mut world = Self::drafted(milestones);
-        let policy = Policy { dormancy: true, ..Policy::default() };
-        let offer = ContractCommand::Offer { fee_schedule: FeeSchedule::two_sided(), policy };
-        world.on_contract(Who::Client, offer).unwrap();
+        let mut policy = Policy::default();
+        policy.psp_hold.platform_country = Some(Jurisdiction::new(country).unwrap());
+        policy.psp_hold.action = action;
+        let offer =
+            Intent::OfferContract { contract_id: world.contract, fee_schedule: FeeSchedule::two_sided(), policy };
+        world.perform(Who::Client, offer).unwrap();
         world
     }
 
@@ -153,7 +163,7 @@ impl World {
         world
     }
 
-    pub fn actor(&self, who: Who) -> Actor {
+    fn actor(&self, who: Who) -> Actor {
         match who {
             Who::Client => Actor::Client(self.client),
             Who::Payee => Actor::Payee(self.payee),
@@ -248,29 +258,7 @@ impl World {
     }
 
     /// Carries an intent out as the engine would. Gives the types of its events; none when nothing changes.
-    ///
-    /// What the rules allow and this version does not offer yet is put to the rules all the same.
     fn run(&mut self, actor: Actor, intent: Intent, if_match: Option<u64>) -> Result<Vec<String>, Refusal> {
-        let command = match &intent {
-            Intent::OnContract { contract_id, command } => Some(Command::Contract(*contract_id, command.clone())),
-            Intent::OnMilestone { milestone_id, command } => Some(Command::Milestone(*milestone_id, command.clone())),
-            _ => None,
-        };
-        match (self.offer_to_engine(actor, intent, if_match), command) {
-            (Err(Refusal::NotSupported { .. }), Some(command)) => {
-                self.offer_to_engine(actor, Intent::Fact(command), if_match)
-            }
-            (answer, _) => answer,
-        }
-    }
-
-    /// What the engine makes of it.
-    pub fn offer_to_engine(
-        &mut self,
-        actor: Actor,
-        intent: Intent,
-        if_match: Option<u64>,
-    ) -> Result<Vec<String>, Refusal> {
         // Ids of events follow from those of commands: a mere look must not shift them.
         if !matches!(intent, Intent::Wake(_)) {
             self.commands += 1;

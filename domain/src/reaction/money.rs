@@ -1,0 +1,459 @@
+//! What follows from events of escrow, funding, payee account, refund and wallet.
+
+use ledger::{Currency, Minor};
+
+use super::{PSP, Reaction};
+use crate::command::Command;
+use crate::contract::ContractCommand;
+use crate::escrow::{
+    Allocation, ChargeRef, EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart,
+    RejectionReason,
+};
+use crate::event::DomainEvent;
+use crate::funding::{FundingCommand, FundingEvent, Order, Purpose, SuspenseReason};
+use crate::id::{ContractId, EventId, FundingId, MilestoneId, PartyId, RefundId};
+use crate::milestone::MilestoneCommand;
+use crate::payee::{self, PayeeAccountId, PayeeCommand, PayeeEvent};
+use crate::payout::{PayoutCommand, Withdrawal};
+use crate::policy::HoldAction;
+use crate::refund::{RefundCommand, RefundEvent, RefundOrder};
+use crate::wallet::{self, CreditCause, WalletCommand, WalletEvent, WalletId};
+
+pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction> {
+    match event {
+        EscrowEvent::FundingRequested { .. } => funding_requested(event),
+        EscrowEvent::Funded {
+            contract_id, client_id, funding_id, currency, allocations, surplus_to_wallet, ..
+        } => {
+            let mut reactions = funded(*contract_id, *funding_id, allocations);
+            reactions.extend(surplus(event_id, *client_id, *currency, *surplus_to_wallet));
+            reactions
+        }
+        EscrowEvent::WalletFundingNoted { contract_id, funding_id, allocations, .. } => {
+            funded(*contract_id, *funding_id, allocations)
+        }
+        EscrowEvent::FundingRejected { funding_id, reason, .. } => {
+            let command = match reason {
+                RejectionReason::EscrowClosed => FundingCommand::ReturnLateReceipt,
+                RejectionReason::Superseded => FundingCommand::SuspendReceipt { reason: SuspenseReason::NotHoldable },
+            };
+            vec![Reaction::Ask(Command::Funding(*funding_id, command))]
+        }
+        EscrowEvent::Released {
+            release_id,
+            contract_id,
+            milestone_id,
+            payee_id,
+            currency,
+            gross,
+            net,
+            clears_at,
+            ..
+        } => {
+            let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
+            let credit = PayeeEvent::EarningsCredited {
+                payee_id: *payee_id,
+                release_id: *release_id,
+                source_event_id: event_id,
+                contract_id: *contract_id,
+                amount: *net,
+                currency: *currency,
+                clears_at: *clears_at,
+            };
+            let released = MilestoneCommand::RecordRelease { release_id: *release_id, gross: *gross, net: *net };
+            vec![
+                Reaction::Note(payee::stream(account), DomainEvent::Payee(credit)),
+                Reaction::Ask(Command::Milestone(*milestone_id, released)),
+            ]
+        }
+        EscrowEvent::RefundInitiated {
+            refund_id,
+            contract_id,
+            milestone_id,
+            client_id,
+            currency,
+            amount,
+            parts,
+            ..
+        } => {
+            let (refund_id, amount) = (*refund_id, *amount);
+            let told = milestone_id.map(|milestone_id| {
+                let record = MilestoneCommand::RecordRefund { refund_id, amount };
+                Reaction::Ask(Command::Milestone(milestone_id, record))
+            });
+            told.into_iter().chain(refunds(*contract_id, *client_id, *currency, parts)).collect()
+        }
+        EscrowEvent::ReleaseReturned {
+            refund_id,
+            contract_id,
+            payee_id,
+            client_id,
+            currency,
+            gross,
+            payee_fee,
+            client_fee,
+            payee_tax,
+            client_tax,
+            from_payee,
+            parts,
+            ..
+        } => {
+            let grant = PayeeCommand::GrantRefund {
+                refund_id: *refund_id,
+                payee_id: *payee_id,
+                contract_id: *contract_id,
+                client_id: *client_id,
+                currency: *currency,
+                gross: *gross,
+                payee_fee: *payee_fee,
+                client_fee: *client_fee,
+                payee_tax: payee_tax.clone(),
+                client_tax: client_tax.clone(),
+                from_payee: *from_payee,
+                parts: parts.clone(),
+            };
+            let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
+            vec![Reaction::Ask(Command::Payee(account, grant))]
+        }
+        EscrowEvent::GratuityRequested {
+            contract_id,
+            client_id,
+            payee_id,
+            funding_id,
+            currency,
+            gratuity,
+            charge,
+            payment_method,
+        } => {
+            let order = Order {
+                funding_id: *funding_id,
+                contract_id: *contract_id,
+                client_id: *client_id,
+                currency: *currency,
+                allocations: Vec::new(),
+                charge: *charge,
+                payment_method: payment_method.clone(),
+                place: platform(),
+                purpose: Purpose::Gratuity { payee_id: *payee_id, gratuity: Box::new(gratuity.clone()) },
+                // Nothing waits for it, and a late one is welcome.
+                expires_at: None,
+            };
+            vec![Reaction::Ask(Command::Funding(*funding_id, FundingCommand::Create { order }))]
+        }
+        EscrowEvent::Closed { called_off, .. } => called_off
+            .iter()
+            .map(|funding_id| Reaction::Ask(Command::Funding(*funding_id, FundingCommand::CallOff)))
+            .collect(),
+        EscrowEvent::FundsReallocated { contract_id, from, to, amount, .. } => {
+            let (from, to, amount) = (*from, *to, *amount);
+            let left = from.map(|from| {
+                let moved_out = MilestoneCommand::RecordMovedOut { to, amount };
+                Reaction::Ask(Command::Milestone(from, moved_out))
+            });
+            // The target first: where it cannot take the money, none leaves.
+            let moved_in = MilestoneCommand::RecordMovedIn { contract_id: *contract_id, from, amount };
+            [Reaction::Ask(Command::Milestone(to, moved_in))].into_iter().chain(left).collect()
+        }
+        EscrowEvent::HoldLimitReached { funding_id, action: HoldAction::ReleaseIfSubmitted, milestones, .. } => {
+            let reach = |id: &MilestoneId| {
+                let command = MilestoneCommand::ReachHoldLimit { funding_id: *funding_id };
+                Reaction::Ask(Command::Milestone(*id, command))
+            };
+            milestones.iter().map(reach).collect()
+        }
+        EscrowEvent::Opened { .. }
+        | EscrowEvent::FeesReallocated { .. }
+        | EscrowEvent::DisputeHoldPlaced { .. }
+        | EscrowEvent::DisputeHoldLifted { .. }
+        | EscrowEvent::Frozen { .. }
+        | EscrowEvent::Unfrozen { .. }
+        | EscrowEvent::HoldLimitWarned { .. }
+        | EscrowEvent::HoldLimitReached { .. }
+        | EscrowEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+/// The platform's own account at the provider that money is collected with.
+fn platform() -> PspPlace {
+    PspPlace { psp: PSP.to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() }
+}
+
+fn funding_requested(event: &EscrowEvent) -> Vec<Reaction> {
+    let EscrowEvent::FundingRequested {
+        contract_id,
+        client_id,
+        funding_id,
+        currency,
+        allocations,
+        charge,
+        payment_method,
+        deposit,
+        initiation_fee,
+        tax,
+        paid_from,
+        expires_at,
+        ..
+    } = event
+    else {
+        return Vec::new();
+    };
+    let milestones = allocations.iter().enumerate().map(|(index, allocation)| {
+        let request = MilestoneCommand::RequestFunding {
+            contract_id: *contract_id,
+            funding_id: *funding_id,
+            amount: allocation.amount,
+            pointer: format!("/allocations/{index}"),
+        };
+        Reaction::Ask(Command::Milestone(allocation.milestone_id, request))
+    });
+    let pay = match paid_from {
+        PaidFrom::Provider => {
+            let order = Order {
+                funding_id: *funding_id,
+                contract_id: *contract_id,
+                client_id: *client_id,
+                currency: *currency,
+                allocations: allocations.clone(),
+                charge: *charge,
+                payment_method: payment_method.clone(),
+                place: platform(),
+                purpose: Purpose::Escrow,
+                expires_at: *expires_at,
+            };
+            Command::Funding(*funding_id, FundingCommand::Create { order })
+        }
+        PaidFrom::Wallet => {
+            let pay = WalletCommand::PayEscrow {
+                client_id: *client_id,
+                contract_id: *contract_id,
+                funding_id: *funding_id,
+                currency: *currency,
+                amount: *charge,
+                allocations: allocations.clone(),
+                deposit: *deposit,
+                initiation_fee: *initiation_fee,
+                tax: tax.clone(),
+            };
+            Command::Wallet(WalletId { party_id: *client_id, currency: *currency }, pay)
+        }
+    };
+    milestones.chain([Reaction::Ask(pay)]).collect()
+}
+
+fn funded(contract_id: ContractId, funding_id: FundingId, allocations: &[Allocation]) -> Vec<Reaction> {
+    let milestones = allocations.iter().map(|allocation| {
+        let funded = MilestoneCommand::RecordFunded { funding_id, amount: allocation.amount };
+        Reaction::Ask(Command::Milestone(allocation.milestone_id, funded))
+    });
+    let activate = ContractCommand::RecordFunding { funding_id };
+    milestones.chain([Reaction::Ask(Command::Contract(contract_id, activate))]).collect()
+}
+
+/// What was charged beyond the amount due is the client's.
+fn surplus(event_id: EventId, client_id: PartyId, currency: Currency, amount: Minor) -> Option<Reaction> {
+    if amount.is_zero() {
+        return None;
+    }
+    Some(credit(event_id, client_id, currency, amount, CreditCause::Surplus))
+}
+
+fn credit(event_id: EventId, client_id: PartyId, currency: Currency, amount: Minor, cause: CreditCause) -> Reaction {
+    let credited = WalletEvent::Credited { client_id, amount, currency, cause, source_event_id: event_id };
+    Reaction::Note(wallet::stream(WalletId { party_id: client_id, currency }), DomainEvent::Wallet(credited))
+}
+
+/// Each part is a refund of its own.
+fn refunds(
+    contract_id: ContractId,
+    client_id: PartyId,
+    currency: Currency,
+    parts: &[RefundPart],
+) -> impl Iterator<Item = Reaction> {
+    parts.iter().map(move |part| {
+        let order = RefundOrder {
+            refund_id: part.refund_id,
+            contract_id: Some(contract_id),
+            client_id,
+            funding_id: Some(part.funding_id),
+            amount: part.amount,
+            currency,
+            charge: part.charge.clone(),
+            paid_from: part.paid_from,
+        };
+        request_refund(part.refund_id, order)
+    })
+}
+
+fn request_refund(refund_id: RefundId, order: RefundOrder) -> Reaction {
+    Reaction::Ask(Command::Refund(refund_id, RefundCommand::Request { order }))
+}
+
+pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
+    match event {
+        // Money of another amount than asked for funds nothing: the funding's own event books it.
+        FundingEvent::Succeeded {
+            contract_id,
+            funding_id,
+            payment_ref,
+            charge_ref,
+            place,
+            currency,
+            as_requested: true,
+            purpose,
+            client_id,
+            ..
+        } => {
+            let charge =
+                ChargeRef { payment_ref: payment_ref.clone(), charge_ref: charge_ref.clone(), place: place.clone() };
+            match (purpose, client_id) {
+                (Purpose::Gratuity { payee_id, gratuity }, Some(client_id)) => {
+                    let record = PayeeCommand::RecordGratuity {
+                        payee_id: *payee_id,
+                        client_id: *client_id,
+                        contract_id: *contract_id,
+                        funding_id: *funding_id,
+                        currency: *currency,
+                        gratuity: gratuity.as_ref().clone(),
+                        place: place.clone(),
+                    };
+                    let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
+                    vec![Reaction::Ask(Command::Payee(account, record))]
+                }
+                (Purpose::Escrow | Purpose::Gratuity { .. }, _) => {
+                    let record = EscrowCommand::RecordFunding {
+                        funding_id: *funding_id,
+                        place: place.clone(),
+                        charge: Some(charge),
+                    };
+                    vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
+                }
+            }
+        }
+        FundingEvent::SucceededAfterCancel {
+            funding_id,
+            contract_id,
+            client_id,
+            refund_id,
+            payment_ref,
+            charge_ref,
+            amount,
+            currency,
+            place,
+        } => {
+            let charge =
+                ChargeRef { payment_ref: payment_ref.clone(), charge_ref: charge_ref.clone(), place: place.clone() };
+            let order = RefundOrder {
+                refund_id: *refund_id,
+                contract_id: Some(*contract_id),
+                client_id: *client_id,
+                funding_id: Some(*funding_id),
+                amount: *amount,
+                currency: *currency,
+                charge: Some(charge),
+                paid_from: PaidFrom::Provider,
+            };
+            vec![request_refund(*refund_id, order)]
+        }
+        FundingEvent::Failed { funding_id, allocations, code, .. } => not_funded(*funding_id, allocations, code),
+        FundingEvent::Cancelled { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "cancelled"),
+        FundingEvent::Expired { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "expired"),
+        FundingEvent::Succeeded { .. }
+        | FundingEvent::Created { .. }
+        | FundingEvent::PspIntentLinked { .. }
+        | FundingEvent::ActionRequired { .. }
+        | FundingEvent::Processing { .. }
+        | FundingEvent::TimerBlocked { .. }
+        | FundingEvent::ReceiptSuspended { .. }
+        | FundingEvent::PspFeeRecorded { .. }
+        | FundingEvent::PspFundsBecameAvailable { .. } => Vec::new(),
+    }
+}
+
+fn not_funded(funding_id: FundingId, allocations: &[Allocation], reason: &str) -> Vec<Reaction> {
+    allocations
+        .iter()
+        .map(|allocation| {
+            let failure = MilestoneCommand::RecordFundingFailure { funding_id, reason: reason.to_owned() };
+            Reaction::Ask(Command::Milestone(allocation.milestone_id, failure))
+        })
+        .collect()
+}
+
+pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
+    match event {
+        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, transfer_amount, currency, place } => {
+            let withdrawal = Withdrawal {
+                payout_id: *payout_id,
+                payee_id: *payee_id,
+                amount: *amount,
+                transfer_amount: *transfer_amount,
+                currency: *currency,
+                place: place.clone(),
+            };
+            vec![Reaction::Ask(Command::Payout(*payout_id, PayoutCommand::Request { withdrawal }))]
+        }
+        PayeeEvent::PayeeRefundGranted { contract_id, client_id, currency, parts, .. } => {
+            refunds(*contract_id, *client_id, *currency, parts).collect()
+        }
+        PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid } => {
+            surplus(event_id, paid.client_id, paid.currency, paid.gratuity.surplus_to_wallet).into_iter().collect()
+        }
+        PayeeEvent::EarningsCredited { .. }
+        | PayeeEvent::EarningsCleared { .. }
+        | PayeeEvent::EarningsHeld { .. }
+        | PayeeEvent::EarningsHoldReleased { .. }
+        | PayeeEvent::DebtRecorded { .. }
+        | PayeeEvent::DebtRecovered { .. }
+        | PayeeEvent::PayoutPaidNoted { .. }
+        | PayeeEvent::PayoutFailedNoted { .. }
+        | PayeeEvent::TimerBlocked { .. } => Vec::new(),
+    }
+}
+
+pub(super) fn of_refund(event_id: EventId, event: &RefundEvent) -> Vec<Reaction> {
+    let (client_id, currency, amount, cause) = match event {
+        RefundEvent::Failed { client_id, currency, amount, .. }
+        | RefundEvent::Cancelled { client_id, currency, amount, .. } => {
+            (client_id, currency, amount, CreditCause::RefundFailed)
+        }
+        RefundEvent::Redirected { client_id, currency, amount, .. } => {
+            (client_id, currency, amount, CreditCause::RefundRedirected)
+        }
+        RefundEvent::Requested { .. }
+        | RefundEvent::FundingRequired { .. }
+        | RefundEvent::Submitted { .. }
+        | RefundEvent::Succeeded { .. }
+        | RefundEvent::ManualRequired { .. } => return Vec::new(),
+    };
+    vec![credit(event_id, *client_id, *currency, *amount, cause)]
+}
+
+pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction> {
+    match event {
+        WalletEvent::PaidEscrow { contract_id, funding_id, allocations, deposit, initiation_fee, tax, .. } => {
+            let record = EscrowCommand::RecordWalletFunding {
+                funding_id: *funding_id,
+                allocations: allocations.clone(),
+                deposit: *deposit,
+                initiation_fee: *initiation_fee,
+                tax: tax.clone(),
+                source_event_id: event_id,
+            };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
+        }
+        WalletEvent::Withdrawn { client_id, refund_id, amount, currency } => {
+            let order = RefundOrder {
+                refund_id: *refund_id,
+                contract_id: None,
+                client_id: *client_id,
+                funding_id: None,
+                amount: *amount,
+                currency: *currency,
+                charge: None,
+                paid_from: PaidFrom::Provider,
+            };
+            vec![request_refund(*refund_id, order)]
+        }
+        WalletEvent::ToppedUp { .. } | WalletEvent::Credited { .. } => Vec::new(),
+    }
+}

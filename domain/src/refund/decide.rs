@@ -1,0 +1,120 @@
+//! Rules of a refund.
+
+use super::{Refund, RefundCommand, RefundEvent, RefundOrder};
+use crate::actor::Actor;
+use crate::escrow::{PLATFORM_ACCOUNT, PaidFrom, PspPlace};
+use crate::reaction::PSP;
+use crate::refusal::Refusal;
+use crate::rules::{Context, Rules};
+
+pub(super) fn decide(refund: &Refund, command: &RefundCommand, context: &Context) -> Result<Vec<RefundEvent>, Refusal> {
+    use {Refund as S, RefundCommand as C, RefundEvent as E};
+    match (refund, command) {
+        (S::NotRequested, C::Request { order }) => Ok(requested(order)),
+        (S::NotRequested, _) => Err(Refusal::NotFound { what: "refund" }),
+        // Asked for before.
+        (state, C::Request { order }) if state.order() == Some(order) => Ok(Vec::new()),
+        (_, C::Request { .. }) => Err(Refusal::Defect("a refund was requested twice".to_owned())),
+
+        (S::Requested { order, .. }, C::RecordSubmitted { refund_ref }) => {
+            Ok(vec![E::Submitted { refund_id: order.refund_id, refund_ref: refund_ref.clone() }])
+        }
+        (S::Requested { order, lacks_funds: false }, C::RecordLackOfFunds) => {
+            Ok(vec![E::FundingRequired { refund_id: order.refund_id }])
+        }
+        (
+            S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
+            C::RecordSucceeded { refund_ref, balance_transaction_ref },
+        ) => Ok(vec![E::Succeeded {
+            refund_id: order.refund_id,
+            client_id: order.client_id,
+            amount: order.amount,
+            currency: order.currency,
+            refund_ref: refund_ref.clone(),
+            balance_transaction_ref: balance_transaction_ref.clone(),
+            place: place(order),
+        }]),
+        (
+            S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
+            C::RecordFailed { code },
+        ) => Ok(vec![failed(order, code, None)]),
+        // A bank can give it back days later.
+        (S::Succeeded { order, .. }, C::RecordFailed { code }) => Ok(vec![failed(order, code, Some(place(order)))]),
+        (
+            S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
+            C::RecordCancelled,
+        ) => Ok(vec![E::Cancelled {
+            refund_id: order.refund_id,
+            client_id: order.client_id,
+            amount: order.amount,
+            currency: order.currency,
+        }]),
+        (S::Requested { order, .. }, C::RecordRefused { code }) => {
+            Ok(vec![E::ManualRequired { refund_id: order.refund_id, reason: code.clone() }])
+        }
+        // A report of lower rank than what is known came late, or again: no news.
+        (
+            _,
+            C::RecordSubmitted { .. }
+            | C::RecordLackOfFunds
+            | C::RecordSucceeded { .. }
+            | C::RecordFailed { .. }
+            | C::RecordCancelled
+            | C::RecordRefused { .. },
+        ) => Ok(Vec::new()),
+
+        (S::RequiresManual { order, .. }, C::RedirectToWallet) => {
+            may_redirect(order, context)?;
+            Ok(vec![redirected(order)])
+        }
+        (state, C::RedirectToWallet) => {
+            state.order().map_or(Ok(()), |order| may_redirect(order, context))?;
+            Err(Refusal::RefundWrongState { action: "redirected", state: state.state_name() })
+        }
+    }
+}
+
+fn requested(order: &RefundOrder) -> Vec<RefundEvent> {
+    let mut events = vec![RefundEvent::Requested { order: order.clone() }];
+    if order.paid_from == PaidFrom::Wallet {
+        events.push(redirected(order));
+    } else if order.charge.is_none() {
+        let reason = "charge_unknown".to_owned();
+        events.push(RefundEvent::ManualRequired { refund_id: order.refund_id, reason });
+    }
+    events
+}
+
+fn redirected(order: &RefundOrder) -> RefundEvent {
+    RefundEvent::Redirected {
+        refund_id: order.refund_id,
+        client_id: order.client_id,
+        amount: order.amount,
+        currency: order.currency,
+    }
+}
+
+fn failed(order: &RefundOrder, code: &str, came_back_to: Option<PspPlace>) -> RefundEvent {
+    RefundEvent::Failed {
+        refund_id: order.refund_id,
+        client_id: order.client_id,
+        amount: order.amount,
+        currency: order.currency,
+        code: code.to_owned(),
+        came_back_to,
+    }
+}
+
+/// Where the money of its charge lies: at the platform's own account.
+fn place(order: &RefundOrder) -> PspPlace {
+    let known = order.charge.as_ref().map(|charge| charge.place.clone());
+    known.unwrap_or_else(|| PspPlace { psp: PSP.to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() })
+}
+
+fn may_redirect(order: &RefundOrder, context: &Context) -> Result<(), Refusal> {
+    match context.actor {
+        Actor::Client(party) if party == order.client_id => Ok(()),
+        actor if actor.may_hold_money() => Ok(()),
+        _ => Err(Refusal::NotAParty),
+    }
+}

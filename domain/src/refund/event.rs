@@ -1,0 +1,96 @@
+//! Facts about a refund.
+
+use ledger::{Currency, Minor};
+use serde::{Deserialize, Serialize};
+
+use super::RefundOrder;
+use crate::escrow::PspPlace;
+use crate::id::{PartyId, RefundId};
+
+/// A fact about a refund; amounts are minor units of its currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RefundEvent {
+    /// The client is to get money back.
+    Requested {
+        /// What it is about.
+        #[serde(flatten)]
+        order: RefundOrder,
+    },
+    /// The provider's balance is too low: finance has to top it up.
+    FundingRequired {
+        /// The refund.
+        refund_id: RefundId,
+    },
+    /// The provider works on it.
+    Submitted {
+        /// The refund.
+        refund_id: RefundId,
+        /// The provider's refund.
+        refund_ref: String,
+    },
+    /// It left the provider's balance. J31.
+    Succeeded {
+        /// The refund.
+        refund_id: RefundId,
+        /// Who gets it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's refund.
+        refund_ref: String,
+        /// The provider's booking, if it told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        balance_transaction_ref: Option<String>,
+        /// Where it lay.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
+    /// It did not arrive, or came back: the wallet has it. J32.
+    Failed {
+        /// The refund.
+        refund_id: RefundId,
+        /// Who gets it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's code.
+        code: String,
+        /// Where it lies again, when it had left; absent when it never did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        came_back_to: Option<PspPlace>,
+    },
+    /// Somebody has to decide by which way it goes.
+    ManualRequired {
+        /// The refund.
+        refund_id: RefundId,
+        /// Why: a code.
+        reason: String,
+    },
+    /// The wallet has it instead.
+    Redirected {
+        /// The refund.
+        refund_id: RefundId,
+        /// Who gets it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// The provider called it off: the wallet has it.
+    Cancelled {
+        /// The refund.
+        refund_id: RefundId,
+        /// Who gets it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+    },
+}

@@ -1,0 +1,222 @@
+//! Refund: one movement of money back to a client, by the way one of its fundings came.
+//!
+//! ```text
+//! not_requested ─Request─▶ requested ─▶ submitted ─▶ succeeded ─▶ failed (the bank gave it back: wallet credit)
+//!                   │          │            ├─▶ failed, cancelled: wallet credit
+//!                   │          └─ requires_funding: the provider's balance is too low; sent again later
+//!                   ├─ the client had paid from the wallet ─▶ redirected to it
+//!                   └─ no charge is known, or the provider refuses for good ─▶ requires_manual ─Redirect─▶ redirected
+//! ```
+//!
+//! # Invariants
+//! - What it is about was taken from the escrow or the payee before: it stands on 2260 until it has arrived.
+//! - What the provider reports is recorded, in whatever order it arrives; the same report again changes nothing.
+//! - Money that does not arrive is the client's all the same: it is credited to the wallet.
+//!
+//! # What is deliberately absent
+//! Payment by bank transfer, refunds that somebody makes at the provider by hand, exchange rates.
+
+mod decide;
+mod event;
+pub mod posting_rules;
+
+use ledger::{Currency, Minor};
+use serde::{Deserialize, Serialize};
+
+pub use event::RefundEvent;
+
+use crate::escrow::{ChargeRef, PaidFrom};
+use crate::id::{ContractId, FundingId, PartyId, RefundId};
+use crate::log::StreamId;
+use crate::refusal::Refusal;
+use crate::rules::{Context, Rules};
+
+/// Name of the aggregate.
+pub const TYPE: &str = "refund";
+
+/// The stream of a refund.
+pub fn stream(id: RefundId) -> StreamId {
+    StreamId::new(TYPE, id.to_string())
+}
+
+/// What a refund is about; the same in every state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundOrder {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// The contract that it is from; `None` for money from the wallet itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_id: Option<ContractId>,
+    /// Who gets it.
+    pub client_id: PartyId,
+    /// The funding whose money it is; `None` for money from the wallet itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funding_id: Option<FundingId>,
+    /// How much, fees included, minor units.
+    pub amount: Minor,
+    /// In which currency.
+    pub currency: Currency,
+    /// The charge that it goes back to, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<ChargeRef>,
+    /// Where the client had paid from.
+    #[serde(default, skip_serializing_if = "PaidFrom::is_provider")]
+    pub paid_from: PaidFrom,
+}
+
+/// State of a refund.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Refund {
+    /// No refund by this id.
+    #[default]
+    NotRequested,
+    /// The provider is to be asked.
+    Requested {
+        /// What it is about.
+        order: RefundOrder,
+        /// Whether the provider's balance was too low when it was asked.
+        lacks_funds: bool,
+    },
+    /// The provider works on it.
+    Submitted {
+        /// What it is about.
+        order: RefundOrder,
+        /// The provider's refund.
+        refund_ref: String,
+    },
+    /// Arrived, as far as the provider knows.
+    Succeeded {
+        /// What it is about.
+        order: RefundOrder,
+        /// The provider's refund.
+        refund_ref: String,
+    },
+    /// Did not arrive, or came back; the wallet has it.
+    Failed {
+        /// What it is about.
+        order: RefundOrder,
+        /// The provider's code.
+        code: String,
+    },
+    /// Somebody has to decide by which way it goes.
+    RequiresManual {
+        /// What it is about.
+        order: RefundOrder,
+        /// Why: a code.
+        reason: String,
+    },
+    /// The wallet has it instead.
+    Redirected {
+        /// What it is about.
+        order: RefundOrder,
+    },
+    /// The provider called it off; the wallet has it.
+    Cancelled {
+        /// What it is about.
+        order: RefundOrder,
+    },
+}
+
+/// A request about a refund. What the provider tells is never refused once the refund exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundCommand {
+    /// Make it.
+    Request {
+        /// What it is about.
+        order: RefundOrder,
+    },
+    /// The provider works on it.
+    RecordSubmitted {
+        /// The provider's refund.
+        refund_ref: String,
+    },
+    /// The provider's balance is too low; it is asked again later.
+    RecordLackOfFunds,
+    /// It arrived.
+    RecordSucceeded {
+        /// The provider's refund.
+        refund_ref: String,
+        /// The provider's booking, if it told it.
+        balance_transaction_ref: Option<String>,
+    },
+    /// It did not arrive, or came back.
+    RecordFailed {
+        /// The provider's code.
+        code: String,
+    },
+    /// The provider called it off.
+    RecordCancelled,
+    /// The provider proves that it will not do it.
+    RecordRefused {
+        /// The provider's code.
+        code: String,
+    },
+    /// Give it to the client's wallet instead. The client's or the staff's to say.
+    RedirectToWallet,
+}
+
+impl Refund {
+    /// What it is about, once requested.
+    pub fn order(&self) -> Option<&RefundOrder> {
+        match self {
+            Self::NotRequested => None,
+            Self::Requested { order, .. }
+            | Self::Submitted { order, .. }
+            | Self::Succeeded { order, .. }
+            | Self::Failed { order, .. }
+            | Self::RequiresManual { order, .. }
+            | Self::Redirected { order }
+            | Self::Cancelled { order } => Some(order),
+        }
+    }
+
+    fn after(self, event: &RefundEvent) -> Self {
+        use RefundEvent as E;
+        if let E::Requested { order } = event {
+            return Self::Requested { order: order.clone(), lacks_funds: false };
+        }
+        let Some(order) = self.order().cloned() else {
+            return self;
+        };
+        match event {
+            E::Requested { .. } => self,
+            E::FundingRequired { .. } => Self::Requested { order, lacks_funds: true },
+            E::Submitted { refund_ref, .. } => Self::Submitted { order, refund_ref: refund_ref.clone() },
+            E::Succeeded { refund_ref, .. } => Self::Succeeded { order, refund_ref: refund_ref.clone() },
+            E::Failed { code, .. } => Self::Failed { order, code: code.clone() },
+            E::ManualRequired { reason, .. } => Self::RequiresManual { order, reason: reason.clone() },
+            E::Redirected { .. } => Self::Redirected { order },
+            E::Cancelled { .. } => Self::Cancelled { order },
+        }
+    }
+}
+
+impl Rules for Refund {
+    const TYPE: &'static str = TYPE;
+    type Command = RefundCommand;
+    type Event = RefundEvent;
+
+    fn decide(&self, command: &RefundCommand, context: &Context) -> Result<Vec<RefundEvent>, Refusal> {
+        decide::decide(self, command, context)
+    }
+
+    fn evolve(&mut self, event: &RefundEvent) {
+        let before = std::mem::take(self);
+        *self = before.after(event);
+    }
+
+    fn state_name(&self) -> &'static str {
+        match self {
+            Self::NotRequested => "not_requested",
+            Self::Requested { lacks_funds: true, .. } => "requires_funding",
+            Self::Requested { .. } => "requested",
+            Self::Submitted { .. } => "submitted",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::RequiresManual { .. } => "requires_manual",
+            Self::Redirected { .. } => "redirected",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}

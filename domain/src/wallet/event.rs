@@ -1,0 +1,87 @@
+//! Facts about a client's wallet.
+
+use ledger::{Currency, Minor};
+use serde::{Deserialize, Serialize};
+
+use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace, is_zero};
+use crate::id::{ContractId, EventId, FundingId, PartyId, RefundId};
+
+/// Why a wallet was credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreditCause {
+    /// The provider could not charge the exact amount. J92.
+    Surplus,
+    /// A refund did not arrive, or came back. J32.
+    RefundFailed,
+    /// A refund was given to the wallet.
+    RefundRedirected,
+}
+
+/// A fact about a wallet; amounts are minor units of its currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WalletEvent {
+    /// The client paid in. J06.
+    ToppedUp {
+        /// Whose.
+        client_id: PartyId,
+        /// The payment that it came with.
+        funding_id: FundingId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Where it lies.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
+    /// Money came from elsewhere in the engine. Mirror of the event named, which carries the journal.
+    Credited {
+        /// Whose.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Why.
+        cause: CreditCause,
+        /// The event that this mirrors.
+        source_event_id: EventId,
+    },
+    /// It paid into an escrow. J05.
+    PaidEscrow {
+        /// Whose.
+        client_id: PartyId,
+        /// Of which contract.
+        contract_id: ContractId,
+        /// With which funding.
+        funding_id: FundingId,
+        /// In which currency.
+        currency: Currency,
+        /// How much in all.
+        amount: Minor,
+        /// For which milestones.
+        allocations: Vec<Allocation>,
+        /// For none of them yet.
+        #[serde(default, skip_serializing_if = "Deposit::is_none")]
+        deposit: Deposit,
+        /// The contract's initiation fee, when it comes with this.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax on the fees.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+    },
+    /// The client took money out; a refund carries it.
+    Withdrawn {
+        /// Whose.
+        client_id: PartyId,
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+    },
+}

@@ -1,0 +1,166 @@
+//! Client wallet: what a party can pay with, in one currency.
+//!
+//! ```text
+//! top-up, credit (failed refund, surplus, redirected refund) ─▶ balance ─PayEscrow─▶ held in an escrow
+//!                                                                  └────Withdraw───▶ a refund by hand
+//! ```
+//!
+//! # Invariants
+//! - The balance is never negative: a payment or a withdrawal is at most what is there.
+//! - Credits commute with every decision here: they only ever add. So they are appended without looking.
+//! - What has an id of its own is done once.
+//!
+//! # What is deliberately absent
+//! The payment that tops it up: only its arrival is recorded. Withdrawal to the card of a top-up.
+
+mod decide;
+mod event;
+pub mod posting_rules;
+
+use std::collections::BTreeSet;
+
+use ledger::{Currency, Minor};
+use serde::{Deserialize, Serialize};
+
+pub use event::{CreditCause, WalletEvent};
+
+use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace};
+use crate::id::{ContractId, FundingId, PartyId, RefundId};
+use crate::log::StreamId;
+use crate::refusal::Refusal;
+use crate::rules::{Context, Rules};
+
+/// Name of the aggregate.
+pub const TYPE: &str = "wallet";
+
+/// Which wallet: a party in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WalletId {
+    /// The party.
+    pub party_id: PartyId,
+    /// The currency.
+    pub currency: Currency,
+}
+
+impl std::fmt::Display for WalletId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.party_id, self.currency)
+    }
+}
+
+impl std::str::FromStr for WalletId {
+    type Err = crate::id::IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = crate::id::IdError { prefix: PartyId::PREFIX };
+        let (party, currency) = text.split_once('-').ok_or(error.clone())?;
+        Ok(Self { party_id: party.parse()?, currency: currency.parse().map_err(|_| error)? })
+    }
+}
+
+/// The stream of a wallet.
+pub fn stream(id: WalletId) -> StreamId {
+    StreamId::new(TYPE, id.to_string())
+}
+
+/// State of a wallet. There is none that is "not opened": the first credit makes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientWallet {
+    /// Whose; absent before the first event.
+    pub client_id: Option<PartyId>,
+    /// What can be paid with, minor units.
+    pub balance: Minor,
+    /// Top-ups that arrived.
+    pub top_ups: BTreeSet<FundingId>,
+    /// Fundings that it paid.
+    pub paid: BTreeSet<FundingId>,
+    /// Withdrawals.
+    pub withdrawn: BTreeSet<RefundId>,
+}
+
+/// A request about a wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WalletCommand {
+    /// A top-up arrived. A fact: never refused.
+    RecordTopUp {
+        /// Whose.
+        client_id: PartyId,
+        /// The payment that it came with.
+        funding_id: FundingId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Where it lies.
+        place: PspPlace,
+    },
+    /// Pay into an escrow.
+    PayEscrow {
+        /// Whose.
+        client_id: PartyId,
+        /// Of which contract.
+        contract_id: ContractId,
+        /// With which funding.
+        funding_id: FundingId,
+        /// In which currency.
+        currency: Currency,
+        /// How much in all: allocations, deposit, fees and tax.
+        amount: Minor,
+        /// For which milestones.
+        allocations: Vec<Allocation>,
+        /// For none of them yet.
+        deposit: Deposit,
+        /// The contract's initiation fee, when it comes with this.
+        initiation_fee: Minor,
+        /// Tax on the fees.
+        tax: Option<FeeTax>,
+    },
+    /// Take money out.
+    Withdraw {
+        /// Whose.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The refund to be made.
+        refund_id: RefundId,
+        /// How much.
+        amount: Minor,
+    },
+}
+
+impl Rules for ClientWallet {
+    const TYPE: &'static str = TYPE;
+    type Command = WalletCommand;
+    type Event = WalletEvent;
+
+    fn decide(&self, command: &WalletCommand, context: &Context) -> Result<Vec<WalletEvent>, Refusal> {
+        decide::decide(self, command, context)
+    }
+
+    fn evolve(&mut self, event: &WalletEvent) {
+        use WalletEvent as E;
+        match event {
+            E::ToppedUp { client_id, funding_id, amount, .. } => {
+                self.client_id = Some(*client_id);
+                self.top_ups.insert(*funding_id);
+                self.balance = self.balance.saturating_add(*amount);
+            }
+            E::Credited { client_id, amount, .. } => {
+                self.client_id = Some(*client_id);
+                self.balance = self.balance.saturating_add(*amount);
+            }
+            E::PaidEscrow { funding_id, amount, .. } => {
+                self.paid.insert(*funding_id);
+                self.balance = self.balance.saturating_sub(*amount);
+            }
+            E::Withdrawn { refund_id, amount, .. } => {
+                self.withdrawn.insert(*refund_id);
+                self.balance = self.balance.saturating_sub(*amount);
+            }
+        }
+    }
+
+    fn state_name(&self) -> &'static str {
+        "open"
+    }
+}

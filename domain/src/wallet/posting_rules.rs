@@ -1,0 +1,53 @@
+//! What a client wallet's events book.
+
+use chrono::NaiveDate;
+use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry};
+
+use super::WalletEvent;
+use crate::escrow::posting_rules::{PaidIn, at};
+
+/// The entry of an event; `None` for mirrors, whose source carries the journal.
+///
+/// # Errors
+/// [`EntryError`] when the event's amounts do not add up.
+pub fn journal_entry(event: &WalletEvent, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
+    let entry = match event {
+        WalletEvent::Credited { .. } => return Ok(None),
+
+        WalletEvent::ToppedUp { client_id, amount, currency, place, .. } => {
+            EntryBuilder::new("wallet_top_up", value_date, *currency)
+                .debit(Account::PspPending, *amount, at(place))
+                .credit(Account::ClientWallet, *amount, Dimensions::new().with(Key::Client, client_id))
+        }
+        WalletEvent::PaidEscrow {
+            client_id,
+            contract_id,
+            funding_id,
+            currency,
+            amount,
+            allocations,
+            deposit,
+            initiation_fee,
+            tax,
+        } => {
+            let paid = PaidIn {
+                contract_id: *contract_id,
+                funding_id: *funding_id,
+                allocations,
+                deposit: *deposit,
+                initiation_fee: *initiation_fee,
+                tax: tax.as_ref(),
+            };
+            let wallet = Dimensions::new().with(Key::Client, client_id);
+            let entry = EntryBuilder::new("wallet_payment", value_date, *currency);
+            paid.credits(entry.debit(Account::ClientWallet, *amount, wallet))
+        }
+        WalletEvent::Withdrawn { client_id, refund_id, amount, currency } => {
+            let client = Dimensions::new().with(Key::Client, client_id);
+            EntryBuilder::new("wallet_withdrawal", value_date, *currency)
+                .debit(Account::ClientWallet, *amount, client.clone())
+                .credit(Account::RefundsInTransit, *amount, client.with(Key::Refund, refund_id))
+        }
+    };
+    entry.build().map(Some)
+}
