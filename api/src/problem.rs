@@ -89,6 +89,11 @@ impl Problem {
         self
     }
 
+    /// What happened here, for a person.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -143,9 +148,7 @@ impl From<Refusal> for Problem {
             Refusal::ContractWrongState { state, .. }
             | Refusal::MilestoneWrongState { state, .. }
             | Refusal::RefundWrongState { state, .. }
-            | Refusal::FundingWrongState { state, .. } => {
-                Self::new(code, detail).with("state", state)
-            }
+            | Refusal::FundingWrongState { state, .. } => Self::new(code, detail).with("state", state),
             Refusal::CurrencyMismatch { expected, received } => {
                 Self::new(code, detail).with("expected", expected.code()).with("received", received.code())
             }

@@ -23,9 +23,10 @@ use crate::app::App;
 use crate::code::ErrorCode;
 use crate::extract::MAX_BODY_BYTES;
 use crate::openapi;
+use crate::pages;
 use crate::problem::Problem;
 use crate::routes::{
-    amendments, contracts, events, fundings, health, milestones, offers, parties, payouts, reports, test_clocks,
+    amendments, auth, contracts, events, fundings, health, milestones, offers, parties, payouts, reports, test_clocks,
     webhooks,
 };
 
@@ -71,6 +72,21 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(reports::trial_balance))
         .routes(routes!(test_clocks::show))
         .routes(routes!(test_clocks::advance))
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::verify_factor))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::forgotten_password))
+        .routes(routes!(auth::new_password))
+        .routes(routes!(auth::step_up))
+        .routes(routes!(auth::enrol_factor))
+        .routes(routes!(auth::confirm_factor))
+        .routes(routes!(auth::disable_factor))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::jwks))
+        .routes(routes!(auth::discovery))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .merge(OpenApiRouter::new().routes(routes!(webhooks::receive)).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)))
         .routes(routes!(health::live))
@@ -90,6 +106,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
+        .merge(pages::router())
         .with_state(app)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
         .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))

@@ -7,6 +7,7 @@
 //! - [`projection`]: what is derived from the log, and rebuilding it
 //! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
+//! - [`identity`]: accounts, sessions, keys
 //! - [`framework`]: an event store for cqrs-es over the same log
 //!
 //! # Invariants
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod connect;
 pub mod document;
 pub mod framework;
+pub mod identity;
 pub mod inbox;
 pub mod load;
 pub mod log_reader;

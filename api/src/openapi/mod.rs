@@ -46,7 +46,23 @@ const WITH_VERSION: &[&str] = &[
 ];
 
 /// Routes that need no token.
-const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/version", "/v1/psp/webhooks/{endpoint}"];
+const OPEN: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/version",
+    "/v1/psp/webhooks/{endpoint}",
+    "/.well-known/jwks.json",
+    "/.well-known/openid-configuration",
+    "/v1/auth/register",
+    "/v1/auth/verify-email",
+    "/v1/auth/login",
+    "/v1/auth/mfa/verify",
+    "/v1/auth/refresh",
+    "/v1/auth/logout",
+    "/v1/auth/password-resets",
+    "/v1/auth/password-resets/confirm",
+];
 
 /// The description before the routes are in it.
 pub fn base() -> OpenApi {
@@ -64,8 +80,10 @@ pub fn base() -> OpenApi {
 /// Adds to every operation what all of their kind have.
 pub fn complete(description: &mut OpenApi) {
     let components = description.components.get_or_insert_default();
-    let bearer =
-        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("Of `/v1/auth/login`, of another issuer that is configured, or of `earnest token`."))
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let examples = answers::examples();
@@ -98,7 +116,7 @@ pub fn complete(description: &mut OpenApi) {
 
 /// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
 fn takes_key(path: &str) -> bool {
-    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks")
+    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks") && !path.starts_with("/v1/auth/")
 }
 
 fn header(operation: &mut Operation, name: &str, required: Required, description: &str) {

@@ -17,6 +17,7 @@ use super::{amount, currency, visible};
 use crate::app::{ApiCommand, App, Look, ReadAt};
 use crate::caller::Caller;
 use crate::extract::{Body, CommandHeaders, IdPath};
+use crate::identity::step_up;
 use crate::problem::Problem;
 use crate::view::MilestoneView;
 
@@ -157,6 +158,7 @@ pub async fn approve(
     headers: CommandHeaders,
     body: Body<Approve>,
 ) -> Result<Response, Problem> {
+    step_up::for_release(&app, &caller, milestone_id, body.value.amount).await?;
     let intent = Intent::ApproveMilestone {
         milestone_id,
         amount: body.value.amount.map(|value| amount(value, "/amount")).transpose()?,

@@ -6,6 +6,7 @@
 )]
 
 pub mod amendments;
+pub mod auth;
 pub mod contracts;
 pub mod events;
 pub mod fundings;

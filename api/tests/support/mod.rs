@@ -16,6 +16,7 @@ use adapters::stripe::Secret;
 use api::caller::Role;
 use api::cli::operator::{MadeToken, make_token};
 use api::cli::story::{Answer, ApiClient, nets_of, nets_shown, recount};
+use api::identity::IdentityConfig;
 use api::server::{ProviderConfig, Server, ServerConfig};
 use chrono::{DateTime, Utc};
 use domain::actor::StaffRole;
@@ -67,6 +68,11 @@ impl World {
 
     /// Nobody has an account at the provider.
     pub async fn without_account() -> Self {
+        Self::with_identity(IdentityConfig::default()).await
+    }
+
+    /// The same, with people coming in as configured.
+    pub async fn with_identity(identity: IdentityConfig) -> Self {
         let database = TestCluster::shared()
             .unwrap()
             .fresh_database("tenant", |database| async move {
@@ -75,16 +81,15 @@ impl World {
             .await
             .unwrap();
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(ServerConfig {
+        let config = ServerConfig {
             listen: local,
             database: database.app_options.clone(),
             tenant: "main".parse().unwrap(),
             test_clock: Some(Self::begin()),
             provider: ProviderConfig::Sandbox { listen: local, database: Box::new(database.owner_options.clone()) },
             allow_owner: false,
-        })
-        .await
-        .unwrap();
+        };
+        let server = Server::start_with(config, identity).await.unwrap();
         let engine = &server.app().engine;
         let client = make_token(engine, Role::Client, None, None, None).await.unwrap();
         let payee = make_token(engine, Role::Payee, None, None, None).await.unwrap();

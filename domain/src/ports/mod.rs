@@ -3,7 +3,9 @@
 //! The log has its port in [`crate::log`].
 
 pub mod clock;
+pub mod mail;
 pub mod provider;
 
 pub use clock::Clock;
+pub use mail::Mailer;
 pub use provider::PaymentProvider;
