@@ -21,8 +21,9 @@
 //! - A pause stops what is new: submissions and payments. What has begun goes on: a review window that is running closes
 //!   at its instant, and the client can approve.
 //! - While the escrow is frozen, silence ends nothing; afterwards each deadline has what was left of it.
-//! - A contract is dormant exactly 90 days after the later of its last delivery date and the last thing a party did. While
-//!   work is under review or in dispute, a refund is being answered or a payment is under way, the days do not count.
+//! - A contract is dormant exactly as many days as its policy says (90 by default) after the later of its last delivery
+//!   date and the last thing a party did. While work is under review or in dispute, a refund is being answered or a
+//!   payment is under way, the days do not count.
 //!
 //! # What is deliberately absent
 //! Hourly contracts, gig orders and bookings; holds by staff; the dispute about an end (a milestone can be disputed

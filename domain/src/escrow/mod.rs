@@ -20,7 +20,8 @@
 //!   Nothing is deferred for a milestone of which nothing is held.
 //! - Of no funding more goes back than came with it, fees and tax included.
 //! - Money that arrived is never refused: what cannot be held is rejected by an event, and its funding books it.
-//! - While it is frozen nothing leaves, and the deadlines that decide about what is held stand still; a disputed milestone neither releases nor refunds nor moves anything.
+//! - While it is frozen nothing leaves, and the deadlines that decide about what is held stand still. A disputed milestone
+//!   neither releases nor refunds nor moves anything.
 //! - What has an id of its own is done once.
 //!
 //! # What is deliberately absent
