@@ -123,13 +123,26 @@ async fn no_other_moment_is_shown_and_to_nobody_else() {
         // Before it began there is nothing to see; and for who sees nothing now, there was nothing.
         let before = format!("{path}{}", at(day(0) - TimeDelta::milliseconds(1)));
         world.refused(404, "not_found", world.get(&world.client, &before)).await;
-        for query in ["", "?as_of_version=1"] {
+        for query in ["", "?as_of_version=2"] {
             let path = format!("{path}{query}");
             world.refused(404, "not_found", world.get(&world.outsider, &path)).await;
             world.get(&world.payee, &path).await.success().unwrap();
             world.get(&world.admin, &path).await.success().unwrap();
         }
     }
+}
+
+/// A payee never sees the draft that an offer was made of; client and staff do.
+#[tokio::test]
+async fn what_was_a_draft_stays_the_clients() {
+    let world = World::new().await;
+    let contract = world.funded().await;
+    let draft = contract.at("?as_of_version=1");
+    assert_eq!(read(&world, &draft).await.body["status"], "draft");
+    assert_eq!(world.get(&world.admin, &draft).await.success().unwrap().body["status"], "draft");
+    world.refused(404, "not_found", world.get(&world.payee, &draft)).await;
+    let offered = world.get(&world.payee, &contract.at("?as_of_version=2")).await.success().unwrap();
+    assert_eq!(offered.body["status"], "offered");
 }
 
 /// I1: at every position of the log the books balance, and are what the events up to there add up to.

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! - What was is the fold of the events up to there, by the rules of today's program.
-//! - Whoever may see a thing as it is may see it as it was, and nobody else.
+//! - Whoever may see a thing as it is may see it as it was, and nobody else; but a contract's draft stays the client's.
 
 use adapters::postgres::past::{self, Until};
 use axum::response::Response;
@@ -54,14 +54,22 @@ impl AsOf {
     }
 }
 
-/// A contract with its parts as they were.
+/// A contract with its parts as they were. What was a draft is shown only to whom drafts are shown: `drafts`.
 pub(super) async fn contract(
     app: &App,
     contract_id: ContractId,
     until: Until,
+    drafts: bool,
     at: ReadAt,
 ) -> Result<Response, Problem> {
-    let (loaded, version) = as_it_was(app, &contract::stream(contract_id), until).await?;
+    let stream = contract::stream(contract_id);
+    let (loaded, version) = as_it_was(app, &stream, until).await?;
+    if let Some(AggregateState::Contract(state)) = state_of(&loaded, &stream)
+        && !drafts
+        && !state.is_shown()
+    {
+        return Err(Problem::not_found());
+    }
     let view = contracts::view_of(contract_id, &|stream| state_of(&loaded, stream)).ok_or_else(Problem::not_found)?;
     Ok(at.respond(&view, Some(version)))
 }
