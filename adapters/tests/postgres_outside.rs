@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use adapters::postgres::PgStore;
 use adapters::postgres::clock::{ClockError, TenantClock};
-use adapters::postgres::inbox::Inbox;
-use adapters::postgres::outbox::Outbox;
+use adapters::postgres::inbox::{Filing, Inbox};
+use adapters::postgres::outbox::{Clearance, Outbox};
 use adapters::postgres::projection::{Progress, Projector};
+use adapters::postgres::task;
 use adapters::postgres::token::{self, Grant};
 use chrono::TimeDelta;
 use domain::escrow::PspPlace;
 use domain::event::DomainEvent;
 use domain::id::{PartyId, PayoutId};
-use domain::log::{EventStore, Expected};
+use domain::log::{EventStore, Expected, StoreError};
 use domain::payout::{self, PayoutEvent, Withdrawal};
 use domain::ports::Clock;
 use domain::ports::provider::{ProviderNotice, ProviderObject};
@@ -29,7 +30,7 @@ use postgres_support::{Building, accepted, append, at, cents, database, pool, st
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Appends a payout request, of which an order to move money to the payee follows.
+/// Appends a payout request of money that is at the provider already, of which an order to pay it to the bank follows.
 async fn request_payout(store: &PgStore) -> PayoutId {
     let payout_id = PayoutId::from_uuid(Uuid::now_v7());
     let event = DomainEvent::Payout(PayoutEvent::Requested {
@@ -37,7 +38,7 @@ async fn request_payout(store: &PgStore) -> PayoutId {
             payout_id,
             payee_id: PartyId::from_uuid(Uuid::from_u128(1)),
             amount: cents(100),
-            transfer_amount: cents(100),
+            transfer_amount: cents(0),
             currency: Currency::USD,
             place: PspPlace { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() },
         },
@@ -119,23 +120,23 @@ async fn the_key_stays_until_the_provider_has_proved_that_nothing_happened() {
     };
     let first = take().await;
     assert!(first.idempotency_key.starts_with("tenant_one:pot_"), "{}", first.idempotency_key);
-    assert!(first.idempotency_key.ends_with(":move_to_payee:1"));
+    assert!(first.idempotency_key.ends_with(":pay_to_bank:1"));
     assert!(!first.unknown);
-    assert!(outbox.before_sending(&first).await.unwrap());
+    assert_eq!(outbox.before_sending(&first).await.unwrap(), Clearance::Send);
     // The process dies here: nobody can say whether the provider has it.
     let second = take().await;
     assert!(second.unknown);
     assert_eq!(second.idempotency_key, first.idempotency_key);
-    assert!(outbox.before_sending(&second).await.unwrap());
+    assert_eq!(outbox.before_sending(&second).await.unwrap(), Clearance::Send);
     outbox.again(second.order_id, Duration::ZERO, "timed out").await.unwrap();
     let third = take().await;
     assert_eq!((third.idempotency_key == first.idempotency_key, third.failures, third.unknown), (true, 1, true));
-    assert!(outbox.before_sending(&third).await.unwrap());
+    assert_eq!(outbox.before_sending(&third).await.unwrap(), Clearance::Send);
     outbox.again_with_new_key(third.order_id, Duration::ZERO, "balance_insufficient").await.unwrap();
     let fourth = take().await;
     assert!(fourth.idempotency_key.ends_with(":2"), "{}", fourth.idempotency_key);
     assert!(!fourth.unknown);
-    assert!(outbox.before_sending(&fourth).await.unwrap());
+    assert_eq!(outbox.before_sending(&fourth).await.unwrap(), Clearance::Send);
     outbox.done(fourth.order_id).await.unwrap();
     wait_out(store.pool()).await;
     assert!(outbox.take(at(0), 1, LEASE).await.unwrap().is_empty());
@@ -156,19 +157,19 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     let (store, slow) = ordered(1).await;
     let quick = Outbox::new(store.pool().clone(), "tenant_one");
     let held = slow.take(at(0), 1, LEASE).await.unwrap().remove(0);
-    assert!(slow.before_sending(&held).await.unwrap());
+    assert_eq!(slow.before_sending(&held).await.unwrap(), Clearance::Send);
     wait_out(store.pool()).await;
     let taken = quick.take(at(0), 1, LEASE).await.unwrap().remove(0);
-    assert!(quick.before_sending(&taken).await.unwrap());
+    assert_eq!(quick.before_sending(&taken).await.unwrap(), Clearance::Send);
     quick.again_with_new_key(taken.order_id, Duration::ZERO, "balance_insufficient").await.unwrap();
     let retaken = quick.take(at(0), 1, LEASE).await.unwrap().remove(0);
-    assert!(quick.before_sending(&retaken).await.unwrap());
+    assert_eq!(quick.before_sending(&retaken).await.unwrap(), Clearance::Send);
 
     slow.again_with_new_key(held.order_id, Duration::ZERO, "balance_insufficient").await.unwrap();
     let status = quick.list(None, 1).await.unwrap().remove(0);
     assert_eq!((status.status.as_str(), status.attempt), ("unknown", 2), "the second key is out, there is no third");
     assert!(slow.take(at(0), 1, LEASE).await.unwrap().is_empty());
-    assert!(!slow.before_sending(&held).await.unwrap(), "what it holds is not its own any more");
+    assert_eq!(slow.before_sending(&held).await.unwrap(), Clearance::Lost, "what it holds is not its own any more");
 
     quick.done(retaken.order_id).await.unwrap();
     slow.again(held.order_id, Duration::ZERO, "timed out").await.unwrap();
@@ -178,20 +179,39 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
 
 /// I8.
 #[tokio::test]
-async fn an_order_sent_longer_ago_than_keys_live_is_not_sent_again() {
+async fn an_order_sent_longer_ago_than_keys_live_is_looked_for_before_it_is_sent_again() {
     let (store, outbox) = ordered(1).await;
-    let order = outbox.take(at(0), 1, LEASE).await.unwrap().remove(0);
-    assert!(outbox.before_sending(&order).await.unwrap());
+    let take = async || {
+        wait_out(store.pool()).await;
+        outbox.take(at(0), 1, LEASE).await.unwrap().pop().expect("the order is due")
+    };
+    let order = take().await;
+    assert_eq!(outbox.before_sending(&order).await.unwrap(), Clearance::Send);
     sqlx::query("update outbox set first_sent_at = first_sent_at - interval '23 hours 1 minute'")
         .execute(store.pool())
         .await
         .unwrap();
-    wait_out(store.pool()).await;
-    let order = outbox.take(at(0), 1, LEASE).await.unwrap().remove(0);
-    assert!(!outbox.before_sending(&order).await.unwrap());
-    assert_eq!(outbox.list(Some("blocked"), 10).await.unwrap().len(), 1);
+    let order = take().await;
+    assert_eq!(outbox.before_sending(&order).await.unwrap(), Clearance::Search);
+    // The search fails: nothing is proved.
+    outbox.again(order.order_id, Duration::ZERO, "503").await.unwrap();
+    let order = take().await;
+    assert_eq!(outbox.before_sending(&order).await.unwrap(), Clearance::Search);
+    // It shows that nothing is there: the same key, and its time begins anew.
+    outbox.absent(order.order_id).await.unwrap();
+    let again = take().await;
+    assert_eq!(again.idempotency_key, order.idempotency_key);
+    assert_eq!(outbox.before_sending(&again).await.unwrap(), Clearance::Send);
+    // It shows nothing at all: an operator's task, and no more sending.
+    outbox.block(again.order_id, "the list is too long").await.unwrap();
     wait_out(store.pool()).await;
     assert!(outbox.take(at(0), 1, LEASE).await.unwrap().is_empty());
+    let tasks = task::list(store.pool(), 10).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(
+        (tasks[0].kind.as_str(), tasks[0].subject.as_str()),
+        ("psp_order_blocked", again.order_id.to_string().as_str())
+    );
 }
 
 #[tokio::test]
@@ -218,6 +238,10 @@ fn notice(id: &str, object: Option<&str>) -> ProviderNotice {
     }
 }
 
+async fn receive(inbox: &Inbox, notice: &ProviderNotice, raw: &[u8]) -> Result<bool, StoreError> {
+    inbox.receive("stripe", notice, raw, Filing::of(notice), false).await
+}
+
 async fn inbox() -> (PgPool, Inbox) {
     let pool = pool(&database().await.app_options);
     (pool.clone(), Inbox::new(pool))
@@ -231,12 +255,12 @@ async fn wait_out_inbox(pool: &PgPool) {
 async fn a_notice_is_new_once() {
     let (pool, inbox) = inbox().await;
     let notice = notice("evt_1", Some("pi_1"));
-    let told = join_all((0..16).map(|_| inbox.receive("stripe", &notice, b"raw"))).await;
+    let told = join_all((0..16).map(|_| receive(&inbox, &notice, b"raw"))).await;
     assert_eq!(told.into_iter().filter(|new| *new.as_ref().unwrap()).count(), 1);
     let row = sqlx::query("select deliveries, raw from psp_inbox").fetch_one(&pool).await.unwrap();
     assert_eq!((row.get::<i32, _>("deliveries"), row.get::<Vec<u8>, _>("raw")), (16, b"raw".to_vec()));
     let elsewhere = ProviderNotice { account: Some("acct_1".to_owned()), ..notice };
-    assert!(inbox.receive("stripe", &elsewhere, b"raw").await.unwrap(), "another account's notice is another one");
+    assert!(receive(&inbox, &elsewhere, b"raw").await.unwrap(), "another account's notice is another one");
     assert_eq!(inbox.open().await.unwrap(), 2);
 }
 
@@ -244,14 +268,11 @@ async fn a_notice_is_new_once() {
 async fn notices_about_one_object_come_one_after_the_other() {
     let (pool, inbox) = inbox().await;
     for (id, object) in [("evt_1", "pi_1"), ("evt_2", "pi_1"), ("evt_3", "pi_2")] {
-        inbox.receive("stripe", &notice(id, Some(object)), b"").await.unwrap();
-    }
-    for id in ["evt_4", "evt_5"] {
-        inbox.receive("stripe", &notice(id, None), b"").await.unwrap();
+        receive(&inbox, &notice(id, Some(object)), b"").await.unwrap();
     }
     let taken = inbox.take(10, LEASE).await.unwrap();
     let ids: Vec<_> = taken.iter().map(|notice| notice.event_id.as_str()).collect();
-    assert_eq!(ids, ["evt_1", "evt_3", "evt_4", "evt_5"], "what is about no object waits for nothing");
+    assert_eq!(ids, ["evt_1", "evt_3"]);
     assert!(inbox.take(10, LEASE).await.unwrap().is_empty());
     inbox.done(taken[0].inbox_id, true).await.unwrap();
     let next = inbox.take(10, LEASE).await.unwrap();
@@ -264,7 +285,7 @@ async fn notices_about_one_object_come_one_after_the_other() {
 #[tokio::test]
 async fn a_notice_about_something_unknown_is_tried_five_times_and_then_shown() {
     let (pool, inbox) = inbox().await;
-    inbox.receive("stripe", &notice("evt_1", Some("pi_1")), b"").await.unwrap();
+    receive(&inbox, &notice("evt_1", Some("pi_1")), b"").await.unwrap();
     let take = async || {
         wait_out_inbox(&pool).await;
         inbox.take(1, LEASE).await.unwrap().pop()
@@ -299,7 +320,7 @@ async fn a_notice_about_something_unknown_is_tried_five_times_and_then_shown() {
 #[tokio::test]
 async fn a_notice_that_is_done_stays_done() {
     let (_pool, inbox) = inbox().await;
-    inbox.receive("stripe", &notice("evt_1", Some("pi_1")), b"").await.unwrap();
+    receive(&inbox, &notice("evt_1", Some("pi_1")), b"").await.unwrap();
     let taken = inbox.take(1, LEASE).await.unwrap().remove(0);
     inbox.done(taken.inbox_id, true).await.unwrap();
     // A worker whose lease had run out is late.

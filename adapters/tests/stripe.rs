@@ -252,9 +252,61 @@ async fn a_receipt_tells_cost_and_availability() {
         assert_eq!(report, succeeded(Some(receipt(available))));
         let [request] = server.seen().try_into().unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/payment_intents/pi_1"));
-        assert_eq!(request.fields, fields(&[("expand[0]", "latest_charge.balance_transaction")]));
+        let expanded = [
+            ("expand[0]", "latest_charge.balance_transaction"),
+            ("expand[1]", "latest_charge.failure_balance_transaction"),
+        ];
+        assert_eq!(request.fields, fields(&expanded));
         assert_eq!(request.header("idempotency-key"), None, "reading needs none");
     }
+}
+
+/// D-66: a charge that settles in another currency has its receipt in that one, and tells so with the success.
+#[tokio::test]
+async fn a_receipt_is_in_the_currency_of_the_settlement() {
+    let booked = json!({ "amount": 9_700, "currency": "eur", "exchange_rate": 0.91943, "fee": 311, "net": 9_389 });
+    let charged = charge(json!({ "balance_transaction": balance_transaction(booked) }));
+    let outcome = looked_up(ok(intent("succeeded", json!({ "latest_charge": charged })))).await.unwrap();
+    let ProviderReport::Payment(PaymentReport { status, .. }) = outcome else { panic!("no payment") };
+    let PaymentStatus::Succeeded { captured, currency, receipt: Some(receipt), .. } = status else {
+        panic!("{status:?}")
+    };
+    assert_eq!((captured, currency), (minor(10_550), Currency::USD), "what the client has paid");
+    assert_eq!((receipt.fee, receipt.net, receipt.currency), (minor(311), minor(9_389), Currency::EUR));
+    let settled = receipt.settled(currency).unwrap().unwrap();
+    assert_eq!((settled.amount, settled.currency), (minor(9_700), Currency::EUR), "before the fee");
+    assert_eq!(receipt.settled(Currency::EUR), Ok(None));
+}
+
+/// D-20: a charge that failed after it had succeeded was taken back by the bank.
+#[tokio::test]
+async fn a_payment_that_the_bank_returns_is_told_with_its_booking() {
+    let booked = balance_transaction(json!({
+        "id": "txn_2", "amount": -10_550, "fee": 0, "net": -10_550, "reporting_category": "charge_failure",
+        "type": "payment_failure_refund", "status": "available",
+    }));
+    let error = json!({ "type": "invalid_request_error", "code": "insufficient_funds", "message": "Returned." });
+    let charge = |booked: Value| {
+        charge(json!({
+            "status": "failed", "paid": false, "failure_code": "insufficient_funds",
+            "failure_balance_transaction": booked,
+        }))
+    };
+    let returned = |booked: Value| {
+        let fields = json!({ "last_payment_error": error, "latest_charge": charge(booked) });
+        looked_up(ok(intent("requires_payment_method", fields)))
+    };
+    let status = PaymentStatus::Returned {
+        amount: minor(10_550),
+        currency: Currency::USD,
+        balance_transaction_ref: "txn_2".to_owned(),
+        booked_on: NaiveDate::from_ymd_opt(2023, 11, 14).unwrap(),
+        code: "insufficient_funds".to_owned(),
+    };
+    assert_eq!(returned(booked).await, Ok(reported(status)));
+    let unread = returned(json!("txn_2")).await;
+    assert!(matches!(unread, Err(ProviderError::Unusable(_))), "{unread:?}");
+    assert_eq!(returned(Value::Null).await, Ok(failed("insufficient_funds")), "never collected");
 }
 
 #[tokio::test]
@@ -644,11 +696,14 @@ fn each_type_leads_to_its_object() {
     let account = json!({ "account": "acct_1" });
     let platform = json!({});
     let dispute = json!({ "id": "du_1", "object": "dispute", "charge": "ch_1" });
+    let dispute_object = ProviderObject::Dispute { dispute_ref: "du_1".to_owned() };
     let refund = |id: &str| json!({ "id": id, "object": "refund", "charge": "ch_1", "status": "succeeded" });
     let refund_object = |id: &str| ProviderObject::Refund { refund_ref: id.to_owned() };
     let charge_object = ProviderObject::Charge { charge_ref: "ch_1".to_owned() };
     let transfer_object = ProviderObject::Transfer { transfer_ref: "tr_1".to_owned() };
     let payout_object = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
+    let platform_payout = ProviderObject::PlatformPayout { bank_payout_ref: "po_1".to_owned() };
+    let top_up = ProviderObject::TopUp { top_up_ref: "tu_1".to_owned() };
     for (notice_type, object, fields, expected) in [
         ("payment_intent.created", intent("x", json!({})), &platform, Some(payment("pi_1"))),
         ("charge.updated", charge(json!({})), &platform, Some(charge_object.clone())),
@@ -663,11 +718,14 @@ fn each_type_leads_to_its_object() {
         ("refund.failed", refund("re_1"), &account, None),
         ("charge.refund.updated", refund("re_1"), &account, None),
         ("payout.paid", payout("paid", json!({})), &account, Some(payout_object)),
-        // A payout of the platform's own money is none of ours, nor are charges on payees' accounts.
-        ("payout.paid", payout("paid", json!({})), &platform, None),
+        // Whoever has ordered it: a payout of the platform's own balance.
+        ("payout.paid", payout("paid", json!({})), &platform, Some(platform_payout)),
+        ("topup.succeeded", json!({ "id": "tu_1", "object": "topup" }), &platform, Some(top_up)),
+        ("topup.succeeded", json!({ "id": "tu_1", "object": "topup" }), &account, None),
+        // Charges on payees' accounts are none of ours.
         ("charge.succeeded", charge(json!({})), &account, None),
         ("payment_intent.succeeded", intent("x", json!({})), &account, None),
-        ("charge.dispute.created", dispute, &platform, None),
+        ("charge.dispute.created", dispute, &platform, Some(dispute_object)),
         ("payout", payout("paid", json!({})), &account, None),
         ("something.new", json!({ "id": "new_1", "object": "new" }), &platform, None),
         ("balance.available", json!({ "object": "balance" }), &platform, None),

@@ -8,6 +8,7 @@
 
 mod stripe_support;
 
+use domain::exchange::Settled;
 use domain::id::{FundingId, RefundId};
 use domain::ports::PaymentProvider;
 use domain::ports::provider::{
@@ -35,9 +36,19 @@ fn order() -> ProviderOrder {
     }
 }
 
+/// What a refund did to our balance, expanded.
+fn booking(amount: i64, currency: &str) -> Value {
+    json!({
+        "id": "txn_1", "object": "balance_transaction", "amount": amount, "available_on": 1_700_000_000,
+        "balance_type": "payments", "created": 1_700_000_000, "currency": currency, "description": null,
+        "exchange_rate": null, "fee": 0, "fee_details": [], "net": amount, "reporting_category": "refund",
+        "source": "re_1", "status": "available", "type": "refund",
+    })
+}
+
 fn refund(status: &str, fields: Value) -> Value {
     let refund = json!({
-        "id": "re_1", "object": "refund", "amount": 10_500, "balance_transaction": "txn_1", "charge": "ch_1",
+        "id": "re_1", "object": "refund", "amount": 10_500, "balance_transaction": booking(-10_500, "usd"), "charge": "ch_1",
         "created": 1_700_000_000, "currency": "usd", "metadata": { "refund_id": refund_id() },
         "payment_intent": "pi_1", "reason": null, "receipt_number": null, "source_transfer_reversal": null,
         "status": status, "transfer_reversal": null,
@@ -58,7 +69,7 @@ fn reported(status: RefundStatus) -> ProviderReport {
 }
 
 fn succeeded() -> ProviderReport {
-    reported(RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()) })
+    reported(RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()), taken: None })
 }
 
 /// Sends the refund against these answers, and tells how many were asked for.
@@ -77,7 +88,13 @@ async fn a_part_of_a_charge_is_sent_back() {
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/refunds"));
     assert_eq!(
         request.fields,
-        fields(&[("amount", "10500"), ("charge", "ch_1"), ("metadata[refund_id]", "rfd_00000000000000000000000001")])
+        fields(&[
+            ("amount", "10500"),
+            ("charge", "ch_1"),
+            ("expand[0]", "balance_transaction"),
+            ("expand[1]", "failure_balance_transaction"),
+            ("metadata[refund_id]", "rfd_00000000000000000000000001"),
+        ])
     );
     assert_eq!(request.header("idempotency-key"), Some(KEY));
     assert_eq!(request.header("stripe-account"), None, "the platform sends it back");
@@ -85,8 +102,11 @@ async fn a_part_of_a_charge_is_sent_back() {
 
 #[tokio::test]
 async fn every_state_of_a_refund_has_its_meaning() {
-    let failed = |code: &str| RefundStatus::Failed { code: code.to_owned() };
-    let booked = |booked: Option<&str>| RefundStatus::Succeeded { balance_transaction_ref: booked.map(str::to_owned) };
+    let failed = |code: &str| RefundStatus::Failed { code: code.to_owned(), came_back: None };
+    let booked = |booked: Option<&str>| RefundStatus::Succeeded {
+        balance_transaction_ref: booked.map(str::to_owned),
+        taken: None,
+    };
     for (status, fields, expected) in [
         ("pending", json!({}), RefundStatus::Pending),
         ("pending", json!({ "pending_reason": "processing" }), RefundStatus::Pending),
@@ -161,10 +181,18 @@ async fn a_charge_refunded_already_may_be_so_by_this_very_refund() {
     let mine = refund("failed", json!({ "failure_reason": "declined" }));
     let server = Server::start([refused("charge_already_refunded"), list(json!([other, mine]), false)]).await;
     let outcome = server.provider().carry_out(&order(), KEY).await;
-    assert_eq!(outcome, Ok(reported(RefundStatus::Failed { code: "declined".to_owned() })));
+    assert_eq!(outcome, Ok(reported(RefundStatus::Failed { code: "declined".to_owned(), came_back: None })));
     let [_, asked] = server.seen().try_into().unwrap();
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/v1/refunds"));
-    assert_eq!(asked.fields, fields(&[("charge", "ch_1"), ("limit", "100")]));
+    assert_eq!(
+        asked.fields,
+        fields(&[
+            ("charge", "ch_1"),
+            ("expand[0]", "data.balance_transaction"),
+            ("expand[1]", "data.failure_balance_transaction"),
+            ("limit", "100"),
+        ])
+    );
 
     let (outcome, _) = sent(vec![refused("charge_already_refunded"), list(json!([other]), false)]).await;
     assert_eq!(outcome, Err(ProviderError::Refused { code: "charge_already_refunded".to_owned() }));
@@ -180,6 +208,26 @@ async fn a_list_that_does_not_come_proves_nothing() {
         assert!(matches!(outcome, Err(ProviderError::Unknown(_))), "{outcome:?}");
         assert_eq!(requests, 2);
     }
+}
+
+/// D-66: what a refund takes out of a balance in another currency is what its balance transaction says, and what comes
+/// back is said by the other one. An entry that is not shown is not guessed at.
+#[tokio::test]
+async fn a_refund_tells_what_it_took_in_another_currency() {
+    let moved = |amount, currency| Some(Settled { amount: Minor::new(amount).unwrap(), currency });
+    let taken = |taken| RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()), taken };
+    let back = |came_back| RefundStatus::Failed { code: "unknown".to_owned(), came_back };
+    for (status, field, entry, expected) in [
+        ("succeeded", "balance_transaction", booking(-11_472, "eur"), taken(moved(11_472, Currency::EUR))),
+        ("succeeded", "balance_transaction", booking(-1_512, "jpy"), taken(moved(1_512, Currency::JPY))),
+        ("failed", "failure_balance_transaction", booking(11_400, "eur"), back(moved(11_400, Currency::EUR))),
+        ("failed", "failure_balance_transaction", booking(10_500, "usd"), back(None)),
+    ] {
+        let (outcome, _) = sent(vec![ok(refund(status, json!({ field: entry })))]).await;
+        assert_eq!(outcome, Ok(reported(expected)), "{status} {entry}");
+    }
+    let (outcome, _) = sent(vec![ok(refund("succeeded", json!({ "balance_transaction": "txn_1" })))]).await;
+    assert!(matches!(outcome, Err(ProviderError::Unusable(_))), "{outcome:?}");
 }
 
 #[tokio::test]

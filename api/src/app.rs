@@ -21,13 +21,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 use uuid::Uuid;
 
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
 use crate::engine::{Engine, EngineError, Performed, Request};
 use crate::extract::CommandHeaders;
+use crate::onboarding::Links;
 use crate::problem::Problem;
 use crate::sandbox_control::SandboxControl;
 use crate::view::event::TenantLabel;
@@ -73,12 +74,17 @@ pub struct Inner {
     pub notified: Notify,
     /// Told when the clock was moved.
     pub clock_moved: Notify,
+    /// Held while the test clocks move, ours and the provider's: what the provider then says is not recorded with an instant
+    /// that is over for it. Servers beside this one do not see it.
+    pub clock_moving: RwLock<()>,
     /// How far the projections are.
     pub reached: watch::Receiver<Position>,
     /// How events name the tenant.
     pub tenant: TenantLabel,
     /// Secrets that webhooks may be signed with, by the name of the endpoint.
     pub webhook_secrets: HashMap<String, Vec<adapters::stripe::Secret>>,
+    /// Requests that wait for a link to the provider's own pages.
+    pub onboarding_links: Links,
     /// The built-in provider, when it is the one in use.
     pub sandbox: Option<SandboxControl>,
     /// Renders the metrics.

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod code;
 pub mod engine;
 pub mod extract;
+pub mod onboarding;
 pub mod openapi;
 pub mod problem;
 pub mod router;

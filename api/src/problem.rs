@@ -145,6 +145,7 @@ impl From<Refusal> for Problem {
             Refusal::ContractWrongState { state, .. }
             | Refusal::MilestoneWrongState { state, .. }
             | Refusal::RefundWrongState { state, .. }
+            | Refusal::ChargebackWrongState { state, .. }
             | Refusal::FundingWrongState { state, .. } => Self::new(code, detail).with("state", state),
             Refusal::CurrencyMismatch { expected, received } => {
                 Self::new(code, detail).with("expected", expected.code()).with("received", received.code())
@@ -152,10 +153,25 @@ impl From<Refusal> for Problem {
             Refusal::VersionMismatch { current, .. } => Self::new(code, detail)
                 .with("current_version", current)
                 .with_header(header::ETAG, format!("\"{current}\"")),
+            Refusal::ChargeDisputed { chargeback_id } => {
+                Self::new(code, detail).with("chargeback_id", chargeback_id.to_string())
+            }
             Refusal::MilestoneDisputed { dispute_id } => {
                 Self::new(code, detail).with("dispute_id", dispute_id.to_string())
             }
+            Refusal::PartyRestricted { reason } => Self::new(code, detail).with("reason", reason),
+            Refusal::DestinationCooling { available_at } => {
+                Self::new(code, detail).with("available_at", json!(available_at))
+            }
+            Refusal::DestinationBlocked { code: failure } => Self::new(code, detail).with("failure_code", failure),
+            Refusal::NegativePspBalance { shortfall } => Self::new(code, detail).with("shortfall", shortfall.get()),
+            Refusal::BelowMinimum { minimum } => Self::new(code, detail).with("minimum", minimum.get()),
+            Refusal::PayoutWrongState { state, .. } => Self::new(code, detail).with("state", state),
+            Refusal::ExceedsSurplus { surplus } => Self::new(code, detail).with("surplus", surplus.get()),
             Refusal::Forbidden { .. }
+            | Refusal::PayoutAccountExists
+            | Refusal::NotRestricted
+            | Refusal::FourEyesViolation
             | Refusal::ReviewWindowClosed
             | Refusal::PaymentUnderWay
             | Refusal::AmendmentPending

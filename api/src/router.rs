@@ -25,8 +25,9 @@ use crate::extract::MAX_BODY_BYTES;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    amendments, contracts, endings, escrows, events, fundings, gratuities, health, meta, milestones, offers, parties,
-    payments, payouts, preview, refund_requests, refunds, reports, test_clocks, wallets, webhooks,
+    amendments, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
+    milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests, refunds,
+    reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
 };
 
 /// Largest webhook, as `process-managers.md` C.2 has it.
@@ -91,13 +92,34 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(wallets::mine))
         .routes(routes!(wallets::withdraw))
         .routes(routes!(parties::show))
-        .routes(routes!(parties::link_payout_account))
+        .routes(routes!(onboarding::payout_account))
+        .routes(routes!(onboarding::onboarding_link))
+        .routes(routes!(onboarding::requirements))
+        .routes(routes!(onboarding::payout_destination))
+        .routes(routes!(standing::restrict))
+        .routes(routes!(standing::lift_restriction))
+        .routes(routes!(standing::sanctions_hit))
+        .routes(routes!(standing::propose_clearance))
+        .routes(routes!(standing::clear))
         .routes(routes!(parties::my_balances))
         .routes(routes!(parties::balances))
         .routes(routes!(parties::hold))
         .routes(routes!(parties::release))
         .routes(routes!(payouts::create, payouts::list))
         .routes(routes!(payouts::show))
+        .routes(routes!(payouts::approve))
+        .routes(routes!(payouts::cancel))
+        .routes(routes!(payouts::retry))
+        .routes(routes!(payouts::schedule))
+        .routes(routes!(payouts::policy))
+        .routes(routes!(chargebacks::list))
+        .routes(routes!(chargebacks::show))
+        .routes(routes!(chargebacks::evidence))
+        .routes(routes!(chargebacks::submit))
+        .routes(routes!(psp_disputes::dispute))
+        .routes(routes!(psp_disputes::win))
+        .routes(routes!(psp_disputes::lose))
+        .routes(routes!(psp_disputes::return_payment))
         .routes(routes!(events::list))
         .routes(routes!(meta::currencies))
         .routes(routes!(meta::event_types))
@@ -106,8 +128,23 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(meta::policies))
         .routes(routes!(meta::fee_presets))
         .routes(routes!(reports::trial_balance))
+        .routes(routes!(balances::balances))
+        .routes(routes!(reports::coverage))
+        .routes(routes!(treasury::list))
+        .routes(routes!(treasury::top_up))
+        .routes(routes!(treasury::propose_sweep))
+        .routes(routes!(treasury::approve_sweep))
+        .routes(routes!(treasury::reject_sweep))
+        .routes(routes!(treasury::adopt))
         .routes(routes!(test_clocks::show))
         .routes(routes!(test_clocks::advance))
+        .routes(routes!(test_helpers_payouts::fail))
+        .routes(routes!(test_helpers_payouts::give_back))
+        .routes(routes!(test_helpers_payouts::onboard))
+        .routes(routes!(test_helpers_payouts::restrict))
+        .routes(routes!(test_helpers_payouts::deauthorize))
+        .routes(routes!(test_helpers_payouts::adjust))
+        .merge(test_helpers::router())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .merge(OpenApiRouter::new().routes(routes!(webhooks::receive)).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)))
         .routes(routes!(health::live))

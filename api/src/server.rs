@@ -18,12 +18,13 @@ use domain::time::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::app::{App, Inner};
 use crate::engine::Engine;
+use crate::onboarding::Links;
 use crate::router;
 use crate::sandbox::{self, Sandbox, SandboxClock, SandboxConfig, SandboxError, WebhookTarget};
 use crate::sandbox_control::SandboxControl;
@@ -56,6 +57,8 @@ pub enum ProviderConfig {
         webhook_secrets: Vec<Secret>,
         /// Secrets of the endpoint for notices about payees' accounts.
         connect_webhook_secrets: Vec<Secret>,
+        /// Where payees come back to from the provider's own pages. At Stripe itself no link is made without it.
+        onboarding_return_url: Option<String>,
     },
 }
 
@@ -163,9 +166,11 @@ impl Server {
             inbox: Inbox::new(store.pool().clone()),
             notified: Notify::new(),
             clock_moved: Notify::new(),
+            clock_moving: RwLock::new(()),
             reached: projector.reached(),
             tenant: TenantLabel { name: config.tenant.as_str().to_owned(), livemode: provider.livemode, test_clock },
             webhook_secrets: provider.webhook_secrets,
+            onboarding_links: Links::default(),
             sandbox: provider.control,
             metrics,
             tokens: Mutex::default(),
@@ -248,9 +253,16 @@ async fn connect_provider(
         HashMap::from([("stripe".to_owned(), platform), ("stripe_connect".to_owned(), connect)])
     };
     match &config.provider {
-        ProviderConfig::Remote { base_url, secret_key, webhook_secrets, connect_webhook_secrets } => {
+        ProviderConfig::Remote {
+            base_url,
+            secret_key,
+            webhook_secrets,
+            connect_webhook_secrets,
+            onboarding_return_url,
+        } => {
             let client =
-                StripeProvider::new(&StripeConfig { base_url: base_url.clone(), secret_key: secret_key.clone() })?;
+                StripeProvider::new(&StripeConfig { base_url: base_url.clone(), secret_key: secret_key.clone() })?
+                    .returning_to(onboarding_return_url.clone());
             let control = match base_url {
                 Some(url) if test_clock => {
                     let control = SandboxControl::new(url.trim_end_matches('/'), secret_key.expose());

@@ -9,10 +9,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use api::cli::operator::MadeToken;
+use api::caller::Role;
+use api::cli::operator::{MadeToken, make_token};
 use api::cli::story::Answer;
 use api::code::ErrorCode;
 use chrono::TimeDelta;
+use domain::actor::StaffRole;
 use serde_json::{Map, Value, json};
 use support::{World, funding_of};
 
@@ -54,6 +56,18 @@ impl Told<'_> {
     async fn post(&mut self, who: &MadeToken, route: &str, id: &str, version: Option<&str>, body: Value) -> Answer {
         let answer = self.world.post(who, &route.replace("{id}", id), version, body).await;
         self.keep(&format!("POST {route}"), answer)
+    }
+
+    async fn put(&mut self, who: &MadeToken, route: &str, id: &str, version: Option<&str>, body: Value) {
+        let path = route.replace("{id}", id).replace("{currency}", "USD");
+        let answer = self.world.raw(|http, base| {
+            let request = http.put(format!("{base}{path}")).bearer_auth(&who.token);
+            let request = request.header("Idempotency-Key", uuid::Uuid::now_v7().to_string());
+            let request = version.into_iter().fold(request, |request, version| request.header("If-Match", version));
+            request.json(&body)
+        });
+        let answer = answer.await;
+        self.keep(&format!("PUT {route}"), answer);
     }
 
     /// A command under the version of this moment.
@@ -101,6 +115,8 @@ async fn story(world: &World) -> Map<String, Value> {
     let to = json!({ "to": World::begin() + TimeDelta::days(7) });
     told.post(admin, "/v1/test_clocks/{id}/advance", "clk_main", None, to).await;
     told.get(admin, "/v1/test_clocks", "").await;
+    let twice = world.post(admin, "/v1/test_helpers/psp/duplicate", None, json!({ "event": "payout.paid" })).await;
+    told.keep("POST /v1/test_helpers/psp/{helper}", twice);
     told.get(payee, "/v1/payouts/{id}", &payout).await;
     told.get(payee, "/v1/payouts", "").await;
     told.get(client, "/v1/contracts", "").await;
@@ -108,6 +124,8 @@ async fn story(world: &World) -> Map<String, Value> {
     told.get(client, "/v1/contracts/{id}/journal?limit=1", &id).await;
     told.get(admin, "/v1/events?types=escrow.released", "").await;
     told.get(admin, "/v1/reports/trial-balance", "").await;
+    told.get(admin, "/v1/ledger/balances?account=2210&limit=1", "").await;
+    treasury(&mut told).await;
     for list in ["currencies", "event-types", "error-codes", "state-machines", "policies", "fee-presets"] {
         let path = format!("/v1/meta/{list}");
         let mut answer = world.get(admin, &path).await;
@@ -127,6 +145,8 @@ async fn story(world: &World) -> Map<String, Value> {
     told.answers.insert("GET /metrics".to_owned(), json!(format!("{}\n", of_log.join("\n"))));
     side_stories(&mut told).await;
     stories_of_money(&mut told).await;
+    stories_of_payees(&mut told).await;
+    stories_of_banks(&mut told).await;
     // The provider's answer is to a signed notice; `http.rs` and the sandbox's tests see it.
     told.answers.insert("POST /v1/psp/webhooks/{endpoint}".to_owned(), json!({ "received": true }));
     told.answers
@@ -217,6 +237,35 @@ async fn stories_of_money(told: &mut Told<'_>) {
     stories_of_refunds(told, &contract, &second).await;
 }
 
+/// A bank disagrees with a payment and loses, disagrees with another and wins, and returns a third.
+async fn stories_of_banks(told: &mut Told<'_>) {
+    let world = told.world;
+    let admin = &world.admin;
+    let mut payments = Vec::new();
+    for _ in 0..3 {
+        let contract = world.accepted().await;
+        payments.push(world.fund(&contract, "pm_card_visa").await.success().unwrap().text("/id").unwrap());
+        world.settled().await;
+    }
+    for verb in ["win", "lose"] {
+        let body = json!({ "funding_id": payments.pop(), "reason": "product_not_received" });
+        let route = "/v1/test_helpers/psp/dispute";
+        let dispute = told.post(admin, route, "", None, body).await.text("/id").unwrap();
+        world.settled().await;
+        let newest = world.get(admin, "/v1/chargebacks?limit=1").await.text("/data/0/id").unwrap();
+        told.get(admin, "/v1/chargebacks/{id}", &newest).await;
+        told.get(admin, "/v1/chargebacks/{id}/evidence", &newest).await;
+        told.post(admin, "/v1/chargebacks/{id}/submit", &newest, None, json!({})).await;
+        world.settled().await;
+        let verdict = json!({ "dispute": dispute });
+        told.post(admin, &format!("/v1/test_helpers/psp/{verb}"), "", None, verdict).await;
+        world.settled().await;
+    }
+    told.get(admin, "/v1/chargebacks?limit=1", "").await;
+    told.post(admin, "/v1/test_helpers/psp/return", "", None, json!({ "funding_id": payments.pop() })).await;
+    world.settled().await;
+}
+
 /// What goes back: asked for, granted, given back, withdrawn. Last the end of contracts.
 async fn stories_of_refunds(told: &mut Told<'_>, contract: &support::Contract, second: &str) {
     let world = told.world;
@@ -259,6 +308,101 @@ async fn stories_of_refunds(told: &mut Told<'_>, contract: &support::Contract, s
     let position = world.head().await;
     world.server.app().wait_for(position).await.unwrap();
     told.get(client, "/v1/wallets/me", "").await;
+}
+
+/// The platform's own money: in, out, and out by somebody else.
+async fn treasury(told: &mut Told<'_>) {
+    let (world, admin) = (told.world, &told.world.admin);
+    let finance = world.other_role(admin, Role::Staff(StaffRole::Finance)).await;
+    let other =
+        make_token(&world.server.app().engine, Role::Staff(StaffRole::Finance), None, None, None).await.unwrap();
+    let amount = |amount: i64| json!({ "amount": amount, "currency": "USD" });
+    told.post(&finance, "/v1/treasury/top-ups", "", None, amount(200_000)).await;
+    for verb in ["approve", "reject"] {
+        let proposed = told.post(&finance, "/v1/treasury/sweeps", "", None, amount(1000)).await;
+        let route = format!("/v1/treasury/sweeps/{{id}}/{verb}");
+        told.post(&other, &route, &proposed.text("/id").unwrap(), None, json!({})).await;
+    }
+    let url = format!("{}/v1/payouts", world.server.sandbox_url().unwrap());
+    let request = reqwest::Client::new().post(url).bearer_auth(world.server.sandbox_key().unwrap());
+    let payout: Value =
+        request.form(&[("amount", "1000"), ("currency", "usd")]).send().await.unwrap().json().await.unwrap();
+    world.settled().await;
+    told.post(&finance, "/v1/treasury/payouts/{id}/adopt", payout["id"].as_str().unwrap(), None, json!({})).await;
+    world.at(world.server.app().engine.now().await.unwrap() + TimeDelta::days(1)).await;
+    told.get(admin, "/v1/treasury", "").await;
+    told.get(admin, "/v1/reports/coverage", "").await;
+}
+
+/// A payee is onboarded at the provider, restricted, suspected, paid by a schedule and with the staff's consent; a payout
+/// fails, another comes back, the account ends.
+async fn stories_of_payees(told: &mut Told<'_>) {
+    let world = told.world;
+    let admin = &world.admin;
+    let engine = &world.server.app().engine;
+    let payee = &make_token(engine, Role::Payee, None, None, None).await.unwrap();
+    let second = make_token(engine, Role::Staff(StaffRole::Finance), None, None, None).await.unwrap();
+    let id = payee.party_id.to_string();
+    world.post(payee, &format!("/v1/parties/{id}/payout-account"), None, json!({ "country": "US" })).await;
+    world.settled().await;
+    told.post(payee, "/v1/parties/{id}/onboarding-links", &id, None, json!({})).await;
+    let of = json!({ "party_id": id });
+    for (helper, more) in [
+        ("account-restrict", json!({ "currently_due": ["individual.verification.document"] })),
+        ("account-onboard", json!({})),
+        ("account-adjust", json!({ "amount": 1000, "currency": "USD" })),
+    ] {
+        let mut body = of.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told.post(admin, &format!("/v1/test_helpers/psp/{helper}"), "", None, body).await;
+        world.settled().await;
+    }
+    let version = world.version(payee, &format!("/v1/parties/{id}")).await;
+    let token = json!({ "bank_account_token": "btok_us_verified" });
+    told.put(payee, "/v1/parties/{id}/payout-destinations/{currency}", &id, Some(&version), token).await;
+    world.settled().await;
+    for verb in ["restrict", "lift-restriction"] {
+        told.post(admin, &format!("/v1/parties/{{id}}/{verb}"), &id, None, json!({})).await;
+    }
+    let hit = json!({ "screening_ref": "scr_4711", "currencies": ["USD"] });
+    told.post(admin, "/v1/parties/{id}/sanctions/hit", &id, None, hit).await;
+    told.post(admin, "/v1/parties/{id}/sanctions/propose-clearance", &id, None, json!({})).await;
+    told.get(admin, "/v1/parties/{id}/requirements", &id).await;
+    told.post(&second, "/v1/parties/{id}/sanctions/clear", &id, None, json!({})).await;
+    told.post(admin, "/v1/test_helpers/psp/account-deauthorize", "", None, of).await;
+    world.settled().await;
+
+    let payee = &world.payee;
+    let id = payee.party_id.to_string();
+    let every = json!({ "currency": "USD", "every": "weekly", "day": 1, "minimum": 10_000 });
+    told.put(payee, "/v1/parties/{id}/payout-schedule", &id, None, every).await;
+    let contract = world.funded().await;
+    world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
+    let now = world.server.app().engine.now().await.unwrap();
+    world.at(now + TimeDelta::days(8)).await;
+    let contract = world.funded().await;
+    world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
+    let manual = json!({ "currency": "USD", "every": "manual" });
+    told.put(payee, "/v1/parties/{id}/payout-schedule", &id, None, manual).await;
+    let now = world.server.app().engine.now().await.unwrap();
+    world.at(now + TimeDelta::days(8)).await;
+    let policy = json!({ "currency": "USD", "approval_above": 50_000, "minimum": 1000 });
+    told.put(admin, "/v1/parties/{id}/payout-policy", &id, None, policy).await;
+    let request = |amount: i64| world.post(payee, "/v1/payouts", None, json!({ "amount": amount, "currency": "USD" }));
+    for verb in ["cancel", "approve"] {
+        let large = request(60_000).await.text("/id").unwrap();
+        told.post(&second, &format!("/v1/payouts/{{id}}/{verb}"), &large, None, json!({})).await;
+    }
+    let small = request(10_000).await.text("/id").unwrap();
+    world.settled().await;
+    let failing = json!({ "payout_id": small, "code": "could_not_process" });
+    told.post(admin, "/v1/test_helpers/psp/payout-fail", "", None, failing).await;
+    world.settled().await;
+    let again = told.post(payee, "/v1/payouts/{id}/retry", &small, None, json!({})).await.text("/id").unwrap();
+    let now = world.server.app().engine.now().await.unwrap();
+    world.at(now + TimeDelta::days(2)).await;
+    told.post(admin, "/v1/test_helpers/psp/payout-return", "", None, json!({ "payout_id": again })).await;
+    world.settled().await;
 }
 
 /// Members and kinds of value, but not the values: what two answers of one operation have in common. What may be absent
@@ -361,7 +505,7 @@ async fn the_description_names_the_routes_of_the_path() {
     for name in operations.keys() {
         let (method, route) = name.split_once(' ').unwrap();
         let path = route.replace("{id}", "ctr_00000000000000000000000000").replace("{endpoint}", "stripe");
-        let path = path.replace("{amendment_id}", "amd_00000000000000000000000000");
+        let path = path.replace("{amendment_id}", "amd_00000000000000000000000000").replace("{currency}", "USD");
         let url = format!("{}{path}", world.server.base_url());
         let response = reqwest::Client::new().request(method.parse().unwrap(), url).send().await.unwrap();
         // Without a token: an operation asks for one, or answers; a route that is none is not found.
@@ -372,7 +516,11 @@ async fn the_description_names_the_routes_of_the_path() {
         }
     }
     // The router is made of documented handlers only.
-    let source = include_str!("../src/router.rs");
+    let mut source = include_str!("../src/router.rs").to_owned();
+    let helpers = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes/test_helpers");
+    for file in std::fs::read_dir(helpers).unwrap() {
+        source += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+    }
     let handlers: usize = source
         .split("routes!(")
         .skip(1)

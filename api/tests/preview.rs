@@ -106,6 +106,7 @@ impl Play {
                         captured: Minor::new(210_000).unwrap(),
                         currency: Currency::USD,
                         collected_at: begin,
+                        settled: None,
                     },
                 )),
             ),

@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use api::cli::story::{Answer, nets_of, nets_shown, recount};
+use api::routes::balances::{LedgerBalanceView, LedgerBalancesView};
 use api::routes::reports::TrialBalanceView;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -145,6 +146,76 @@ async fn what_was_a_draft_stays_the_clients() {
     assert_eq!(offered.body["status"], "offered");
 }
 
+async fn balances(world: &World, path: &str) -> LedgerBalancesView {
+    serde_json::from_value(world.get(&world.admin, path).await.success().unwrap().body).unwrap()
+}
+
+/// The nets by account and currency.
+fn summed(lines: &[LedgerBalanceView]) -> BTreeMap<(String, String), i128> {
+    let mut nets = BTreeMap::new();
+    for line in lines {
+        *nets.entry((line.account.clone(), line.currency.clone())).or_default() += line.net;
+    }
+    nets.retain(|_, net| *net != 0);
+    nets
+}
+
+/// Balances by account and dimensions: as of an instant, filtered, and page by page at one position.
+#[tokio::test]
+async fn balances_are_read_by_their_dimensions() {
+    let world = World::new().await;
+    let contract = story(&world).await;
+    let held = |suffix: &str| format!("/v1/ledger/balances?account=2100&{suffix}");
+    let of = |line: &LedgerBalanceView| (line.dimensions["contract"].clone(), line.net, line.decimal.clone());
+    let before = balances(&world, &held(&at(day(1))[1..])).await;
+    let [line] = before.data.as_slice() else { panic!("{before:?}") };
+    assert_eq!(of(line), (contract.id.clone(), -100_000, "1,000.00 USD Cr".to_owned()));
+    let keys: Vec<_> = line.dimensions.keys().map(String::as_str).collect();
+    assert_eq!((keys, line.name.as_str()), (vec!["contract", "funding", "milestone"], "Escrow held"));
+    let after = balances(&world, &held("currency=USD")).await;
+    assert_eq!((after.data[0].debits, after.data[0].net), (100_000, 0), "released on the third day");
+    assert!(balances(&world, &held("currency=EUR")).await.data.is_empty());
+
+    let whole = balances(&world, "/v1/ledger/balances").await;
+    assert_eq!((whole.position, &whole.next_cursor), (world.head().await, &None));
+    let (mut pages, mut cursor) = (Vec::new(), None);
+    loop {
+        let path = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        let page = balances(&world, &format!("/v1/ledger/balances?limit=2{path}")).await;
+        assert_eq!(page.position, whole.position);
+        if pages.is_empty() {
+            // What is booked meanwhile is not on the pages that follow.
+            world.funded().await;
+        }
+        pages.extend(page.data);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(pages.len() > 4);
+    assert_eq!(pages, whole.data);
+
+    let cursor = "p1.2100.USD.61";
+    for (wrong, pointer) in [
+        ("position=1000000".to_owned(), "position"),
+        (format!("position=2&cursor={cursor}"), "position"),
+        ("as_of=2030-01-01T00:00:00Z".to_owned(), "as_of"),
+        ("account=1".to_owned(), "account"),
+        ("account=2100000000".to_owned(), "account"),
+        ("currency=XXX".to_owned(), "currency"),
+        ("cursor=p1".to_owned(), "cursor"),
+        (format!("cursor={cursor}z"), "cursor"),
+        ("limit=0".to_owned(), "limit"),
+    ] {
+        let path = format!("/v1/ledger/balances?{wrong}");
+        let problem = world.get(&world.admin, &path);
+        let problem = world.refused(422, "validation_failed", problem).await;
+        assert_eq!(problem.body["errors"][0]["pointer"], pointer, "{wrong}");
+    }
+    world.refused(403, "forbidden", world.get(&world.client, "/v1/ledger/balances")).await;
+}
+
 /// I1: at every position of the log the books balance, and are what the events up to there add up to.
 #[tokio::test]
 async fn the_books_are_read_at_every_position() {
@@ -160,6 +231,8 @@ async fn the_books_are_read_at_every_position() {
         assert!(shown.balanced && shown.position == position as u64);
         let nets = nets_shown(&shown);
         assert_eq!(nets, nets_of(&recount(&events[..position])), "{position}");
+        let path = format!("/v1/ledger/balances?position={position}&limit=1000");
+        assert_eq!(nets, summed(&balances(&world, &path).await.data), "{position}");
         changes += usize::from(nets != last);
         last = nets;
     }

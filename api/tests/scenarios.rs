@@ -23,6 +23,7 @@ async fn a_card_payment_is_held_and_its_cost_is_booked() {
     world.at(World::begin() + TimeDelta::days(2)).await;
     let booked = [("1120", 101_925), ("2100", -100_000), ("2300", -5000), ("5100", 3075)];
     assert_eq!(world.books().await, books(&booked));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// D-12, D-14: however often and in whatever order the provider tells of a success, it is booked once.
@@ -40,6 +41,7 @@ async fn notices_that_come_five_times_are_booked_once() {
     .await
     .unwrap();
     assert_eq!(row, (1, 5));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// D-13: the webhook comes before the provider has answered our call, which it then does in vain.
@@ -91,6 +93,7 @@ async fn a_call_whose_answer_is_lost_charges_once() {
     .unwrap();
     assert!(keys.0 >= 2, "it was sent again: {keys:?}");
     assert_eq!(keys.1, 1, "under one key");
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// A declined card leaves the milestone to be paid for again.
@@ -107,6 +110,7 @@ async fn a_declined_card_can_be_followed_by_another() {
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
     world.at(World::begin()).await;
     assert_eq!(world.count("escrow.funded").await, 1);
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// D-31, D-42, D-46, D-118, D-175, J16: release, clearance at the instant and not before, completion, payout, and the books.
@@ -150,6 +154,7 @@ async fn the_story_ends_with_the_books_of_the_specification() {
     assert_eq!(world.get(&world.payee, &path).await.body["status"], "paid");
     let booked = [("1120", 11_925), ("5100", 3075), ("4100", -10_000), ("4110", -5000)];
     assert_eq!(world.books().await, books(&booked));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// D-35, D-69: more than is held, another currency, before the money is there.
@@ -371,6 +376,7 @@ async fn events_and_the_api_describe_themselves() {
     assert_eq!(keys, wanted);
     assert_eq!(event["journal"]["lines"][0]["side"], "D");
     assert_eq!(event["data"]["net"], 90_000);
+    assert_eq!(event["policy_ref"], "two_sided@1");
     assert_eq!(world.get(&world.admin, "/docs/").await.status, 200);
     for path in ["/healthz", "/readyz", "/version", "/metrics"] {
         assert_eq!(world.get(&world.admin, path).await.status, 200, "{path}");

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::chargeback::{self, Chargeback};
 use crate::command::Command;
 use crate::contract::{self, Contract};
 use crate::escrow::{self, Escrow};
@@ -9,6 +10,7 @@ use crate::event::DomainEvent;
 use crate::funding::{self, Funding};
 use crate::log::StreamId;
 use crate::milestone::{self, Milestone};
+use crate::pair::{self, Pair};
 use crate::party::{self, Party};
 use crate::payee::{self, PayeeAccount};
 use crate::payout::{self, Payout};
@@ -16,6 +18,7 @@ use crate::refund::{self, Refund};
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::timer::Timer;
+use crate::treasury::{self, Balance, Treasury, TreasuryCommand};
 use crate::wallet::{self, ClientWallet};
 
 /// State of an aggregate of any kind.
@@ -40,6 +43,12 @@ pub enum AggregateState {
     Refund(Box<Refund>),
     /// A client's wallet.
     Wallet(ClientWallet),
+    /// A chargeback.
+    Chargeback(Box<Chargeback>),
+    /// A treasury.
+    Treasury(Box<Treasury>),
+    /// What a client and a payee have billed together.
+    Pair(Pair),
 }
 
 impl AggregateState {
@@ -55,6 +64,9 @@ impl AggregateState {
             payout::TYPE => Self::Payout(Box::default()),
             refund::TYPE => Self::Refund(Box::default()),
             wallet::TYPE => Self::Wallet(ClientWallet::default()),
+            chargeback::TYPE => Self::Chargeback(Box::default()),
+            treasury::TYPE => Self::Treasury(Box::default()),
+            pair::TYPE => Self::Pair(Pair::default()),
             _ => return None,
         })
     }
@@ -95,6 +107,17 @@ impl AggregateState {
             (Self::Wallet(state), Command::Wallet(_, command)) => {
                 state.decide(command, context).map(|events| wrap(events, DomainEvent::Wallet))
             }
+            (Self::Chargeback(state), Command::Chargeback(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Chargeback))
+            }
+            (Self::Treasury(state), Command::Treasury(id, command)) => {
+                let balance = Balance { psp: id.psp.clone(), currency: id.currency };
+                let command = TreasuryCommand::At { balance, command: Box::new(command.clone()) };
+                state.decide(&command, context).map(|events| wrap(events, DomainEvent::Treasury))
+            }
+            (Self::Pair(state), Command::Pair(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Pair))
+            }
             _ => Err(Refusal::Defect("a command met an aggregate of another kind".to_owned())),
         }
     }
@@ -111,6 +134,9 @@ impl AggregateState {
             (Self::Payout(state), DomainEvent::Payout(event)) => state.evolve(event),
             (Self::Refund(state), DomainEvent::Refund(event)) => state.evolve(event),
             (Self::Wallet(state), DomainEvent::Wallet(event)) => state.evolve(event),
+            (Self::Chargeback(state), DomainEvent::Chargeback(event)) => state.evolve(event),
+            (Self::Treasury(state), DomainEvent::Treasury(event)) => state.evolve(event),
+            (Self::Pair(state), DomainEvent::Pair(event)) => state.evolve(event),
             _ => {}
         }
     }
@@ -123,7 +149,13 @@ impl AggregateState {
             Self::Payee(state) => state.timers(stream),
             Self::Escrow(state) => state.timers(stream),
             Self::Funding(state) => state.timers(stream),
-            Self::Party(_) | Self::Payout(_) | Self::Refund(_) | Self::Wallet(_) => Vec::new(),
+            Self::Chargeback(state) => state.timers(stream),
+            Self::Party(_)
+            | Self::Payout(_)
+            | Self::Refund(_)
+            | Self::Wallet(_)
+            | Self::Treasury(_)
+            | Self::Pair(_) => Vec::new(),
         }
     }
 
@@ -139,6 +171,9 @@ impl AggregateState {
             Self::Payout(state) => state.state_name(),
             Self::Refund(state) => state.state_name(),
             Self::Wallet(state) => state.state_name(),
+            Self::Chargeback(state) => state.state_name(),
+            Self::Treasury(state) => state.state_name(),
+            Self::Pair(state) => state.state_name(),
         }
     }
 
@@ -158,6 +193,9 @@ impl AggregateState {
             payout::TYPE => serde_json::from_str(text).map(Self::Payout),
             refund::TYPE => serde_json::from_str(text).map(Self::Refund),
             wallet::TYPE => serde_json::from_str(text).map(Self::Wallet),
+            chargeback::TYPE => serde_json::from_str(text).map(Self::Chargeback),
+            treasury::TYPE => serde_json::from_str(text).map(Self::Treasury),
+            pair::TYPE => serde_json::from_str(text).map(Self::Pair),
             other => Err(serde_json::Error::custom(format!("no aggregate is called {other:?}"))),
         }
     }

@@ -1,15 +1,18 @@
 //! Commands on all aggregates, each with the aggregate it is for.
 
+use crate::chargeback::{self, ChargebackCommand};
 use crate::contract::{self, ContractCommand};
 use crate::escrow::{self, EscrowCommand};
 use crate::funding::{self, FundingCommand};
-use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId, RefundId};
+use crate::id::{ChargebackId, ContractId, FundingId, MilestoneId, PartyId, PayoutId, RefundId};
 use crate::log::StreamId;
 use crate::milestone::{self, MilestoneCommand};
+use crate::pair::{self, PairCommand, PairId};
 use crate::party::{self, PartyCommand};
 use crate::payee::{self, PayeeAccountId, PayeeCommand};
 use crate::payout::{self, PayoutCommand};
 use crate::refund::{self, RefundCommand};
+use crate::treasury::{self, TreasuryCommand, TreasuryId};
 use crate::wallet::{self, WalletCommand, WalletId};
 
 /// A command on one aggregate.
@@ -33,6 +36,12 @@ pub enum Command {
     Refund(RefundId, RefundCommand),
     /// On a client's wallet.
     Wallet(WalletId, WalletCommand),
+    /// On a chargeback.
+    Chargeback(ChargebackId, ChargebackCommand),
+    /// On a treasury.
+    Treasury(TreasuryId, TreasuryCommand),
+    /// On what a client and a payee have billed together.
+    Pair(PairId, PairCommand),
 }
 
 impl Command {
@@ -48,6 +57,9 @@ impl Command {
             Self::Payout(id, _) => payout::stream(*id),
             Self::Refund(id, _) => refund::stream(*id),
             Self::Wallet(id, _) => wallet::stream(*id),
+            Self::Chargeback(id, _) => chargeback::stream(*id),
+            Self::Treasury(id, _) => treasury::stream(id),
+            Self::Pair(id, _) => pair::stream(*id),
         }
     }
 
@@ -59,7 +71,7 @@ impl Command {
                 | Self::Milestone(_, MilestoneCommand::Plan { .. })
                 | Self::Escrow(_, EscrowCommand::Open { .. })
                 | Self::Funding(_, FundingCommand::Create { .. })
-                | Self::Payout(_, PayoutCommand::Request { .. })
+                | Self::Payout(_, PayoutCommand::Request { .. } | PayoutCommand::RequestApproval { .. })
         )
     }
 }

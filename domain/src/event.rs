@@ -8,15 +8,18 @@
 use chrono::NaiveDate;
 use ledger::{EntryError, JournalEntry};
 
+use crate::chargeback::{self, ChargebackEvent};
 use crate::contract::{self, ContractEvent};
 use crate::escrow::{self, EscrowEvent};
 use crate::funding::{self, FundingEvent};
 use crate::id::ContractId;
 use crate::milestone::{self, MilestoneEvent};
+use crate::pair::{self, PairEvent};
 use crate::party::{self, PartyEvent};
 use crate::payee::{self, PayeeEvent};
 use crate::payout::{self, PayoutEvent};
 use crate::refund::{self, RefundEvent};
+use crate::treasury::{self, TreasuryEvent};
 use crate::upcast::{current_version, upcast};
 use crate::wallet::{self, WalletEvent};
 
@@ -41,6 +44,12 @@ pub enum DomainEvent {
     Refund(RefundEvent),
     /// Of a client's wallet.
     Wallet(WalletEvent),
+    /// Of a chargeback.
+    Chargeback(ChargebackEvent),
+    /// Of a treasury.
+    Treasury(TreasuryEvent),
+    /// Of what a client and a payee have billed together.
+    Pair(PairEvent),
 }
 
 /// A kind of event, as the documentation and `GET /v1/meta` list it.
@@ -126,6 +135,9 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("milestone.dispute_withdrawn"),
     plain("milestone.deadline_moved"),
     plain("milestone.timer_blocked"),
+    plain("milestone.suspended"),
+    plain("milestone.resumed"),
+    plain("milestone.funding_lost"),
     plain("escrow.opened").at(2),
     plain("escrow.funding_requested"),
     financial("escrow.funded"),
@@ -145,6 +157,12 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("escrow.gratuity_requested"),
     plain("escrow.closed"),
     plain("escrow.timer_blocked"),
+    plain("escrow.charge_disputed"),
+    financial("escrow.chargeback_held"),
+    financial("escrow.chargeback_released"),
+    financial("escrow.chargeback_absorbed"),
+    plain("escrow.charge_cleared"),
+    financial("escrow.funding_returned"),
     plain("funding.created"),
     plain("funding.psp_intent_linked"),
     plain("funding.action_required"),
@@ -158,6 +176,11 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("funding.receipt_suspended"),
     financial("funding.psp_fee_recorded"),
     financial("funding.psp_funds_became_available"),
+    plain("funding.returned"),
+    financial("funding.late_return_recorded"),
+    financial("funding.exchanged"),
+    plain("funding.refund_exchanged"),
+    financial("funding.fx_result_realised"),
     plain("payee.earnings_credited"),
     financial("payee.earnings_cleared"),
     financial("payee.earnings_held"),
@@ -172,6 +195,9 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("payee.payout_failed_noted"),
     plain("payee.late_transfer_noted"),
     plain("payee.timer_blocked"),
+    financial("payee.chargeback_loss_charged"),
+    plain("payee.clearance_hold_placed"),
+    financial("payee.debt_written_off"),
     plain("payout.requested"),
     financial("payout.transfer_completed"),
     financial("payout.late_transfer_recorded"),
@@ -192,6 +218,71 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("wallet.credited"),
     financial("wallet.paid_escrow"),
     financial("wallet.withdrawn"),
+    plain("chargeback.early_fraud_warning_received"),
+    plain("chargeback.inquiry_received"),
+    plain("chargeback.opened"),
+    financial("chargeback.funds_withdrawn"),
+    financial("chargeback.funds_reinstated"),
+    financial("chargeback.dispute_fee_returned"),
+    plain("chargeback.evidence_due"),
+    plain("chargeback.evidence_submitted"),
+    plain("chargeback.review_started"),
+    plain("chargeback.inquiry_closed"),
+    plain("chargeback.won"),
+    plain("chargeback.lost"),
+    financial("chargeback.loss_absorbed"),
+    plain("chargeback.second_presentment"),
+    plain("chargeback.timer_blocked"),
+    plain("party.psp_account_requested"),
+    plain("party.onboarding_link_requested"),
+    plain("party.payout_destination_requested"),
+    plain("party.psp_requirements_changed"),
+    plain("party.restricted"),
+    plain("party.restriction_lifted"),
+    plain("party.payout_destination_changed"),
+    plain("party.payout_destination_blocked"),
+    plain("party.funds_left_noted"),
+    plain("party.psp_account_ended"),
+    plain("party.psp_balance_negative"),
+    plain("party.psp_balance_restored"),
+    plain("party.hold_noted"),
+    plain("party.sanctions_hit_recorded"),
+    plain("party.sanctions_clearance_proposed"),
+    plain("party.sanctions_cleared"),
+    plain("payee.payout_reservation_released"),
+    plain("payee.payout_schedule_changed"),
+    plain("payee.payout_schedule_reached"),
+    plain("payee.payout_policy_set"),
+    plain("payee.call_back_requested"),
+    plain("payee.transfer_reversed_noted"),
+    plain("payee.transfer_reversal_failed_noted"),
+    plain("payout.approval_required"),
+    plain("payout.approved"),
+    financial("payout.cancelled"),
+    plain("payout.funds_awaited"),
+    financial("payout.transfer_converted"),
+    plain("payout.transfer_reversal_requested"),
+    financial("payout.transfer_reversed"),
+    plain("payout.transfer_reversal_failed"),
+    financial("payout.psp_fee_recorded"),
+    plain("treasury.top_up_requested"),
+    financial("treasury.psp_topped_up"),
+    plain("treasury.top_up_failed"),
+    financial("treasury.top_up_reversed"),
+    plain("treasury.sweep_proposed"),
+    plain("treasury.sweep_approved"),
+    plain("treasury.sweep_rejected"),
+    financial("treasury.platform_revenue_swept"),
+    plain("treasury.sweep_failed"),
+    financial("treasury.sweep_returned"),
+    financial("treasury.unmatched_receipt_recorded"),
+    financial("treasury.unmatched_debit_recorded"),
+    financial("treasury.platform_payout_detected"),
+    financial("treasury.platform_payout_adopted"),
+    financial("treasury.platform_payout_returned"),
+    plain("treasury.coverage_fell"),
+    plain("treasury.coverage_restored"),
+    plain("pair.billed"),
 ];
 
 /// An event as text cannot be an event of ours.
@@ -225,6 +316,22 @@ impl DomainEvent {
             Self::Party(event) => match event {
                 PartyEvent::Registered { .. } => "party.registered",
                 PartyEvent::PspAccountLinked { .. } => "party.psp_account_linked",
+                PartyEvent::PspAccountRequested { .. } => "party.psp_account_requested",
+                PartyEvent::OnboardingLinkRequested { .. } => "party.onboarding_link_requested",
+                PartyEvent::PayoutDestinationRequested { .. } => "party.payout_destination_requested",
+                PartyEvent::PspRequirementsChanged { .. } => "party.psp_requirements_changed",
+                PartyEvent::Restricted { .. } => "party.restricted",
+                PartyEvent::RestrictionLifted { .. } => "party.restriction_lifted",
+                PartyEvent::PayoutDestinationChanged { .. } => "party.payout_destination_changed",
+                PartyEvent::PayoutDestinationBlocked { .. } => "party.payout_destination_blocked",
+                PartyEvent::FundsLeftNoted { .. } => "party.funds_left_noted",
+                PartyEvent::PspAccountEnded { .. } => "party.psp_account_ended",
+                PartyEvent::PspBalanceNegative { .. } => "party.psp_balance_negative",
+                PartyEvent::PspBalanceRestored { .. } => "party.psp_balance_restored",
+                PartyEvent::HoldNoted { .. } => "party.hold_noted",
+                PartyEvent::SanctionsHitRecorded { .. } => "party.sanctions_hit_recorded",
+                PartyEvent::SanctionsClearanceProposed { .. } => "party.sanctions_clearance_proposed",
+                PartyEvent::SanctionsCleared { .. } => "party.sanctions_cleared",
             },
             Self::Contract(event) => match event {
                 ContractEvent::Drafted { .. } => "contract.drafted",
@@ -282,6 +389,9 @@ impl DomainEvent {
                 MilestoneEvent::DisputeWithdrawn { .. } => "milestone.dispute_withdrawn",
                 MilestoneEvent::DeadlineMoved { .. } => "milestone.deadline_moved",
                 MilestoneEvent::TimerBlocked { .. } => "milestone.timer_blocked",
+                MilestoneEvent::Suspended { .. } => "milestone.suspended",
+                MilestoneEvent::Resumed { .. } => "milestone.resumed",
+                MilestoneEvent::FundingLost { .. } => "milestone.funding_lost",
             },
             Self::Escrow(event) => match event {
                 EscrowEvent::Opened { .. } => "escrow.opened",
@@ -303,6 +413,12 @@ impl DomainEvent {
                 EscrowEvent::GratuityRequested { .. } => "escrow.gratuity_requested",
                 EscrowEvent::Closed { .. } => "escrow.closed",
                 EscrowEvent::TimerBlocked { .. } => "escrow.timer_blocked",
+                EscrowEvent::ChargeDisputed { .. } => "escrow.charge_disputed",
+                EscrowEvent::ChargebackHeld { .. } => "escrow.chargeback_held",
+                EscrowEvent::ChargebackReleased { .. } => "escrow.chargeback_released",
+                EscrowEvent::ChargebackAbsorbed { .. } => "escrow.chargeback_absorbed",
+                EscrowEvent::ChargeCleared { .. } => "escrow.charge_cleared",
+                EscrowEvent::FundingReturned { .. } => "escrow.funding_returned",
             },
             Self::Funding(event) => match event {
                 FundingEvent::Created { .. } => "funding.created",
@@ -318,6 +434,11 @@ impl DomainEvent {
                 FundingEvent::ReceiptSuspended { .. } => "funding.receipt_suspended",
                 FundingEvent::PspFeeRecorded { .. } => "funding.psp_fee_recorded",
                 FundingEvent::PspFundsBecameAvailable { .. } => "funding.psp_funds_became_available",
+                FundingEvent::Returned { .. } => "funding.returned",
+                FundingEvent::LateReturnRecorded { .. } => "funding.late_return_recorded",
+                FundingEvent::Exchanged { .. } => "funding.exchanged",
+                FundingEvent::RefundExchanged { .. } => "funding.refund_exchanged",
+                FundingEvent::FxResultRealised { .. } => "funding.fx_result_realised",
             },
             Self::Payee(event) => match event {
                 PayeeEvent::EarningsCredited { .. } => "payee.earnings_credited",
@@ -334,6 +455,16 @@ impl DomainEvent {
                 PayeeEvent::PayoutFailedNoted { .. } => "payee.payout_failed_noted",
                 PayeeEvent::LateTransferNoted { .. } => "payee.late_transfer_noted",
                 PayeeEvent::TimerBlocked { .. } => "payee.timer_blocked",
+                PayeeEvent::ChargebackLossCharged { .. } => "payee.chargeback_loss_charged",
+                PayeeEvent::ClearanceHoldPlaced { .. } => "payee.clearance_hold_placed",
+                PayeeEvent::DebtWrittenOff { .. } => "payee.debt_written_off",
+                PayeeEvent::PayoutReservationReleased { .. } => "payee.payout_reservation_released",
+                PayeeEvent::PayoutScheduleChanged { .. } => "payee.payout_schedule_changed",
+                PayeeEvent::PayoutScheduleReached { .. } => "payee.payout_schedule_reached",
+                PayeeEvent::PayoutPolicySet { .. } => "payee.payout_policy_set",
+                PayeeEvent::CallBackRequested { .. } => "payee.call_back_requested",
+                PayeeEvent::TransferReversedNoted { .. } => "payee.transfer_reversed_noted",
+                PayeeEvent::TransferReversalFailedNoted { .. } => "payee.transfer_reversal_failed_noted",
             },
             Self::Payout(event) => match event {
                 PayoutEvent::Requested { .. } => "payout.requested",
@@ -343,6 +474,15 @@ impl DomainEvent {
                 PayoutEvent::Paid { .. } => "payout.paid",
                 PayoutEvent::Failed { .. } => "payout.failed",
                 PayoutEvent::Returned { .. } => "payout.returned",
+                PayoutEvent::ApprovalRequired { .. } => "payout.approval_required",
+                PayoutEvent::Approved { .. } => "payout.approved",
+                PayoutEvent::Cancelled { .. } => "payout.cancelled",
+                PayoutEvent::FundsAwaited { .. } => "payout.funds_awaited",
+                PayoutEvent::TransferConverted { .. } => "payout.transfer_converted",
+                PayoutEvent::TransferReversalRequested { .. } => "payout.transfer_reversal_requested",
+                PayoutEvent::TransferReversed { .. } => "payout.transfer_reversed",
+                PayoutEvent::TransferReversalFailed { .. } => "payout.transfer_reversal_failed",
+                PayoutEvent::PspFeeRecorded { .. } => "payout.psp_fee_recorded",
             },
             Self::Refund(event) => match event {
                 RefundEvent::Requested { .. } => "refund.requested",
@@ -361,6 +501,43 @@ impl DomainEvent {
                 WalletEvent::PaidEscrow { .. } => "wallet.paid_escrow",
                 WalletEvent::Withdrawn { .. } => "wallet.withdrawn",
             },
+            Self::Chargeback(event) => match event {
+                ChargebackEvent::EarlyFraudWarningReceived { .. } => "chargeback.early_fraud_warning_received",
+                ChargebackEvent::InquiryReceived { .. } => "chargeback.inquiry_received",
+                ChargebackEvent::Opened { .. } => "chargeback.opened",
+                ChargebackEvent::FundsWithdrawn { .. } => "chargeback.funds_withdrawn",
+                ChargebackEvent::FundsReinstated { .. } => "chargeback.funds_reinstated",
+                ChargebackEvent::DisputeFeeReturned { .. } => "chargeback.dispute_fee_returned",
+                ChargebackEvent::EvidenceDue { .. } => "chargeback.evidence_due",
+                ChargebackEvent::EvidenceSubmitted { .. } => "chargeback.evidence_submitted",
+                ChargebackEvent::ReviewStarted { .. } => "chargeback.review_started",
+                ChargebackEvent::InquiryClosed { .. } => "chargeback.inquiry_closed",
+                ChargebackEvent::Won { .. } => "chargeback.won",
+                ChargebackEvent::Lost { .. } => "chargeback.lost",
+                ChargebackEvent::LossAbsorbed { .. } => "chargeback.loss_absorbed",
+                ChargebackEvent::SecondPresentment { .. } => "chargeback.second_presentment",
+                ChargebackEvent::TimerBlocked { .. } => "chargeback.timer_blocked",
+            },
+            Self::Treasury(event) => match event {
+                TreasuryEvent::TopUpRequested { .. } => "treasury.top_up_requested",
+                TreasuryEvent::PspToppedUp { .. } => "treasury.psp_topped_up",
+                TreasuryEvent::TopUpFailed { .. } => "treasury.top_up_failed",
+                TreasuryEvent::TopUpReversed { .. } => "treasury.top_up_reversed",
+                TreasuryEvent::SweepProposed { .. } => "treasury.sweep_proposed",
+                TreasuryEvent::SweepApproved { .. } => "treasury.sweep_approved",
+                TreasuryEvent::SweepRejected { .. } => "treasury.sweep_rejected",
+                TreasuryEvent::PlatformRevenueSwept { .. } => "treasury.platform_revenue_swept",
+                TreasuryEvent::SweepFailed { .. } => "treasury.sweep_failed",
+                TreasuryEvent::SweepReturned { .. } => "treasury.sweep_returned",
+                TreasuryEvent::UnmatchedReceiptRecorded { .. } => "treasury.unmatched_receipt_recorded",
+                TreasuryEvent::UnmatchedDebitRecorded { .. } => "treasury.unmatched_debit_recorded",
+                TreasuryEvent::PlatformPayoutDetected { .. } => "treasury.platform_payout_detected",
+                TreasuryEvent::PlatformPayoutAdopted { .. } => "treasury.platform_payout_adopted",
+                TreasuryEvent::PlatformPayoutReturned { .. } => "treasury.platform_payout_returned",
+                TreasuryEvent::CoverageFell { .. } => "treasury.coverage_fell",
+                TreasuryEvent::CoverageRestored { .. } => "treasury.coverage_restored",
+            },
+            Self::Pair(PairEvent::Billed { .. }) => "pair.billed",
         }
     }
 
@@ -384,6 +561,9 @@ impl DomainEvent {
             Self::Payout(event) => serde_json::to_string(event),
             Self::Refund(event) => serde_json::to_string(event),
             Self::Wallet(event) => serde_json::to_string(event),
+            Self::Chargeback(event) => serde_json::to_string(event),
+            Self::Treasury(event) => serde_json::to_string(event),
+            Self::Pair(event) => serde_json::to_string(event),
         };
         text.map_err(|error| EventError::Malformed {
             event_type: self.event_type().to_owned(),
@@ -412,6 +592,9 @@ impl DomainEvent {
             payout::TYPE => serde_json::from_str(text).map(Self::Payout),
             refund::TYPE => serde_json::from_str(text).map(Self::Refund),
             wallet::TYPE => serde_json::from_str(text).map(Self::Wallet),
+            chargeback::TYPE => serde_json::from_str(text).map(Self::Chargeback),
+            treasury::TYPE => serde_json::from_str(text).map(Self::Treasury),
+            pair::TYPE => serde_json::from_str(text).map(Self::Pair),
             other => return Err(EventError::UnknownAggregate(other.to_owned())),
         }
         .map_err(malformed)
@@ -423,20 +606,22 @@ impl DomainEvent {
     /// [`EntryError`] when its amounts do not add up: a defect, the event must not be written.
     pub fn journal_entry(&self, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
         match self {
-            Self::Party(_) | Self::Contract(_) | Self::Milestone(_) => Ok(None),
+            Self::Party(_) | Self::Contract(_) | Self::Milestone(_) | Self::Pair(_) => Ok(None),
             Self::Escrow(event) => escrow::posting_rules::journal_entry(event, value_date),
             Self::Funding(event) => funding::posting_rules::journal_entry(event, value_date),
             Self::Payee(event) => payee::posting_rules::journal_entry(event, value_date),
             Self::Payout(event) => payout::posting_rules::journal_entry(event, value_date),
             Self::Refund(event) => refund::posting_rules::journal_entry(event, value_date),
             Self::Wallet(event) => wallet::posting_rules::journal_entry(event, value_date),
+            Self::Chargeback(event) => chargeback::posting_rules::journal_entry(event, value_date),
+            Self::Treasury(event) => treasury::posting_rules::journal_entry(event, value_date),
         }
     }
 
     /// The contract that it is about, if one.
     pub fn contract_id(&self) -> Option<ContractId> {
         match self {
-            Self::Party(_) | Self::Payout(_) => None,
+            Self::Party(_) | Self::Payout(_) | Self::Treasury(_) => None,
             Self::Contract(event) => Some(event.contract_id()),
             Self::Milestone(event) => Some(event.contract_id()),
             Self::Escrow(event) => Some(match event {
@@ -458,7 +643,13 @@ impl DomainEvent {
                 | EscrowEvent::ReleaseReturned { contract_id, .. }
                 | EscrowEvent::GratuityRequested { contract_id, .. }
                 | EscrowEvent::Closed { contract_id, .. }
-                | EscrowEvent::TimerBlocked { contract_id, .. } => *contract_id,
+                | EscrowEvent::TimerBlocked { contract_id, .. }
+                | EscrowEvent::ChargeDisputed { contract_id, .. }
+                | EscrowEvent::ChargebackHeld { contract_id, .. }
+                | EscrowEvent::ChargebackReleased { contract_id, .. }
+                | EscrowEvent::ChargebackAbsorbed { contract_id, .. }
+                | EscrowEvent::ChargeCleared { contract_id, .. }
+                | EscrowEvent::FundingReturned { contract_id, .. } => *contract_id,
             }),
             Self::Funding(event) => Some(match event {
                 FundingEvent::Created { order } => order.contract_id,
@@ -473,16 +664,25 @@ impl DomainEvent {
                 | FundingEvent::SucceededAfterCancel { contract_id, .. }
                 | FundingEvent::ReceiptSuspended { contract_id, .. }
                 | FundingEvent::PspFeeRecorded { contract_id, .. }
-                | FundingEvent::PspFundsBecameAvailable { contract_id, .. } => *contract_id,
+                | FundingEvent::PspFundsBecameAvailable { contract_id, .. }
+                | FundingEvent::Returned { contract_id, .. }
+                | FundingEvent::LateReturnRecorded { contract_id, .. }
+                | FundingEvent::Exchanged { contract_id, .. }
+                | FundingEvent::RefundExchanged { contract_id, .. }
+                | FundingEvent::FxResultRealised { contract_id, .. } => *contract_id,
             }),
             Self::Payee(
                 PayeeEvent::EarningsCredited { contract_id, .. }
                 | PayeeEvent::EarningsCleared { contract_id, .. }
-                | PayeeEvent::PayeeRefundGranted { contract_id, .. },
+                | PayeeEvent::PayeeRefundGranted { contract_id, .. }
+                | PayeeEvent::ChargebackLossCharged { contract_id, .. }
+                | PayeeEvent::ClearanceHoldPlaced { contract_id, .. },
             )
             | Self::Wallet(WalletEvent::PaidEscrow { contract_id, .. }) => Some(*contract_id),
             Self::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => Some(paid.contract_id),
             Self::Refund(RefundEvent::Requested { order }) => order.contract_id,
+            Self::Chargeback(event) => Some(event.contract_id()),
+            Self::Pair(PairEvent::Billed { contract_id, .. }) => Some(*contract_id),
             Self::Payee(_) | Self::Refund(_) | Self::Wallet(_) => None,
         }
     }

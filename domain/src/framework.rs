@@ -85,3 +85,5 @@ aggregate!(crate::payee::PayeeAccount, crate::payee::PayeeEvent, Payee);
 aggregate!(crate::payout::Payout, crate::payout::PayoutEvent, Payout);
 aggregate!(crate::refund::Refund, crate::refund::RefundEvent, Refund);
 aggregate!(crate::wallet::ClientWallet, crate::wallet::WalletEvent, Wallet);
+aggregate!(crate::pair::Pair, crate::pair::PairEvent, Pair);
+aggregate!(crate::chargeback::Chargeback, crate::chargeback::ChargebackEvent, Chargeback);

@@ -152,6 +152,10 @@ typed_id!(
     DisputeId, "dsp"
 );
 typed_id!(
+    /// One cycle of a disagreement that the client's bank has with a payment.
+    ChargebackId, "cbk"
+);
+typed_id!(
     /// One movement of held money from one milestone to another.
     ReallocationId, "rea"
 );
@@ -162,6 +166,22 @@ typed_id!(
 typed_id!(
     /// A difference between the books and the outside that somebody has to explain.
     BreakId, "brk"
+);
+typed_id!(
+    /// One movement of money from a payee's account at the provider back to the platform.
+    TransferReversalId, "trr"
+);
+typed_id!(
+    /// One invitation of a payee to the provider's own pages.
+    OnboardingLinkId, "onb"
+);
+typed_id!(
+    /// One movement of the platform's own money to its balance at the provider.
+    TopUpId, "tup"
+);
+typed_id!(
+    /// One movement of the platform's own money away from its balance at the provider.
+    SweepId, "swp"
 );
 typed_id!(
     /// One event of the log.

@@ -5,9 +5,12 @@
 
 use ledger::{Currency, Minor};
 
+mod chargeback;
 mod money;
+mod payouts;
 
 pub use money::MoneyIntent;
+pub use payouts::PayoutIntent;
 
 use crate::actor::Actor;
 use crate::aggregate::AggregateState;
@@ -124,6 +127,8 @@ pub enum Intent {
     },
     /// Something about money beside the usual way.
     Money(MoneyIntent),
+    /// Something about payouts, those who are paid, and the platform's own money.
+    Payouts(PayoutIntent),
     /// Something that the payment provider says is so.
     Fact(Command),
     /// Let due timers of a scope fire.
@@ -145,8 +150,20 @@ impl Intent {
             | Self::OnMilestone { milestone_id, .. } => milestone::stream(*milestone_id),
             Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
             Self::Money(intent) => intent.subject(),
+            Self::Payouts(intent) => intent.subject(),
             Self::Fact(command) => command.stream(),
             Self::Wake(scope) => scope.stream(),
+        }
+    }
+
+    /// The stream whose state tells of which contract the request is, where the request itself does not.
+    pub(crate) fn part(&self) -> StreamId {
+        match self {
+            // The provider names the payment; the chargeback may be new.
+            Self::Fact(Command::Chargeback(_, command)) => {
+                command.funding_id().map_or_else(|| self.subject(), funding::stream)
+            }
+            _ => self.subject(),
         }
     }
 
@@ -160,6 +177,7 @@ impl Intent {
                 | Self::OnContract { command: ContractCommand::Accept | ContractCommand::AcceptAmendment { .. }, .. }
                 | Self::FundMilestones { .. }
                 | Self::RequestPayout { .. }
+                | Self::Payouts(PayoutIntent::Retry { .. })
                 | Self::Money(MoneyIntent::PayIn { .. } | MoneyIntent::PayGratuity { .. })
         )
     }
@@ -178,7 +196,8 @@ impl Intent {
                 Some(Scope::Stream(payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })))
             }
             Self::Money(intent) => intent.scope(),
-            Self::Fact(Command::Milestone(..) | Command::Funding(..)) => None,
+            Self::Fact(Command::Milestone(..) | Command::Funding(..) | Command::Chargeback(..)) => None,
+            Self::Payouts(intent) => Some(intent.scope()),
             Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
             Self::Fact(command) => Some(Scope::Stream(command.stream())),
             Self::Wake(scope) => Some(scope.clone()),
@@ -279,6 +298,8 @@ impl Intent {
                 vec![Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, reserve)]
             }
             Self::Money(intent) => intent.commands(actor, look)?,
+            Self::Fact(Command::Chargeback(id, command)) => vec![chargeback::resolved(*id, command, look)?],
+            Self::Payouts(intent) => intent.commands(look)?,
             Self::Fact(command) => vec![command.clone()],
             Self::Wake(_) => Vec::new(),
         })

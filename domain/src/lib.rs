@@ -1,7 +1,8 @@
 //! The rules of contracts, escrow and payouts.
 //!
 //! # Where things are
-//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`], [`wallet`], [`party`]),
+//! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`],
+//!   [`wallet`], [`party`], [`chargeback`], [`treasury`], [`pair`]),
 //!   each with its state diagram, commands, events, `decide`, `evolve` and posting rules
 //! - [`intent`] → [`unit_of_work`] → [`log::Append`]: from a request to what is committed, with [`reaction`]s and
 //!   [`timer`]s
@@ -16,10 +17,12 @@
 
 pub mod actor;
 pub mod aggregate;
+pub mod chargeback;
 pub mod command;
 pub mod contract;
 pub mod escrow;
 pub mod event;
+pub mod exchange;
 pub mod fee;
 pub mod framework;
 pub mod funding;
@@ -28,6 +31,7 @@ pub mod intent;
 pub mod jurisdiction;
 pub mod log;
 pub mod milestone;
+pub mod pair;
 pub mod party;
 pub mod payee;
 pub mod payout;
@@ -41,6 +45,7 @@ pub mod rules;
 pub mod state_machine;
 pub mod time;
 pub mod timer;
+pub mod treasury;
 pub mod unit_of_work;
 pub mod upcast;
 pub mod view;

@@ -170,7 +170,7 @@ pub struct Metadata {
     /// The caller's `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// The policy used for the decision, such as `two_sided@1`.
+    /// The fees or periods that decided it, such as `two_sided@1`; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_ref: Option<String>,
     /// W3C trace context of the request.

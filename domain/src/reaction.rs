@@ -7,7 +7,10 @@
 //! # What is deliberately absent
 //! Whatever reaches the outside: that is [`crate::process`], after the commit.
 
+mod chargeback;
+mod exchange;
 mod money;
+mod payout;
 
 use std::collections::BTreeSet;
 
@@ -23,8 +26,6 @@ use crate::event::DomainEvent;
 use crate::id::{ContractId, EventId, MilestoneId, PartyId};
 use crate::log::StreamId;
 use crate::milestone::{ApprovalReason, EndCause, MilestoneCommand, MilestoneEvent, Plan, RefundConsent, Remainder};
-use crate::payee::{self, PayeeAccountId, PayeeEvent};
-use crate::payout::PayoutEvent;
 use crate::policy::Policy;
 
 /// How long a chain of reactions may be. The longest, from an agreed end to a payment that is called
@@ -53,8 +54,10 @@ pub fn reactions(event_id: EventId, event: &DomainEvent) -> Vec<Reaction> {
         DomainEvent::Payee(event) => money::of_payee(event_id, event),
         DomainEvent::Refund(event) => money::of_refund(event_id, event),
         DomainEvent::Wallet(event) => money::of_wallet(event_id, event),
-        DomainEvent::Payout(event) => of_payout(event_id, event),
-        DomainEvent::Party(_) => Vec::new(),
+        DomainEvent::Chargeback(event) => chargeback::of_chargeback(event),
+        DomainEvent::Payout(event) => payout::of_payout(event_id, event),
+        DomainEvent::Party(event) => payout::of_party(event),
+        DomainEvent::Treasury(_) | DomainEvent::Pair(_) => Vec::new(),
     }
 }
 
@@ -251,6 +254,7 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         MilestoneEvent::Released { contract_id, milestone_id, closes: Some(over), .. }
         | MilestoneEvent::MovedOut { contract_id, milestone_id, closes: Some(over), .. }
         | MilestoneEvent::Refunded { contract_id, milestone_id, closes: Some(over), .. }
+        | MilestoneEvent::FundingLost { contract_id, milestone_id, closes: Some(over), .. }
         | MilestoneEvent::FundingFailed { contract_id, milestone_id, closes: Some(over), .. } => {
             vec![close(*contract_id, *milestone_id, *over)]
         }
@@ -297,7 +301,10 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         | MilestoneEvent::MovedIn { .. }
         | MilestoneEvent::RefundRejected { .. }
         | MilestoneEvent::DeadlineMoved { .. }
-        | MilestoneEvent::TimerBlocked { .. } => Vec::new(),
+        | MilestoneEvent::TimerBlocked { .. }
+        | MilestoneEvent::Suspended { .. }
+        | MilestoneEvent::Resumed { .. }
+        | MilestoneEvent::FundingLost { .. } => Vec::new(),
     }
 }
 
@@ -314,54 +321,4 @@ fn close(contract_id: ContractId, milestone_id: MilestoneId, over: ClosedMilesto
     let parts = Parts::default();
     let close = ContractCommand::CloseMilestone { milestone_id, outcome, released, refunded, parts };
     Reaction::Ask(Command::Contract(contract_id, close))
-}
-
-fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction> {
-    let (payee_id, currency, note) = match event {
-        PayoutEvent::Paid { payout_id, payee_id, amount, currency, .. } => {
-            let note = PayeeEvent::PayoutPaidNoted {
-                payee_id: *payee_id,
-                payout_id: *payout_id,
-                source_event_id: event_id,
-                amount: *amount,
-            };
-            (*payee_id, *currency, note)
-        }
-        PayoutEvent::Failed { payout_id, payee_id, amount, left_at_provider, currency, .. } => {
-            let note = PayeeEvent::PayoutFailedNoted {
-                payee_id: *payee_id,
-                payout_id: *payout_id,
-                source_event_id: event_id,
-                amount: *amount,
-                left_at_provider: *left_at_provider,
-                returned: false,
-            };
-            (*payee_id, *currency, note)
-        }
-        PayoutEvent::Returned { payout_id, payee_id, amount, currency, .. } => {
-            let note = PayeeEvent::PayoutFailedNoted {
-                payee_id: *payee_id,
-                payout_id: *payout_id,
-                source_event_id: event_id,
-                amount: *amount,
-                left_at_provider: *amount,
-                returned: true,
-            };
-            (*payee_id, *currency, note)
-        }
-        PayoutEvent::LateTransferRecorded { payout_id, payee_id, amount, currency, .. } => {
-            let note = PayeeEvent::LateTransferNoted {
-                payee_id: *payee_id,
-                payout_id: *payout_id,
-                source_event_id: event_id,
-                amount: *amount,
-            };
-            (*payee_id, *currency, note)
-        }
-        PayoutEvent::Requested { .. } | PayoutEvent::TransferCompleted { .. } | PayoutEvent::Submitted { .. } => {
-            return Vec::new();
-        }
-    };
-    let account = PayeeAccountId { party_id: payee_id, currency };
-    vec![Reaction::Note(payee::stream(account), DomainEvent::Payee(note))]
 }

@@ -6,7 +6,7 @@
 
 use ledger::{Currency, Minor};
 
-use crate::id::DisputeId;
+use crate::id::{ChargebackId, DisputeId};
 use crate::time::Timestamp;
 
 /// A rule said no.
@@ -170,6 +170,20 @@ pub enum Refusal {
         /// The largest amount.
         max: Minor,
     },
+    /// A client's bank disagrees with the payment: nothing of it moves until that is decided.
+    #[error("the payment is in chargeback {chargeback_id}")]
+    ChargeDisputed {
+        /// Which chargeback.
+        chargeback_id: ChargebackId,
+    },
+    /// A chargeback is in a state in which this cannot be done.
+    #[error("a chargeback that is {state} cannot be {action}")]
+    ChargebackWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
     /// Somebody has changed the thing since the version that the caller knows.
     #[error("the version is {current}")]
     VersionMismatch {
@@ -177,6 +191,59 @@ pub enum Refusal {
         current: u64,
         /// Version that the caller gave.
         given: u64,
+    },
+    /// The payee has an account at the payment provider already, or one is being made.
+    #[error("the payee has a payout account")]
+    PayoutAccountExists,
+    /// The party is not paid at present.
+    #[error("the party is restricted: {reason}")]
+    PartyRestricted {
+        /// Why: `sanctions`, `requirements`, `rejected` or `staff`.
+        reason: &'static str,
+    },
+    /// There is nothing to be lifted.
+    #[error("the party is not restricted")]
+    NotRestricted,
+    /// Where the money would go has changed a short time ago.
+    #[error("the payout destination has changed; it is used from {available_at}")]
+    DestinationCooling {
+        /// From when.
+        available_at: Timestamp,
+    },
+    /// The bank account did not take a payout: another one is needed.
+    #[error("the bank account does not take payouts ({code}); add another one")]
+    DestinationBlocked {
+        /// The provider's code.
+        code: String,
+    },
+    /// The payee's account at the provider is below zero: what goes there is lost for the payout.
+    #[error("{shortfall} minor units are missing in the payee's account at the provider")]
+    NegativePspBalance {
+        /// How much is missing.
+        shortfall: Minor,
+    },
+    /// Less than this is not paid out.
+    #[error("at least {minimum} minor units are paid out")]
+    BelowMinimum {
+        /// The least payout.
+        minimum: Minor,
+    },
+    /// A payout is in a state in which this cannot be done.
+    #[error("a payout that is {state} cannot be {action}")]
+    PayoutWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
+    /// Whoever proposed it cannot approve it.
+    #[error("somebody else has to approve it")]
+    FourEyesViolation,
+    /// More would leave than belongs to the platform.
+    #[error("only {surplus} minor units are the platform's own to take")]
+    ExceedsSurplus {
+        /// How much could be taken.
+        surplus: Minor,
     },
     /// Arithmetic left its range although the input was checked, or reactions did not come to rest: a defect of ours.
     #[error("the engine could not decide: {0}")]
@@ -215,7 +282,19 @@ impl Refusal {
             Self::PayoutAccountRequired => "payout_account_required",
             Self::CurrencyMismatch { .. } => "currency_mismatch",
             Self::AmountTooLarge { .. } => "amount_too_large",
+            Self::ChargeDisputed { .. } => "charge_disputed",
+            Self::ChargebackWrongState { .. } => "chargeback_wrong_state",
             Self::VersionMismatch { .. } => "version_mismatch",
+            Self::PayoutAccountExists => "payout_account_exists",
+            Self::PartyRestricted { .. } => "party_restricted",
+            Self::NotRestricted => "not_restricted",
+            Self::DestinationCooling { .. } => "destination_cooling",
+            Self::DestinationBlocked { .. } => "destination_blocked",
+            Self::NegativePspBalance { .. } => "negative_psp_balance",
+            Self::BelowMinimum { .. } => "below_minimum",
+            Self::PayoutWrongState { .. } => "payout_wrong_state",
+            Self::FourEyesViolation => "four_eyes_violation",
+            Self::ExceedsSurplus { .. } => "exceeds_platform_surplus",
             Self::Defect(_) => "internal_error",
         }
     }

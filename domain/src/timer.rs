@@ -47,6 +47,10 @@ pub enum Rank {
     FundingIntent,
     /// A payment provider does not let money lie any longer.
     PspHold,
+    /// A bank is to be answered.
+    ChargebackEvidence,
+    /// Earnings are paid out without being asked for.
+    ScheduledPayout,
 }
 
 impl Rank {
@@ -134,6 +138,9 @@ pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestam
         DomainEvent::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => {
             Some((Scope::Stream(stream.clone()), paid.clears_at))
         }
+        DomainEvent::Payee(
+            PayeeEvent::PayoutScheduleChanged { next_at, .. } | PayeeEvent::PayoutScheduleReached { next_at, .. },
+        ) => next_at.map(|next_at| (Scope::Stream(stream.clone()), next_at)),
         DomainEvent::Funding(FundingEvent::Created { order }) => {
             order.expires_at.map(|expires_at| (Scope::Contract(order.contract_id), expires_at))
         }
@@ -143,6 +150,7 @@ pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestam
         DomainEvent::Escrow(EscrowEvent::HoldLimitWarned { contract_id, next_at, .. }) => {
             Some((Scope::Contract(*contract_id), *next_at))
         }
+        DomainEvent::Chargeback(event) => Some((Scope::Stream(stream.clone()), event.deadline()?)),
         _ => None,
     }
 }

@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
+use crate::chargeback::{self, ChargebackCommand};
 use crate::command::Command;
 use crate::contract::{self, ContractCommand, Parts};
 use crate::escrow::{self, EscrowCommand};
@@ -41,7 +42,10 @@ use crate::id::EventId;
 use crate::intent::Intent;
 use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
 use crate::milestone::{self, MilestoneCommand};
+use crate::pair;
+use crate::party;
 use crate::payee::PayeeCommand;
+use crate::policy::policy_ref;
 use crate::reaction::{MAX_DEPTH, Reaction, reactions};
 use crate::refusal::Refusal;
 use crate::rules::Context;
@@ -263,9 +267,10 @@ impl UnitOfWork {
             scope
         } else {
             // The request names a part of a contract: the part tells which contract.
-            let stream = self.intent.subject();
+            let stream = self.intent.part();
             let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
             let contract_id = match &part.state {
+                AggregateState::Chargeback(state) => state.charged().map(|charged| charged.contract_id),
                 AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
                 AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
                 _ => None,
@@ -293,6 +298,11 @@ impl UnitOfWork {
         {
             let expiring = holdings.requested.iter().filter(|(_, requested)| requested.expires);
             streams.extend(expiring.map(|(funding_id, _)| funding::stream(*funding_id)));
+        }
+        // A chargeback has a deadline of its own.
+        let subject = self.intent.subject();
+        if subject.aggregate_type == chargeback::TYPE {
+            streams.push(subject);
         }
         if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
             return Ok(Vec::new());
@@ -348,7 +358,13 @@ impl UnitOfWork {
             Command::Payee(id, _) => Command::Payee(id, PayeeCommand::BlockTimer { key, reason }),
             Command::Escrow(id, _) => Command::Escrow(id, EscrowCommand::BlockTimer { key, reason }),
             Command::Funding(id, _) => Command::Funding(id, FundingCommand::BlockTimer { key, reason }),
-            Command::Party(..) | Command::Payout(..) | Command::Refund(..) | Command::Wallet(..) => {
+            Command::Chargeback(id, _) => Command::Chargeback(id, ChargebackCommand::BlockTimer { key, reason }),
+            Command::Party(..)
+            | Command::Payout(..)
+            | Command::Refund(..)
+            | Command::Wallet(..)
+            | Command::Treasury(..)
+            | Command::Pair(..) => {
                 return Err(defect("a timer of an aggregate that has none"));
             }
         };
@@ -491,8 +507,25 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// The command with what the milestones of its contract say, if it asks for that.
+    /// The command with what the milestones of its contract say, or the standing of its party, or what its pair has
+    /// billed, if it asks for that.
     fn with_parts<'c>(&mut self, command: &'c Command) -> Result<Cow<'c, Command>, Stop> {
+        if let Command::Payee(id, wanted) = command
+            && wanted.needs_standing()
+            && let AggregateState::Party(party) = self.look(&party::stream(id.party_id))?
+        {
+            let (standing, command) = (Box::new(party.payee_standing()), Box::new(wanted.clone()));
+            return Ok(Cow::Owned(Command::Payee(*id, PayeeCommand::Under { standing, command })));
+        }
+        if let Command::Escrow(contract_id, wanted) = command
+            && wanted.needs_billing()
+            && let AggregateState::Escrow(escrow) = self.look(&escrow::stream(*contract_id))?
+            && let Some(pair) = escrow.holdings().and_then(escrow::Holdings::pair)
+            && let AggregateState::Pair(pair) = self.look(&pair::stream(pair))?
+        {
+            let (billed, command) = (pair.billed, Box::new(wanted.clone()));
+            return Ok(Cow::Owned(Command::Escrow(*contract_id, EscrowCommand::OfPair { billed, command })));
+        }
         let Command::Contract(contract_id, wanted) = command else {
             return Ok(Cow::Borrowed(command));
         };
@@ -562,6 +595,10 @@ impl<'a> Attempt<'a> {
         let mut told = Vec::with_capacity(self.events.len());
         let correlation_id = self.work.intent.subject().aggregate_id;
         let value_date = self.context.now.date_naive();
+        let terms = self.touched.values().find_map(|touched| match &touched.part.state {
+            AggregateState::Contract(contract) => contract.terms(),
+            _ => None,
+        });
         for pending in self.events {
             let Pending { id, cause, stream, event, .. } = pending;
             let index = *index_of.entry(stream.clone()).or_insert_with(|| {
@@ -574,6 +611,7 @@ impl<'a> Attempt<'a> {
                 .journal_entry(value_date)
                 .map_err(|error| Stop::Refused(Refusal::Defect(format!("{}: {error}", event.event_type()))))?;
             let payload = event.to_json().map_err(|error| Stop::Refused(Refusal::Defect(error.to_string())))?;
+            let policy_ref = terms.and_then(|terms| policy_ref(&event, terms));
             events.push(NewEvent {
                 stream: index,
                 event_type: event.event_type().into(),
@@ -587,7 +625,7 @@ impl<'a> Attempt<'a> {
                     correlation_id: correlation_id.clone(),
                     causation_id: cause,
                     idempotency_key: self.work.idempotency_key.clone(),
-                    policy_ref: None,
+                    policy_ref,
                     traceparent: self.work.traceparent.clone(),
                     more: BTreeMap::new(),
                 },

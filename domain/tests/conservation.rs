@@ -97,7 +97,12 @@ impl Told {
             Wish::Record(_) if self.fundings.is_empty() => Ok(Vec::new()),
             Wish::Record(index) => {
                 let place = PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
-                self.tell(&EscrowCommand::RecordFunding { funding_id: *index.get(&self.fundings), place, charge: None })
+                self.tell(&EscrowCommand::RecordFunding {
+                    funding_id: *index.get(&self.fundings),
+                    place,
+                    charge: None,
+                    settled: None,
+                })
             }
             Wish::Release(number, part) => {
                 let holding = self.escrow.holdings().and_then(|known| known.milestones.get(&milestone(*number)));
@@ -185,7 +190,7 @@ fn a_unit_that_is_missing_is_seen() {
     told.carry_out(&Wish::Request([100_000, 0, 0])).unwrap();
     let funding_id = told.fundings[0];
     let place = PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
-    told.tell(&EscrowCommand::RecordFunding { funding_id, place, charge: None }).unwrap();
+    told.tell(&EscrowCommand::RecordFunding { funding_id, place, charge: None, settled: None }).unwrap();
     let whole = told.escrow.holdings().unwrap().milestones[&milestone(0)].clone();
     assert!(whole.is_conserved());
     let mut less = whole.clone();

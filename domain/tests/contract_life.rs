@@ -5,7 +5,7 @@ mod life;
 
 use chrono::TimeDelta;
 use domain::contract::{Change, Contract, ContractCommand as C, ContractEvent, Parts, terms_digest};
-use domain::milestone::MilestoneCommand as M;
+use domain::milestone::{MilestoneCommand as M, Remainder};
 use domain::rules::{Context, Rules};
 use domain::time::Timestamp;
 use life::Who::{Client, Outsider, Payee, PayeeAsClient};
@@ -197,6 +197,35 @@ fn a_contract_without_money_is_given_up_by_either_side() {
     assert_eq!(code(&paying.on_contract(Client, cancel())), Err("payment_under_way"));
     paying.succeed(funding, 100_000).unwrap();
     assert_eq!(code(&paying.on_contract(Client, cancel())), Err("contract_wrong_state"), "now it has to be ended");
+}
+
+/// D-25: the payee cancels a contract that holds money of which nothing was released: all of it goes back in the same
+/// commit, also when the client has asked for the end; after a release there is no cancelling.
+#[test]
+fn a_payee_cancels_before_any_release() {
+    let reason = || C::Cancel { reason: Some("no.time".to_owned()), parts: Parts::default() };
+    let funded = World::funded(vec![plan(1, 100_000), plan(2, 50_000)], &[1]);
+    let mut asked = funded.clone();
+    asked.on_contract(Client, request_end()).unwrap();
+    let mut paused = funded.clone();
+    paused.on_contract(Client, pause()).unwrap();
+    for mut world in [funded.clone(), asked, paused] {
+        assert_eq!(code(&world.on_contract(Client, reason())), Err("contract_wrong_state"));
+        assert_eq!(code(&world.on_contract(Outsider, reason())), Err("not_found"));
+        world.on_contract(Payee, reason()).unwrap();
+        assert_eq!((world.contract_state(), world.milestone_state(1)), ("cancelled", "refunded"));
+        assert_eq!(world.milestone_state(2), "cancelled");
+        let agreed = world.last("contract.end_agreed");
+        assert_eq!((&agreed["by"], &agreed["reason"]), (&"payee".into(), &"no.time".into()));
+        assert_eq!(agreed["refund_total"], 100_000);
+        assert_eq!(world.count("contract.end_requested"), 1);
+        assert_eq!(code(&world.on_contract(Payee, reason())), Err("contract_wrong_state"), "once");
+    }
+    let mut released = funded;
+    let gross = minor(1);
+    let part = M::ApprovePartially { gross, currency: None, remainder: Remainder::Keep };
+    released.on_milestone(1, Client, part).unwrap();
+    assert_eq!(code(&released.on_contract(Payee, reason())), Err("contract_wrong_state"));
 }
 
 /// The timer `first_funding`: 14 days after acceptance, unless a payment is under way, which is waited for by the day.

@@ -217,7 +217,12 @@ impl History {
                 source_event_id,
             }
         } else {
-            EscrowCommand::RecordFunding { funding_id, place: platform(), charge: Some(charge(funding_id)) }
+            EscrowCommand::RecordFunding {
+                funding_id,
+                place: platform(),
+                charge: Some(charge(funding_id)),
+                settled: None,
+            }
         };
         let events = self.act(Actor::System(SystemPart::Psp), &command).unwrap();
         assert_eq!(events.len(), 1, "money that arrived is held");

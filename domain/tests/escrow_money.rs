@@ -197,14 +197,14 @@ fn a_refund_reaches_the_card_or_the_wallet() {
     }
     assert_eq!(refund_state(&world, r(1)), "requires_funding");
     assert_eq!(told(&mut world, RefundStatus::Pending), ["refund.submitted"]);
-    let succeeded = || RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()) };
+    let succeeded = || RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()), taken: None };
     assert_eq!(told(&mut world, succeeded()), ["refund.succeeded"]);
     assert_journal(&world.entry("refund.succeeded"), "J31", &[("R1", r(1).to_string())]);
     assert!(told(&mut world, succeeded()).is_empty(), "told again, it changes nothing");
     assert!(told(&mut world, RefundStatus::Pending).is_empty(), "an old report changes nothing");
 
     world.now += TimeDelta::days(9);
-    let failed = || RefundStatus::Failed { code: "expired_or_canceled_card".to_owned() };
+    let failed = || RefundStatus::Failed { code: "expired_or_canceled_card".to_owned(), came_back: None };
     assert_eq!(told(&mut world, failed()), ["refund.failed", "wallet.credited"]);
     assert_journal(&world.entry("refund.failed"), "J32", &[]);
     assert_eq!(refund_state(&world, r(1)), "failed");

@@ -28,6 +28,7 @@ fn funding_fact() -> impl Strategy<Value = FundingCommand> {
         captured: minor(captured),
         currency,
         collected_at: BEGIN.parse().unwrap(),
+        settled: None,
     };
     prop_oneof![
         1 => Just(FundingCommand::LinkPayment { payment_ref: "pi_1".to_owned() }),
@@ -45,8 +46,12 @@ fn refund_fact() -> impl Strategy<Value = RefundCommand> {
     prop_oneof![
         Just(RefundCommand::RecordSubmitted { refund_ref: "re_1".to_owned() }),
         Just(RefundCommand::RecordLackOfFunds),
-        Just(RefundCommand::RecordSucceeded { refund_ref: "re_1".to_owned(), balance_transaction_ref: None }),
-        Just(RefundCommand::RecordFailed { code: "expired_card".to_owned() }),
+        Just(RefundCommand::RecordSucceeded {
+            refund_ref: "re_1".to_owned(),
+            balance_transaction_ref: None,
+            taken: None
+        }),
+        Just(RefundCommand::RecordFailed { code: "expired_card".to_owned(), came_back: None }),
         Just(RefundCommand::RecordCancelled),
         Just(RefundCommand::RecordRefused { code: "charge_disputed".to_owned() }),
     ]
@@ -170,7 +175,7 @@ fn at_payees_account(world: &World, number: u128) -> i64 {
     };
     match *state {
         Payout::Transferring { withdrawal } => withdrawal.amount.get() - withdrawal.transfer_amount.get(),
-        Payout::Submitting { withdrawal } | Payout::InTransit { withdrawal, .. } => withdrawal.amount.get(),
+        Payout::Submitting { withdrawal, .. } | Payout::InTransit { withdrawal, .. } => withdrawal.amount.get(),
         _ => 0,
     }
 }

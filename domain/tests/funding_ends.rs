@@ -141,6 +141,7 @@ fn a_top_up_in_another_amount_leaves_nothing_waiting() {
             captured: minor(captured),
             currency,
             collected_at: world.now,
+            settled: None,
         };
         let events = world.fact(Command::Funding(f(2), succeeded)).unwrap();
         assert_eq!(events, ["funding.succeeded", "funding.receipt_suspended", "milestone.funding_failed"]);

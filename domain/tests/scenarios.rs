@@ -146,6 +146,26 @@ fn tiers_go_on_where_the_pair_stands() {
     assert_eq!(entry_of(&world, "escrow.released"), owned(&[("2100", 30_000), ("2200", 26_000), ("4100", 4000)]));
 }
 
+/// Events that the fees or the periods of the contract decided name them; the others name nothing.
+#[test]
+fn events_name_the_terms_that_judged_them() {
+    let mut world = World::f0(&[100_000]);
+    world.by_payee(on(M::SubmitWork)).unwrap();
+    world.approve(1).unwrap();
+    let events = world.appends.iter().flat_map(|append| &append.events);
+    let named: Vec<_> =
+        events.filter_map(|event| Some((event.event_type.as_ref(), event.metadata.policy_ref.as_deref()?))).collect();
+    let expected = [
+        ("contract.offered", "fixed@1"),
+        ("contract.accepted", "fixed@1"),
+        ("escrow.funding_requested", "two_sided@1"),
+        ("contract.activated", "fixed@1"),
+        ("milestone.work_submitted", "fixed@1"),
+        ("escrow.released", "two_sided@1"),
+    ];
+    assert_eq!(named, expected);
+}
+
 /// D-10, J93: the client calls the payment and the contract off; a second later the provider says that it has the money.
 #[test]
 fn money_that_comes_after_the_cancel_goes_back() {

@@ -106,6 +106,7 @@ fn wallets_book_what_the_specification_says() {
         tax: None,
         charge: None,
         hold_limit: None,
+        settled: None,
     };
     let usd = |side, account: &str, amount| (side, account.to_owned(), amount, "USD".to_owned());
     assert_eq!(from_wallet, [usd("Dr", "2120", 30_000), usd("Cr", "2100", 30_000)]);
@@ -193,10 +194,11 @@ fn refunds_at_the_provider_book_what_the_specification_says() {
     let mut refund = Refund::default();
     act(&mut refund, &RefundCommand::Request { order: order.clone() }, psp);
     let mut early = refund.clone();
-    let succeeded = RefundCommand::RecordSucceeded { refund_ref: "re_1".to_owned(), balance_transaction_ref: None };
+    let succeeded =
+        RefundCommand::RecordSucceeded { refund_ref: "re_1".to_owned(), balance_transaction_ref: None, taken: None };
     let told = |events: Vec<RefundEvent>| entry(&DomainEvent::Refund(events.into_iter().next().unwrap()));
     assert_journal(&told(act(&mut refund, &succeeded, psp)), "J31", &[("R1", r(1).to_string())]);
-    let failed = RefundCommand::RecordFailed { code: "expired_or_canceled_card".to_owned() };
+    let failed = RefundCommand::RecordFailed { code: "expired_or_canceled_card".to_owned(), came_back: None };
     assert_journal(&told(act(&mut refund, &failed, psp)), "J32", &[]);
     let usd = |side, account: &str| (side, account.to_owned(), 105_000, "USD".to_owned());
     assert_eq!(lines(&told(act(&mut early, &failed, psp))), [usd("Dr", "2260"), usd("Cr", "2120")]);
@@ -375,6 +377,7 @@ fn a_late_success_books_what_the_specification_says() {
         captured: minor(105_000),
         currency: Currency::USD,
         collected_at: BEGIN.parse().unwrap(),
+        settled: None,
     };
     let psp = Actor::System(SystemPart::Psp);
     let events = act(&mut funding, &succeeded, psp);

@@ -133,7 +133,7 @@ chart! {
     ChargebacksUnderContest = 1200, "1200", "Chargebacks under contest", Asset, &[K::Chargeback, K::Funding], &[], &[], NonNegative;
     ReceivableFromPayee = 1210, "1210", "Receivable from payee (debt)", Asset, &[K::Payee, K::Cause], &[], &[], NonNegative;
     ReceivableFromClient = 1220, "1220", "Receivable from client", Asset, &[K::Client, K::Cause], &[], &[], NonNegative;
-    FxPosition = 1300, "1300", "FX position", Asset, &[K::CurrencyPair], &[K::Funding, K::Payout], &[], None;
+    FxPosition = 1300, "1300", "FX position", Asset, &[K::CurrencyPair], &[K::Funding, K::Payout, K::Refund], &[], None;
     SuspenseDebits = 1900, "1900", "Suspense, unmatched PSP debits", Asset, &[K::Break], &[], &[], None;
     EscrowHeld = 2100, "2100", "Escrow held", Liability, &[K::Contract, K::Milestone, K::Funding], &[], &[], NonNegative;
     EscrowUnallocated = 2105, "2105", "Escrow unallocated on contract", Liability, &[K::Contract], &[], &[], NonNegative;

@@ -278,7 +278,8 @@ impl From<JournalEntry> for RawEntry {
     }
 }
 
-/// Writes an entry of one currency line by line. Lines of zero are left out: nothing moves there.
+/// Writes an entry line by line, those of one currency after those of another ([`EntryBuilder::and`]). Lines of zero are
+/// left out: nothing moves there.
 #[derive(Debug)]
 pub struct EntryBuilder {
     rule: &'static str,
@@ -312,6 +313,17 @@ impl EntryBuilder {
         self.postings = self.postings.and_then(|mut postings| {
             let amount = Amount::new(minor, self.currency)?;
             postings.push(Posting::new(side, account, amount, dimensions)?);
+            Ok(postings)
+        });
+        self
+    }
+
+    /// Adds the lines of `other`, which is about another currency: each of the two has to balance alone, through the FX
+    /// position. Rule and date stay those of `self`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.postings = self.postings.and_then(|mut postings| {
+            postings.extend(other.postings?);
             Ok(postings)
         });
         self
@@ -369,6 +381,32 @@ mod tests {
             .build();
         let missing = PostingError::MissingDimension { account: Account::ClientWallet, key: DimensionKey::Client };
         assert_eq!(entry, Err(EntryError::Posting(missing)));
+    }
+
+    /// R7: two halves are one entry only if each balances alone through the FX position.
+    #[test]
+    fn halves_in_two_currencies_are_one_entry() {
+        let fx = || Dimensions::new().with(DimensionKey::CurrencyPair, "EUR-USD").with(DimensionKey::Funding, "fnd_1");
+        let euros = |of| {
+            EntryBuilder::new("example", date(), Currency::EUR).debit(Account::FxPosition, minor(of), fx()).credit(
+                Account::ClientWallet,
+                minor(9),
+                client("pty_1"),
+            )
+        };
+        let dollars = |account, dims| {
+            EntryBuilder::new("other", date(), Currency::USD)
+                .debit(Account::BankOperating, minor(10), Dimensions::new())
+                .credit(account, minor(10), dims)
+        };
+        let entry = euros(9).and(dollars(Account::FxPosition, fx())).build().unwrap();
+        assert_eq!((entry.rule(), entry.postings().len()), ("example", 4));
+        let past = euros(9).and(dollars(Account::RetainedEarnings, Dimensions::new())).build();
+        assert_eq!(past, Err(EntryError::MixedCurrencies { currency: Currency::USD }));
+        let one_sided = euros(8).and(dollars(Account::FxPosition, fx())).build();
+        assert_eq!(one_sided, Err(EntryError::Unbalanced { currency: Currency::EUR, difference: -1 }));
+        let incomplete = euros(9).and(dollars(Account::FxPosition, Dimensions::new())).build();
+        assert!(matches!(incomplete, Err(EntryError::Posting(PostingError::MissingDimension { .. }))));
     }
 
     /// The `journal` of B.18, letter by letter but for its spaces.

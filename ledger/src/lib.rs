@@ -27,6 +27,6 @@ pub use allocation::{
 pub use currency::{Currency, CurrencyError};
 pub use dimension::{DimensionKey, Dimensions};
 pub use journal::{EntryBuilder, EntryError, JournalEntry, Posting, PostingError, RULE_VERSION};
-pub use money::{Amount, Minor, Money, MoneyError};
+pub use money::{Amount, Minor, Money, MoneyError, is_zero};
 pub use render::{render_entry, render_trial_balance};
 pub use trial_balance::{Totals, TrialBalance};

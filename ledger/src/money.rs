@@ -107,6 +107,11 @@ impl Minor {
     }
 }
 
+/// Whether an amount is nothing. What serialising leaves out where nothing is the default; it is called with a reference.
+pub const fn is_zero(amount: &Minor) -> bool {
+    amount.is_zero()
+}
+
 impl TryFrom<i64> for Minor {
     type Error = MoneyError;
 

@@ -68,6 +68,12 @@ impl World {
             Contract::Active { .. } | Contract::Paused { .. } if (65..68).contains(&dice) => {
                 self.on_contract(&known, ContractCommand::RequestEnd { parts: Parts::default() }, Role::Client)
             }
+            // The payee gives it back: refused once something was released.
+            Contract::Active { .. } | Contract::Paused { .. } | Contract::Ending { agreed: false, .. }
+                if (68..70).contains(&dice) =>
+            {
+                self.cancel(&known, Role::Payee)
+            }
             Contract::Ending { agreed: false, .. } if dice < 25 => {
                 self.on_contract(&known, ContractCommand::AcceptEnd { parts: Parts::default() }, Role::Payee)
             }
@@ -88,6 +94,7 @@ impl World {
                     self.propose(&known, &plans)
                 }
                 (_, 83..=86) => self.advance_a_milestone(&known),
+                (_, 87..=88) => self.cancel(&known, Role::Payee),
                 _ => Ok(()),
             },
             _ => self.advance_a_milestone(&known),
@@ -124,7 +131,13 @@ impl World {
             return Ok(());
         };
         let ask = self.ask(intent, actor_of(&known, Role::Payee));
-        self.send(ask)
+        self.send(ask.clone())?;
+        // Too rare to be repeated by chance alone.
+        if self.chance.per_mille(700) && self.promised.contains_key(&ask.command_id) {
+            self.count("command repeated");
+            return self.send(ask);
+        }
+        Ok(())
     }
 
     fn is_alive(&self, known: &Known) -> bool {

@@ -53,6 +53,7 @@ impl Ask {
             Intent::OnMilestone { command, .. } => word_on_milestone(command),
             Intent::RequestPayout { .. } => "request_payout",
             Intent::Money(intent) => crate::money::word(intent),
+            Intent::Payouts(_) => "payouts",
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }

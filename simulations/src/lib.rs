@@ -11,6 +11,7 @@
 //! - [`senseless`]: the wrong party, the wrong moment, the wrong amount
 //! - [`worker`]: outbox, inbox, timers and projections, with a process that dies between any two steps
 //! - [`provider`]: a payment provider that is slow, forgetful and sometimes wrong, with books of its own
+//! - [`payouts`]: ten thousand payouts at a provider that loses answers and forgets keys
 //! - [`oracle`]: what must hold, recomputed from the JSON of the log without the engine's code
 //!
 //! # Invariants
@@ -27,6 +28,7 @@ pub mod driver;
 pub mod failure;
 pub mod money;
 pub mod oracle;
+pub mod payouts;
 pub mod provider;
 pub mod senseless;
 pub mod terms;

@@ -13,6 +13,7 @@ mod payee;
 mod purse;
 mod receipt;
 mod refund;
+mod usual;
 mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +150,10 @@ impl Oracle {
                         claims
                     }
                     PaymentStatus::Failed { .. } | PaymentStatus::Cancelled => vec![Claim::NotCollected { funding }],
-                    PaymentStatus::Created | PaymentStatus::ActionRequired | PaymentStatus::Processing => Vec::new(),
+                    PaymentStatus::Created
+                    | PaymentStatus::ActionRequired
+                    | PaymentStatus::Processing
+                    | PaymentStatus::Returned { .. } => Vec::new(),
                 }
             }
             ProviderReport::Refund(report) => {
@@ -160,6 +164,14 @@ impl Oracle {
                     RefundStatus::Pending | RefundStatus::WaitsForFunds => Vec::new(),
                 }
             }
+            // The simulated provider has none.
+            ProviderReport::Dispute(_)
+            | ProviderReport::FraudWarning(_)
+            | ProviderReport::Account(_)
+            | ProviderReport::OnboardingLink(_)
+            | ProviderReport::TransferReversal(_)
+            | ProviderReport::TopUp(_)
+            | ProviderReport::PlatformPayout(_) => Vec::new(),
             ProviderReport::Transfer(report) => {
                 let Some(payout) = report.payout_id.map(|id| id.to_string()) else { return };
                 vec![Claim::Transferred { payout, transfer: report.transfer_ref.clone() }]

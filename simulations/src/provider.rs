@@ -112,11 +112,23 @@ impl Provider {
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref, now),
             ProviderOrder::ReadBankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
             ProviderOrder::ReadRefund { refund_ref, .. } => self.refund(refund_ref),
+            ProviderOrder::SubmitEvidence { .. } => {
+                Err(ProviderError::Unusable("evidence is not submitted yet".to_owned()))
+            }
             ProviderOrder::CollectPayment { .. }
             | ProviderOrder::CancelPayment { .. }
             | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
             | ProviderOrder::PayToBank { .. } => self.once(order, key, now, healthy, chance),
+            ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::SetDestination { .. }
+            | ProviderOrder::ReadAccount { .. }
+            | ProviderOrder::ReverseTransfer { .. }
+            | ProviderOrder::TopUp { .. }
+            | ProviderOrder::PayPlatform { .. } => {
+                Err(ProviderError::Unusable("the simulated provider does not do this yet".to_owned()))
+            }
         };
         if !healthy && chance.per_mille(60) {
             self.happened.push("fault provider timeout after");
@@ -161,6 +173,16 @@ impl Provider {
                 .map(|report| ProviderReport::Transfer(report.clone()))
                 .ok_or_else(|| ProviderError::Unusable("no such transfer".to_owned())),
             ProviderObject::BankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
+            ProviderObject::Dispute { .. } => Err(ProviderError::Unusable("disputes are not looked up yet".to_owned())),
+            ProviderObject::FraudWarning { .. } => {
+                Err(ProviderError::Unusable("warnings of fraud are not looked up yet".to_owned()))
+            }
+            ProviderObject::Account { .. }
+            | ProviderObject::TransferReversal { .. }
+            | ProviderObject::TopUp { .. }
+            | ProviderObject::PlatformPayout { .. } => {
+                Err(ProviderError::Unusable("the simulated provider does not have this yet".to_owned()))
+            }
         }
     }
 
@@ -314,7 +336,15 @@ impl Provider {
             }
             ProviderOrder::ReadReceipt { .. }
             | ProviderOrder::ReadRefund { .. }
-            | ProviderOrder::ReadBankPayout { .. } => Err("internal".to_owned()),
+            | ProviderOrder::ReadBankPayout { .. }
+            | ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::SetDestination { .. }
+            | ProviderOrder::ReadAccount { .. }
+            | ProviderOrder::ReverseTransfer { .. }
+            | ProviderOrder::TopUp { .. }
+            | ProviderOrder::PayPlatform { .. } => Err("internal".to_owned()),
         }
     }
 

@@ -14,7 +14,7 @@ use domain::event::DomainEvent;
 use domain::intent::Intent;
 use domain::log::{Position, RecordedEvent, StreamId};
 use domain::ports::provider::{ProviderError, ProviderObject, ProviderReport};
-use domain::process::{self, Fact, Order};
+use domain::process::{self, Fact, Next, Order, Settlement};
 use domain::refusal::Refusal;
 use domain::time::Timestamp;
 use domain::timer::{Scope, wakeup};
@@ -243,31 +243,16 @@ impl World {
         let told = self.provider.carry_out(what, &idempotency_key, self.now, !self.troubled, &mut self.chance);
         self.tell(format!("order {idempotency_key}: {}", outcome_of(&told)));
         self.may_die("before an order's outcome is recorded")?;
-        let (facts, status, new_key) = match &told {
-            Ok(report) => {
-                let done = process::settles(report, what);
-                (process::facts(report), if done { Status::Done } else { Status::Open }, false)
-            }
-            Err(ProviderError::Refused { code }) => {
-                let later = code == "balance_insufficient";
-                let mut facts = process::refused(what, code);
-                let status = match (facts.is_empty(), later) {
-                    (false, _) => Status::Done,
-                    (true, true) => Status::Open,
-                    (true, false) => Status::Blocked,
-                };
-                let new_key = status == Status::Open;
-                if new_key {
-                    facts = process::lacks_funds(what);
-                }
-                (facts, status, new_key)
-            }
-            Err(ProviderError::Unusable(why)) => {
-                return Err(Violation::new("W", format!("{idempotency_key}: {why}")).into());
-            }
-            Err(ProviderError::Unknown(_) | ProviderError::RateLimited { .. } | ProviderError::NotAuthorized(_)) => {
-                return Ok(false);
-            }
+        if let Err(ProviderError::Unusable(why)) = &told {
+            return Err(Violation::new("W", format!("{idempotency_key}: {why}")).into());
+        }
+        let Settlement { facts, next } = process::settle(what, &told, row.reads);
+        let (status, new_key) = match &next {
+            Next::Done => (Status::Done, false),
+            Next::NotFinal(_) => (Status::Open, false),
+            Next::NewKey { .. } => (Status::Open, true),
+            Next::Blocked { .. } => (Status::Blocked, false),
+            Next::SameKey { .. } | Next::Fresh => return Ok(false),
         };
         for fact in &facts {
             if !self.record(fact)? {
@@ -281,9 +266,7 @@ impl World {
         if let Some(stored) = self.records.outbox.get_mut(&key) {
             stored.status = status;
             stored.waits_for_money = new_key;
-            if status == Status::Open
-                && let Some(pause) = process::read_again_after(&stored.order.what, stored.reads)
-            {
+            if let Next::NotFinal(Some(pause)) = next {
                 stored.reads = stored.reads.saturating_add(1);
                 stored.not_before = self.now + pause;
             }
@@ -447,6 +430,9 @@ fn outcome_of(told: &Result<ProviderReport, ProviderError>) -> String {
         Ok(ProviderReport::Refund(report)) => format!("{} {:?}", report.refund_ref, report.status),
         Ok(ProviderReport::Transfer(report)) => format!("{} {}", report.transfer_ref, report.amount.get()),
         Ok(ProviderReport::BankPayout(report)) => format!("{} {:?}", report.bank_payout_ref, report.status),
+        Ok(ProviderReport::Dispute(report)) => format!("{} {:?}", report.dispute_ref, report.status),
+        Ok(ProviderReport::FraudWarning(report)) => report.warning_ref.clone(),
+        Ok(other) => format!("{other:?}"),
         Err(error) => error.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use adapters::memory::MemoryStore;
 use chrono::TimeDelta;
+use domain::actor::Actor;
 use domain::id::{ContractId, MilestoneId, PartyId};
 use domain::log::{Position, StreamId};
 use domain::time::Timestamp;
@@ -323,6 +324,10 @@ impl World {
         for event in &events {
             let times = counts.entry(format!("event {}", event.event_type)).or_default();
             *times = times.saturating_add(1);
+            if event.event_type == "contract.end_requested" && matches!(event.metadata.actor, Actor::Payee(_)) {
+                let times = counts.entry("contract cancelled by its payee".to_owned()).or_default();
+                *times = times.saturating_add(1);
+            }
             let metadata = serde_json::to_string(&event.metadata).unwrap_or_default();
             let journal = serde_json::to_string(&event.journal).unwrap_or_default();
             digest.update(format!(

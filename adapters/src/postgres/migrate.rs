@@ -78,7 +78,9 @@ pub fn grants(schema: &SchemaName, app_role: &str) -> String {
                {schema}.documents, {schema}.contract_events, {schema}.wakeups to \"{app_role}\";
          grant select, update on {schema}.projections, {schema}.outbox_control, {schema}.tenant_clock to \"{app_role}\";
          grant select, insert, update on {schema}.outbox, {schema}.psp_inbox, {schema}.access_tokens to \"{app_role}\";
-         grant select, insert on {schema}.provider_requests to \"{app_role}\";"
+         grant select, insert on {schema}.provider_requests to \"{app_role}\";
+         grant select, insert, update on {schema}.operator_tasks to \"{app_role}\";
+         grant select, update on {schema}.psp_inquiries to \"{app_role}\";"
     )
 }
 

@@ -7,6 +7,7 @@
 //! - [`projection`]: what is derived from the log, and rebuilding it
 //! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
+//! - [`inquiry`]: what the provider is asked without being told; [`task`]: what a person has to look at
 //! - [`framework`]: an event store for cqrs-es over the same log
 //!
 //! # Invariants
@@ -15,11 +16,13 @@
 
 pub mod append;
 pub mod background;
+pub mod balances;
 pub mod clock;
 pub mod connect;
 pub mod document;
 pub mod framework;
 pub mod inbox;
+pub mod inquiry;
 pub mod load;
 pub mod log_reader;
 pub mod migrate;
@@ -27,6 +30,7 @@ pub mod outbox;
 pub mod past;
 pub mod projection;
 pub mod store;
+pub mod task;
 pub mod tenant;
 pub mod token;
 

@@ -1,4 +1,5 @@
-//! The payment provider port over Stripe's HTTP API, by async-stripe. The same code against Stripe and against the
+//! The payment provider port over Stripe's HTTP API, by the types and requests of
+//! async-stripe over a transport of its own. The same code against Stripe and against the
 //! built-in sandbox: only the base URL differs.
 //!
 //! # Invariants
@@ -9,10 +10,15 @@
 //! # What is deliberately absent
 //! Rules. What a report means for contracts and books is `domain::process`.
 
+mod account;
+mod dispute;
 mod failure;
+mod payout;
 mod provider;
 mod refund;
 mod secret;
+mod transport;
+mod treasury;
 pub mod webhook;
 
 pub use provider::{StripeConfig, StripeProvider};

@@ -1,10 +1,11 @@
 //! Orders carried out and objects looked up at Stripe.
 
+mod history;
+
 use std::collections::HashMap;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use ::stripe::{ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
+use ::stripe::{ApiErrorsType, IdempotencyKey, RequestStrategy, StripeRequest};
 use chrono::{DateTime, Utc};
 use domain::ports::PaymentProvider;
 use domain::ports::provider::{
@@ -12,26 +13,39 @@ use domain::ports::provider::{
     ProviderReport, Receipt, TransferReport,
 };
 use ledger::{Currency, Minor};
-use stripe_connect::transfer::{CreateTransfer, RetrieveTransfer};
+use stripe_connect::transfer::RetrieveTransfer;
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
     CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
 };
-use stripe_core::payout::{CreatePayout, RetrievePayout};
+use stripe_core::payout::RetrievePayout;
 use stripe_shared::{
     AccountId, ApiErrors, ApiErrorsCode, BalanceTransaction, Charge, PaymentIntent, PaymentIntentStatus, Payout,
     Transfer,
 };
 use stripe_types::Expandable;
 
-use super::{Secret, failure, refund};
+use super::transport::{Client, StripeError};
+use super::{Secret, account, dispute, failure, payout, refund, treasury};
 
 /// Longest that a call may take. Stripe answers within a few seconds, bank authorisation included.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Where Stripe's API is.
+const STRIPE: &str = "https://api.stripe.com";
+
 /// What a report of a payment needs beside the payment.
 const EXPAND: &str = "latest_charge.balance_transaction";
+
+/// What a report of a payment needs that a bank may have returned.
+const EXPAND_RETURN: &str = "latest_charge.failure_balance_transaction";
+
+/// Calls per second that stay below Stripe's limits, which are 100 with a live key and 25 with a test key
+/// (<https://docs.stripe.com/rate-limits>), and leave room for others who use the account.
+const LIVE_CALLS_PER_SECOND: u32 = 80;
+/// See [`LIVE_CALLS_PER_SECOND`].
+const TEST_CALLS_PER_SECOND: u32 = 20;
 
 /// How to reach Stripe.
 #[derive(Debug, Clone)]
@@ -46,6 +60,8 @@ pub struct StripeConfig {
 #[derive(Debug, Clone)]
 pub struct StripeProvider {
     client: Client,
+    calls_per_second: Option<u32>,
+    return_url: Option<String>,
 }
 
 impl StripeProvider {
@@ -54,29 +70,39 @@ impl StripeProvider {
     /// # Errors
     /// [`ProviderError::Unusable`] when URL or key cannot be used in a request.
     pub fn new(config: &StripeConfig) -> Result<Self, ProviderError> {
-        let mut builder =
-            ClientBuilder::new(config.secret_key.expose()).timeout(TIMEOUT).request_strategy(RequestStrategy::Once);
-        if let Some(url) = &config.base_url {
-            let live = ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose().starts_with(live));
-            if !url.starts_with("https://") && (live || !url.starts_with("http://")) {
-                let why = "the provider's URL has to be http:// or https://, and https:// for a live key";
-                return Err(ProviderError::Unusable(why.to_owned()));
-            }
-            builder = builder.url(format!("{}/", url.trim_end_matches('/')));
+        let live = ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose().starts_with(live));
+        let calls = if live { LIVE_CALLS_PER_SECOND } else { TEST_CALLS_PER_SECOND };
+        // What is not Stripe has no limit that we know.
+        let calls_per_second = config.base_url.is_none().then_some(calls);
+        let base_url = config.base_url.as_deref().unwrap_or(STRIPE);
+        if !base_url.starts_with("https://") && (live || !base_url.starts_with("http://")) {
+            let why = "the provider's URL has to be http:// or https://, and https:// for a live key";
+            return Err(ProviderError::Unusable(why.to_owned()));
         }
-        // async-stripe panics on a machine without root certificates, even for `http`. Nothing half-built is seen: the
-        // builder is gone afterwards.
-        let built = panic::catch_unwind(AssertUnwindSafe(|| builder.build()));
-        let built = built.map_err(|_| {
-            ProviderError::Unusable("no root certificates on this machine; install ca-certificates".to_owned())
-        })?;
-        // The error could show the key.
-        let client = built.map_err(|_| ProviderError::Unusable("the provider's URL or key".to_owned()))?;
-        Ok(Self { client })
+        let base_url = format!("{}/", base_url.trim_end_matches('/'));
+        let client = Client::new(&base_url, config.secret_key.expose(), TIMEOUT);
+        let client = client.map_err(|why| ProviderError::Unusable(why.to_owned()))?;
+        // What is not Stripe leads nobody astray: its pages come back to itself.
+        let return_url = config.base_url.clone();
+        Ok(Self { client, calls_per_second, return_url })
+    }
+
+    /// Where payees come back to from Stripe's own pages, `https://` for a live key. Without it no such link is made at
+    /// Stripe itself.
+    #[must_use]
+    pub fn returning_to(self, return_url: Option<String>) -> Self {
+        Self { return_url: return_url.or(self.return_url), ..self }
+    }
+
+    fn return_url(&self) -> Result<&str, ProviderError> {
+        let missing =
+            || ProviderError::Unusable("no address for payees to come back to (--onboarding-return-url)".to_owned());
+        self.return_url.as_deref().ok_or_else(missing)
     }
 
     async fn payment(&self, payment_ref: &str) -> Result<ProviderReport, ProviderError> {
-        let request = RetrievePaymentIntent::new(reference(payment_ref)?).expand(vec![EXPAND.to_owned()]);
+        let request = RetrievePaymentIntent::new(reference(payment_ref)?)
+            .expand(vec![EXPAND.to_owned(), EXPAND_RETURN.to_owned()]);
         payment_report(&request.send(&self.client).await.map_err(|error| failure::of(&error))?)
     }
 
@@ -106,7 +132,7 @@ pub(super) fn once(key: &str) -> Result<RequestStrategy, ProviderError> {
     Ok(RequestStrategy::Idempotent(key))
 }
 
-fn account_id(account: &str) -> Result<AccountId, ProviderError> {
+pub(super) fn account_id(account: &str) -> Result<AccountId, ProviderError> {
     account.parse().map_err(|_| ProviderError::Unusable("the account's id".to_owned()))
 }
 
@@ -118,7 +144,7 @@ pub(super) fn to_stripe(currency: Currency) -> Result<stripe_types::Currency, Pr
         .map_err(|_| ProviderError::Unusable(format!("{currency} is not a currency of the provider")))
 }
 
-fn from_stripe(currency: &stripe_types::Currency) -> Result<Currency, ProviderError> {
+pub(super) fn from_stripe(currency: &stripe_types::Currency) -> Result<Currency, ProviderError> {
     let code = currency.to_string().to_ascii_uppercase();
     code.parse().map_err(|_| ProviderError::Unusable(format!("unknown currency {code}")))
 }
@@ -127,11 +153,11 @@ pub(super) fn units(amount: Minor, currency: Currency) -> Result<i64, ProviderEr
     currency.psp_units(amount).map_err(|error| ProviderError::Unusable(error.to_string()))
 }
 
-fn minor(units: i64, currency: Currency) -> Result<Minor, ProviderError> {
+pub(super) fn minor(units: i64, currency: Currency) -> Result<Minor, ProviderError> {
     currency.from_psp_units(units).map_err(|error| ProviderError::Unusable(error.to_string()))
 }
 
-fn instant(seconds: i64) -> Result<DateTime<Utc>, ProviderError> {
+pub(super) fn instant(seconds: i64) -> Result<DateTime<Utc>, ProviderError> {
     DateTime::from_timestamp(seconds, 0).ok_or_else(|| ProviderError::Unusable("an instant out of range".to_owned()))
 }
 
@@ -160,7 +186,7 @@ impl PaymentProvider for StripeProvider {
                     .await;
                 match sent {
                     Ok(payment) => payment_report(&payment),
-                    Err(StripeError::Stripe(error, 402)) if error.type_ == ApiErrorsType::CardError => {
+                    Err(StripeError::Stripe(error, 402, _)) if error.type_ == ApiErrorsType::CardError => {
                         match &error.payment_intent {
                             // The error shows the payment unexpanded; in a state that is no failure, all of it is needed.
                             Some(payment) if payment.status != PaymentIntentStatus::RequiresPaymentMethod => {
@@ -181,7 +207,7 @@ impl PaymentProvider for StripeProvider {
                 match sent {
                     Ok(payment) => payment_report(&payment),
                     // Past calling off: what it has become is known here before any webhook tells it.
-                    Err(StripeError::Stripe(error, 400))
+                    Err(StripeError::Stripe(error, 400, _))
                         if error.code == Some(ApiErrorsCode::PaymentIntentUnexpectedState) =>
                     {
                         self.payment(payment_ref).await
@@ -196,35 +222,40 @@ impl PaymentProvider for StripeProvider {
             ProviderOrder::ReadRefund { refund_ref, .. } => refund::look_up(&self.client, refund_ref).await,
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref).await,
             ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account } => {
-                let metadata = HashMap::from([
-                    ("payout_id".to_owned(), payout_id.to_string()),
-                    ("payee_id".to_owned(), payee_id.to_string()),
-                ]);
-                let transfer = CreateTransfer::new(to_stripe(*currency)?, account.as_str())
-                    .amount(units(*amount, *currency)?)
-                    .metadata(metadata)
-                    .transfer_group(payout_id.to_string())
-                    .customize()
-                    .request_strategy(once(idempotency_key)?)
-                    .send(&self.client)
-                    .await
-                    .map_err(|error| failure::of(&error))?;
-                transfer_report(&transfer)
+                let money = (*amount, *currency);
+                payout::transfer(&self.client, (*payout_id, *payee_id), money, account, idempotency_key).await
             }
             ProviderOrder::PayToBank { payout_id, amount, currency, account } => {
-                let metadata = HashMap::from([("payout_id".to_owned(), payout_id.to_string())]);
-                let payout = CreatePayout::new(units(*amount, *currency)?, to_stripe(*currency)?)
-                    .metadata(metadata)
-                    .customize()
-                    .account_id(account_id(account)?)
-                    .request_strategy(once(idempotency_key)?)
-                    .send(&self.client)
-                    .await
-                    .map_err(|error| failure::of(&error))?;
-                payout_report(&payout, account)
+                payout::pay(&self.client, *payout_id, (*amount, *currency), account, idempotency_key).await
             }
             ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
                 self.bank_payout(bank_payout_ref, account).await
+            }
+            ProviderOrder::SubmitEvidence { dispute_ref, evidence, .. } => {
+                dispute::submit(&self.client, dispute_ref, evidence, idempotency_key).await
+            }
+            ProviderOrder::CreateAccount { party_id, country } => {
+                Box::pin(account::create(&self.client, *party_id, country, idempotency_key)).await
+            }
+            ProviderOrder::CreateOnboardingLink { link_id, account, .. } => {
+                account::link(&self.client, (*link_id, account), self.return_url()?, idempotency_key).await
+            }
+            ProviderOrder::SetDestination { party_id, account, currency, token } => {
+                let bank = (*currency, token.as_str());
+                Box::pin(account::set_destination(&self.client, (*party_id, account), bank, idempotency_key)).await
+            }
+            ProviderOrder::ReadAccount { party_id, account } => {
+                Box::pin(account::read(&self.client, Some(*party_id), account)).await
+            }
+            ProviderOrder::ReverseTransfer { reversal_id, payout_id, transfer_ref, amount, currency, .. } => {
+                let (ids, money) = ((*reversal_id, *payout_id), (*amount, *currency));
+                payout::reverse(&self.client, ids, transfer_ref, money, idempotency_key).await
+            }
+            ProviderOrder::TopUp { top_up_id, amount, currency } => {
+                treasury::top_up(&self.client, *top_up_id, *amount, *currency, idempotency_key).await
+            }
+            ProviderOrder::PayPlatform { sweep_id, amount, currency } => {
+                treasury::pay_platform(&self.client, *sweep_id, *amount, *currency, idempotency_key).await
             }
         }
     }
@@ -250,6 +281,16 @@ impl PaymentProvider for StripeProvider {
                     .map_err(|error| failure::of(&error))?,
             ),
             ProviderObject::BankPayout { bank_payout_ref, account } => self.bank_payout(bank_payout_ref, account).await,
+            ProviderObject::Dispute { dispute_ref } => dispute::look_up(&self.client, dispute_ref).await,
+            ProviderObject::FraudWarning { warning_ref } => dispute::look_up_warning(&self.client, warning_ref).await,
+            ProviderObject::Account { account } => Box::pin(account::look_up(&self.client, account)).await,
+            ProviderObject::TransferReversal { transfer_ref, reversal_ref } => {
+                payout::look_up_reversal(&self.client, transfer_ref, reversal_ref).await
+            }
+            ProviderObject::TopUp { top_up_ref } => treasury::look_up_top_up(&self.client, top_up_ref).await,
+            ProviderObject::PlatformPayout { bank_payout_ref } => {
+                treasury::look_up_payout(&self.client, bank_payout_ref).await
+            }
         }
     }
 }
@@ -279,6 +320,9 @@ fn payment_report(payment: &PaymentIntent) -> Result<ProviderReport, ProviderErr
         S::RequiresAction => PaymentStatus::ActionRequired,
         S::Canceled => PaymentStatus::Cancelled,
         S::RequiresPaymentMethod if payment.last_payment_error.is_some() => {
+            if let Some(returned) = returned(payment)? {
+                return Ok(report_of(payment, returned));
+            }
             let code = payment
                 .last_payment_error
                 .as_ref()
@@ -288,11 +332,15 @@ fn payment_report(payment: &PaymentIntent) -> Result<ProviderReport, ProviderErr
         S::RequiresPaymentMethod | S::RequiresConfirmation => PaymentStatus::Created,
         other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
     };
-    Ok(ProviderReport::Payment(PaymentReport {
+    Ok(report_of(payment, status))
+}
+
+fn report_of(payment: &PaymentIntent, status: PaymentStatus) -> ProviderReport {
+    ProviderReport::Payment(PaymentReport {
         payment_ref: payment.id.to_string(),
         funding_id: payment.metadata.get("funding_id").and_then(|id| id.parse().ok()),
         status,
-    }))
+    })
 }
 
 fn succeeded(payment: &PaymentIntent) -> Result<PaymentStatus, ProviderError> {
@@ -307,6 +355,26 @@ fn succeeded(payment: &PaymentIntent) -> Result<PaymentStatus, ProviderError> {
         collected_at: instant(charge.created)?,
         receipt: receipt(charge)?,
     })
+}
+
+/// A charge that failed after it had succeeded: the bank has taken the money back.
+fn returned(payment: &PaymentIntent) -> Result<Option<PaymentStatus>, ProviderError> {
+    let Some(Expandable::Object(charge)) = &payment.latest_charge else { return Ok(None) };
+    let booked = match &charge.failure_balance_transaction {
+        None => return Ok(None),
+        Some(Expandable::Object(booked)) => booked,
+        Some(Expandable::Id(_)) => {
+            return Err(ProviderError::Unusable("a balance transaction that was not expanded".to_owned()));
+        }
+    };
+    let currency = from_stripe(&booked.currency)?;
+    Ok(Some(PaymentStatus::Returned {
+        amount: minor(booked.amount.saturating_abs(), currency)?,
+        currency,
+        balance_transaction_ref: booked.id.to_string(),
+        booked_on: instant(booked.created)?.date_naive(),
+        code: charge.failure_code.clone().unwrap_or_else(|| "unknown".to_owned()),
+    }))
 }
 
 fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
@@ -334,7 +402,7 @@ fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
     }))
 }
 
-fn transfer_report(transfer: &Transfer) -> Result<ProviderReport, ProviderError> {
+pub(super) fn transfer_report(transfer: &Transfer) -> Result<ProviderReport, ProviderError> {
     let currency = from_stripe(&transfer.currency)?;
     Ok(ProviderReport::Transfer(TransferReport {
         transfer_ref: transfer.id.to_string(),
@@ -344,9 +412,10 @@ fn transfer_report(transfer: &Transfer) -> Result<ProviderReport, ProviderError>
     }))
 }
 
-fn payout_report(payout: &Payout, account: &str) -> Result<ProviderReport, ProviderError> {
+/// How far a payout is, of whatever account.
+pub(super) fn payout_status(payout: &Payout) -> Result<BankPayoutStatus, ProviderError> {
     let arrival_at = instant(payout.arrival_date)?;
-    let status = match payout.status.as_str() {
+    Ok(match payout.status.as_str() {
         "pending" => BankPayoutStatus::Pending { arrival_at },
         "in_transit" => BankPayoutStatus::InTransit { arrival_at },
         "paid" => BankPayoutStatus::Paid,
@@ -355,11 +424,14 @@ fn payout_report(payout: &Payout, account: &str) -> Result<ProviderReport, Provi
         }
         "canceled" => BankPayoutStatus::Cancelled,
         other => return Err(ProviderError::Unusable(format!("unknown status {other}"))),
-    };
+    })
+}
+
+pub(super) fn payout_report(payout: &Payout, account: &str) -> Result<ProviderReport, ProviderError> {
     Ok(ProviderReport::BankPayout(BankPayoutReport {
         bank_payout_ref: payout.id.to_string(),
         payout_id: payout.metadata.as_ref().and_then(|metadata| metadata.get("payout_id")?.parse().ok()),
         account: account.to_owned(),
-        status,
+        status: payout_status(payout)?,
     }))
 }

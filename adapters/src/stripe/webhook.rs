@@ -98,7 +98,19 @@ pub fn verify(
     if now_unix.saturating_sub(signed_at).saturating_abs() > tolerance_seconds {
         return Err(WebhookError::TooOld);
     }
-    let envelope: Envelope = serde_json::from_slice(raw).map_err(|_| WebhookError::MalformedNotice)?;
+    read(raw, None)
+}
+
+/// Reads a notice that was verified before, or that the provider was asked for. `account` says whose it is when the notice
+/// itself does not.
+///
+/// # Errors
+/// [`WebhookError::MalformedNotice`].
+pub fn read(raw: &[u8], account: Option<&str>) -> Result<ProviderNotice, WebhookError> {
+    let mut envelope: Envelope = serde_json::from_slice(raw).map_err(|_| WebhookError::MalformedNotice)?;
+    if envelope.account.is_none() {
+        envelope.account = account.map(str::to_owned);
+    }
     let object_ref = envelope.data.object.get("id").and_then(Value::as_str).map(str::to_owned);
     let names = [Some(&envelope.id), Some(&envelope.notice_type), envelope.account.as_ref()];
     let others = [envelope.api_version.as_ref(), object_ref.as_ref()];
@@ -120,8 +132,13 @@ pub fn verify(
 
 /// What to look up because of a notice; `None` for kinds that tell us nothing.
 fn about(notice_type: &str, id: Option<&str>, account: Option<&str>) -> Option<ProviderObject> {
-    let id = id?.to_owned();
     let (kind, _) = notice_type.split_once('.')?;
+    // Whatever happened to a payee's account or its balance: the account tells what is so. Some of these are about other
+    // objects, such as a bank account, or about none that has an id.
+    if let ("account" | "capability" | "balance", Some(account)) = (kind, account) {
+        return Some(ProviderObject::Account { account: account.to_owned() });
+    }
+    let id = id?.to_owned();
     match (kind, account) {
         ("payment_intent", None) => Some(ProviderObject::Payment { payment_ref: id }),
         ("refund", None) => Some(ProviderObject::Refund { refund_ref: id }),
@@ -129,7 +146,11 @@ fn about(notice_type: &str, id: Option<&str>, account: Option<&str>) -> Option<P
         ("charge", None) if id.starts_with("re_") || id.starts_with("pyr_") => {
             Some(ProviderObject::Refund { refund_ref: id })
         }
-        // Disputes of a charge are objects of their own; their ids are no charges.
+        // `charge.dispute.…` is about the dispute, `radar.early_fraud_warning.…` about the warning.
+        ("charge", None) if id.starts_with("dp_") || id.starts_with("du_") => {
+            Some(ProviderObject::Dispute { dispute_ref: id })
+        }
+        ("radar", None) if id.starts_with("issfr_") => Some(ProviderObject::FraudWarning { warning_ref: id }),
         ("charge", None) if id.starts_with("ch_") || id.starts_with("py_") => {
             Some(ProviderObject::Charge { charge_ref: id })
         }
@@ -137,6 +158,8 @@ fn about(notice_type: &str, id: Option<&str>, account: Option<&str>) -> Option<P
         ("payout", Some(account)) => {
             Some(ProviderObject::BankPayout { bank_payout_ref: id, account: account.to_owned() })
         }
+        ("payout", None) => Some(ProviderObject::PlatformPayout { bank_payout_ref: id }),
+        ("topup", None) => Some(ProviderObject::TopUp { top_up_ref: id }),
         _ => None,
     }
 }
@@ -184,6 +207,44 @@ mod tests {
         assert_eq!(check(&body(), &signed(&body(), "whsec_new", NOW - 301)), Err(WebhookError::TooOld));
         assert_eq!(check(&body(), &signed(&body(), "whsec_new", NOW + 301)), Err(WebhookError::TooOld));
         assert_eq!(check("[]", &signed("[]", "whsec_new", NOW)), Err(WebhookError::MalformedNotice));
+    }
+
+    /// `process-managers.md` C.2: what happens to a payee's account leads to the account, whatever object the notice shows.
+    #[test]
+    fn notices_of_a_payees_account_lead_to_it() {
+        let account = |kind: &str, object: &str| {
+            let body = format!(
+                r#"{{"id":"evt_1","type":"{kind}","livemode":false,"account":"acct_1","data":{{"object":{object}}}}}"#
+            );
+            read(body.as_bytes(), None).unwrap().object
+        };
+        let to_account = Some(ProviderObject::Account { account: "acct_1".to_owned() });
+        for (kind, object) in [
+            ("account.updated", r#"{"id":"acct_1"}"#),
+            ("account.external_account.updated", r#"{"id":"ba_1"}"#),
+            ("account.application.deauthorized", r#"{"id":"ca_1"}"#),
+            ("capability.updated", r#"{"id":"transfers"}"#),
+            ("balance.available", r#"{"object":"balance"}"#),
+        ] {
+            assert_eq!(account(kind, object), to_account, "{kind}");
+        }
+        let payout = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
+        assert_eq!(account("payout.failed", r#"{"id":"po_1"}"#), Some(payout));
+    }
+
+    #[test]
+    fn a_dispute_and_a_warning_are_looked_up_themselves() {
+        let dispute = |id: &str| Some(ProviderObject::Dispute { dispute_ref: id.to_owned() });
+        let warning = Some(ProviderObject::FraudWarning { warning_ref: "issfr_1".to_owned() });
+        for (kind, id, account, object) in [
+            ("charge.dispute.created", "dp_1", None, dispute("dp_1")),
+            ("charge.dispute.closed", "du_1", None, dispute("du_1")),
+            ("charge.dispute.closed", "du_1", Some("acct_1"), None),
+            ("radar.early_fraud_warning.created", "issfr_1", None, warning),
+            ("radar.rule.created", "rule_1", None, None),
+        ] {
+            assert_eq!(about(kind, Some(id), account), object, "{kind}");
+        }
     }
 
     #[test]

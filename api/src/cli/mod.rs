@@ -2,8 +2,10 @@
 
 pub mod database;
 pub mod demo;
+pub mod inbox;
 pub mod logs;
 pub mod operator;
+pub mod outbox;
 pub mod serve;
 pub mod story;
 pub mod tenant;
@@ -43,6 +45,10 @@ pub enum Command {
     TrialBalance(operator::TenantOptions),
     /// Throws the read models away and builds them again from the log.
     Rebuild(operator::TenantOptions),
+    /// Looks after orders to the payment provider: list, pause, resume, try again, compare after a restore.
+    Outbox(outbox::OutboxOptions),
+    /// Looks after notices of the payment provider: list, and work on again.
+    Inbox(inbox::InboxOptions),
     /// Runs the built-in payment provider alone.
     Sandbox(serve::SandboxOptions),
 }
@@ -63,6 +69,8 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync
         Command::Token(options) => operator::token(options).await,
         Command::TrialBalance(options) => operator::trial_balance(options).await,
         Command::Rebuild(options) => operator::rebuild(options).await,
+        Command::Outbox(options) => outbox::run(options).await,
+        Command::Inbox(options) => inbox::run(options).await,
         Command::Sandbox(options) => serve::sandbox(options).await,
     }
 }

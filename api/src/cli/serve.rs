@@ -35,6 +35,9 @@ pub struct ServeOptions {
     /// Secrets of the webhook endpoint /v1/psp/webhooks/stripe_connect, separated by commas.
     #[arg(long, env = "STRIPE_CONNECT_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',')]
     connect_webhook_secret: Vec<String>,
+    /// Where payees come back to from Stripe's own pages; `https://` with a live key.
+    #[arg(long, env = "EARNEST_ONBOARDING_RETURN_URL")]
+    onboarding_return_url: Option<String>,
     /// Where the built-in provider listens.
     #[arg(long, default_value = "127.0.0.1:0")]
     sandbox_listen: SocketAddr,
@@ -88,6 +91,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             secret_key: Secret::new(key),
             webhook_secrets: options.webhook_secret.iter().map(Secret::new).collect(),
             connect_webhook_secrets: options.connect_webhook_secret.iter().map(Secret::new).collect(),
+            onboarding_return_url: options.onboarding_return_url,
         },
         None if options.psp_url.is_some() => return Err("say --psp-key, too: the provider asks for it".into()),
         None => ProviderConfig::Sandbox {

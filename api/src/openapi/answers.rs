@@ -145,6 +145,7 @@ const OWN: &[(&str, &[ErrorCode])] = &[
             ErrorCode::ValidationFailed,
             ErrorCode::CurrencyMismatch,
             ErrorCode::AmountTooLarge,
+            ErrorCode::InsufficientWalletBalance,
         ],
     ),
     (
@@ -163,23 +164,58 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ("POST /v1/refund-requests/{id}/reject", &[ErrorCode::MilestoneWrongState]),
     (
         "POST /v1/refunds",
-        &[ErrorCode::ExceedsReleased, ErrorCode::CurrencyMismatch, ErrorCode::AmountTooLarge, ErrorCode::NotFound],
+        &[
+            ErrorCode::ChargeDisputed,
+            ErrorCode::ExceedsReleased,
+            ErrorCode::CurrencyMismatch,
+            ErrorCode::AmountTooLarge,
+            ErrorCode::NotFound,
+        ],
     ),
     ("POST /v1/refunds/{id}/redirect", &[ErrorCode::RefundWrongState]),
     ("POST /v1/wallets/me/withdrawals", &[ErrorCode::InsufficientWalletBalance, ErrorCode::AmountTooLarge]),
     ("POST /v1/parties/{id}/balance/hold", &[ErrorCode::InsufficientAvailable, ErrorCode::AmountTooLarge]),
     ("POST /v1/parties/{id}/balance/release", &[ErrorCode::ExceedsHeld, ErrorCode::AmountTooLarge]),
-    (
-        "POST /v1/payouts",
-        &[
-            ErrorCode::InsufficientAvailable,
-            ErrorCode::PayoutAccountRequired,
-            ErrorCode::PayeeInDebt,
-            ErrorCode::AmountTooLarge,
-        ],
-    ),
+    ("POST /v1/parties/{id}/payout-account", &[ErrorCode::PayoutAccountExists]),
+    ("POST /v1/parties/{id}/onboarding-links", &[ErrorCode::PayoutAccountRequired]),
+    ("PUT /v1/parties/{id}/payout-destinations/{currency}", &[ErrorCode::PayoutAccountRequired]),
+    ("PUT /v1/parties/{id}/payout-schedule", &[ErrorCode::AmountTooLarge]),
+    ("PUT /v1/parties/{id}/payout-policy", &[ErrorCode::AmountTooLarge]),
+    ("POST /v1/parties/{id}/restrict", &[ErrorCode::PartyRestricted]),
+    ("POST /v1/parties/{id}/lift-restriction", &[ErrorCode::NotRestricted]),
+    ("POST /v1/parties/{id}/sanctions/propose-clearance", &[ErrorCode::NotRestricted]),
+    ("POST /v1/parties/{id}/sanctions/clear", &[ErrorCode::NotRestricted, ErrorCode::FourEyesViolation]),
+    ("POST /v1/payouts", PAYING_OUT),
+    ("POST /v1/payouts/{id}/approve", &[ErrorCode::PayoutWrongState]),
+    ("POST /v1/payouts/{id}/cancel", &[ErrorCode::PayoutWrongState]),
+    ("POST /v1/payouts/{id}/retry", RETRYING),
+    ("POST /v1/test_helpers/psp/payout-fail", HELPING),
+    ("POST /v1/test_helpers/psp/payout-return", HELPING),
+    ("POST /v1/test_helpers/psp/account-onboard", HELPING),
+    ("POST /v1/test_helpers/psp/account-restrict", HELPING),
+    ("POST /v1/test_helpers/psp/account-deauthorize", HELPING),
+    ("POST /v1/test_helpers/psp/account-adjust", HELPING),
+    ("GET /v1/chargebacks", &[ErrorCode::Forbidden]),
+    ("GET /v1/chargebacks/{id}", &[ErrorCode::Forbidden]),
+    ("GET /v1/chargebacks/{id}/evidence", &[ErrorCode::Forbidden]),
+    ("POST /v1/chargebacks/{id}/submit", &[ErrorCode::ChargebackWrongState]),
+    ("POST /v1/test_helpers/psp/dispute", AT_A_BANK),
+    ("POST /v1/test_helpers/psp/win", AT_A_BANK),
+    ("POST /v1/test_helpers/psp/lose", AT_A_BANK),
+    ("POST /v1/test_helpers/psp/return", AT_A_BANK),
     ("GET /v1/events", &[ErrorCode::Forbidden]),
     ("GET /v1/reports/trial-balance", &[ErrorCode::Forbidden]),
+    ("GET /v1/ledger/balances", &[ErrorCode::Forbidden, ErrorCode::ValidationFailed]),
+    ("GET /v1/reports/coverage", &[ErrorCode::Forbidden]),
+    ("GET /v1/treasury", &[ErrorCode::Forbidden]),
+    ("POST /v1/treasury/top-ups", &[ErrorCode::AmountTooLarge]),
+    ("POST /v1/treasury/sweeps", &[ErrorCode::ExceedsPlatformSurplus, ErrorCode::AmountTooLarge]),
+    (
+        "POST /v1/treasury/sweeps/{id}/approve",
+        &[ErrorCode::FourEyesViolation, ErrorCode::ExceedsPlatformSurplus, ErrorCode::PayoutWrongState],
+    ),
+    ("POST /v1/treasury/sweeps/{id}/reject", &[ErrorCode::PayoutWrongState]),
+    ("POST /v1/treasury/payouts/{id}/adopt", &[ErrorCode::PayoutWrongState]),
     ("GET /v1/escrows/{id}", &[ErrorCode::ValidationFailed]),
     ("GET /v1/test_clocks", &[ErrorCode::NotInTestMode]),
     (
@@ -190,6 +226,18 @@ const OWN: &[(&str, &[ErrorCode])] = &[
             ErrorCode::ValidationFailed,
             ErrorCode::ClockBackwards,
             ErrorCode::NotInTestMode,
+            ErrorCode::PspUnavailable,
+        ],
+    ),
+    (
+        "POST /v1/test_helpers/psp/{helper}",
+        &[
+            ErrorCode::Forbidden,
+            ErrorCode::NotFound,
+            ErrorCode::MalformedRequest,
+            ErrorCode::ValidationFailed,
+            ErrorCode::AmountTooLarge,
+            ErrorCode::FundingWrongState,
             ErrorCode::PspUnavailable,
         ],
     ),
@@ -211,6 +259,43 @@ const PAYING: &[ErrorCode] = &[
     ErrorCode::AmountTooLarge,
 ];
 
+/// Problems of withdrawing earnings: the gates.
+const PAYING_OUT: &[ErrorCode] = &[
+    ErrorCode::InsufficientAvailable,
+    ErrorCode::PayoutAccountRequired,
+    ErrorCode::PartyRestricted,
+    ErrorCode::DestinationBlocked,
+    ErrorCode::DestinationCooling,
+    ErrorCode::NegativePspBalance,
+    ErrorCode::PayeeInDebt,
+    ErrorCode::BelowMinimum,
+    ErrorCode::AmountTooLarge,
+];
+
+/// Problems of withdrawing them again.
+const RETRYING: &[ErrorCode] = &[
+    ErrorCode::PayoutWrongState,
+    ErrorCode::InsufficientAvailable,
+    ErrorCode::PayoutAccountRequired,
+    ErrorCode::PartyRestricted,
+    ErrorCode::DestinationBlocked,
+    ErrorCode::DestinationCooling,
+    ErrorCode::NegativePspBalance,
+    ErrorCode::PayeeInDebt,
+    ErrorCode::BelowMinimum,
+];
+
+/// Problems of having the built-in provider do something.
+const HELPING: &[ErrorCode] = &[
+    ErrorCode::NotInTestMode,
+    ErrorCode::Forbidden,
+    ErrorCode::NotFound,
+    ErrorCode::PayoutWrongState,
+    ErrorCode::MalformedRequest,
+    ErrorCode::ValidationFailed,
+    ErrorCode::PspUnavailable,
+];
+
 /// Problems of bonuses and tips.
 const GIVING: &[ErrorCode] = &[
     ErrorCode::ContractWrongState,
@@ -219,12 +304,22 @@ const GIVING: &[ErrorCode] = &[
     ErrorCode::AmountTooLarge,
 ];
 
+/// Problems of making a bank act.
+const AT_A_BANK: &[ErrorCode] = &[
+    ErrorCode::ValidationFailed,
+    ErrorCode::NotInTestMode,
+    ErrorCode::Forbidden,
+    ErrorCode::MalformedRequest,
+    ErrorCode::PspUnavailable,
+];
+
 /// Problems of giving back what is held.
 const GIVING_BACK: &[ErrorCode] = &[
     ErrorCode::MilestoneNotFunded,
     ErrorCode::MilestoneAlreadyApproved,
     ErrorCode::MilestoneDisputed,
     ErrorCode::MilestoneWrongState,
+    ErrorCode::ChargeDisputed,
     ErrorCode::EscrowFrozen,
     ErrorCode::ExceedsHeld,
     ErrorCode::CurrencyMismatch,
@@ -279,10 +374,10 @@ fn problems(method: &str, path: &str) -> BTreeMap<u16, Vec<ErrorCode>> {
     let own = OWN.iter().find(|(route, _)| route.split_once(' ') == Some((method, path)));
     // The operation's own first: it is the first of a status that is shown as its example.
     let mut codes = own.map_or_else(Vec::new, |(_, codes)| codes.to_vec());
-    if method == "POST" && takes_key(path) {
+    if method == "PUT" || (method == "POST" && takes_key(path)) {
         codes.extend(OF_COMMANDS);
     }
-    if method == "POST" && WITH_VERSION.contains(&path) {
+    if method != "GET" && WITH_VERSION.contains(&path) {
         codes.extend([ErrorCode::PreconditionRequired, ErrorCode::VersionMismatch]);
     }
     if with_token && path.contains("{id}") {

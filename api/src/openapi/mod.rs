@@ -59,6 +59,7 @@ const WITH_VERSION: &[&str] = &[
     "/v1/escrows/{id}/reallocate",
     "/v1/escrows/{id}/freeze",
     "/v1/escrows/{id}/unfreeze",
+    "/v1/parties/{id}/payout-destinations/{currency}",
 ];
 
 /// Routes that make a key from the request when none is given.
@@ -121,6 +122,13 @@ pub fn complete(description: &mut OpenApi) {
             }
             asks.push((operation, "POST"));
         }
+        if let Some(operation) = &mut item.put {
+            header(operation, "Idempotency-Key", Required::True, "New for each new request, 1 to 255 characters.");
+            if with_version {
+                header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
+            }
+            asks.push((operation, "PUT"));
+        }
         for (operation, method) in asks {
             operation.security =
                 Some(if open { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] });
@@ -132,7 +140,8 @@ pub fn complete(description: &mut OpenApi) {
 /// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
 fn takes_key(path: &str) -> bool {
     // A preview is no command: it is carried out never.
-    !OPEN.contains(&path) && !path.starts_with("/v1/test_clocks") && !is_preview(path)
+    let of_test_mode = path.starts_with("/v1/test_clocks") || path.starts_with("/v1/test_helpers");
+    !OPEN.contains(&path) && !of_test_mode && !is_preview(path)
 }
 
 /// Whether a POST to this route only tells what a command would do.

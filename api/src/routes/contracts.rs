@@ -115,9 +115,11 @@ pub async fn draft(
     asked.make(&app, caller, intent, location, &|seen: Seen<'_>| view_of(contract_id, seen.look)).await
 }
 
-/// Gives a contract up before anything is paid in.
+/// Gives a contract up.
 ///
-/// A draft by its client; an accepted contract by either side, while no payment is under way. It cannot be undone.
+/// A draft by its client; an accepted contract by either side before anything is paid in, while no payment is under way.
+/// After that by the payee, as long as nothing was released: all that is held goes back to the client at once, by the way
+/// it came. The client asks with `end` instead. It cannot be undone.
 #[utoipa::path(post, path = "/v1/contracts/{id}/cancel", tag = "contracts", request_body = Reason,
     params(("id" = String, Path, description = "the contract")), responses((status = 200, body = ContractView)))]
 pub async fn cancel(

@@ -126,6 +126,24 @@ pub(super) fn deposit(asked: Option<i64>) -> Result<Minor, Problem> {
     asked.map_or(Ok(Minor::ZERO), |value| amount(value, "/deposit"))
 }
 
+impl PayIn {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// `validation_failed` when source and token do not go together.
+    pub(super) fn intent(self, contract_id: ContractId, funding_id: FundingId) -> Result<MoneyIntent, Problem> {
+        let Self { allocations, deposit, currency, source, payment_method } = self;
+        let wrong = |detail: &str| Problem::field(ErrorCode::ValidationFailed, "/payment_method", detail);
+        let (paid_from, payment_method) = match (source, payment_method) {
+            (Source::Provider, Some(token)) => (PaidFrom::Provider, token),
+            (Source::Provider, None) => return Err(wrong("is needed unless the wallet pays")),
+            (Source::Wallet, Some(_)) => return Err(wrong("does not belong to a payment from the wallet")),
+            (Source::Wallet, None) => (PaidFrom::Wallet, String::new()),
+        };
+        Ok(MoneyIntent::PayIn { contract_id, funding_id, allocations, deposit, currency, paid_from, payment_method })
+    }
+}
+
 /// Pays in, answered with the funding. The path names the contract, and paying does not race with anything that the payee
 /// may do: no version is asked for.
 pub(super) async fn pay(
@@ -135,17 +153,8 @@ pub(super) async fn pay(
     contract_id: ContractId,
     pay_in: PayIn,
 ) -> Result<Response, Problem> {
-    let PayIn { allocations, deposit, currency, source, payment_method } = pay_in;
-    let wrong = |detail: &str| Problem::field(ErrorCode::ValidationFailed, "/payment_method", detail);
-    let (paid_from, payment_method) = match (source, payment_method) {
-        (Source::Provider, Some(token)) => (PaidFrom::Provider, token),
-        (Source::Provider, None) => return Err(wrong("is needed unless the wallet pays")),
-        (Source::Wallet, Some(_)) => return Err(wrong("does not belong to a payment from the wallet")),
-        (Source::Wallet, None) => (PaidFrom::Wallet, String::new()),
-    };
     let funding_id = FundingId::from_uuid(Uuid::now_v7());
-    let intent =
-        MoneyIntent::PayIn { contract_id, funding_id, allocations, deposit, currency, paid_from, payment_method };
+    let intent = pay_in.intent(contract_id, funding_id)?;
     make(app, caller, asked, funding_id, intent).await
 }
 

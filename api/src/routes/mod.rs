@@ -6,6 +6,8 @@
 )]
 
 pub mod amendments;
+pub mod balances;
+pub mod chargebacks;
 pub mod command;
 pub mod contracts;
 pub mod endings;
@@ -17,22 +19,32 @@ pub mod health;
 pub mod meta;
 pub mod milestones;
 pub mod offers;
+pub mod onboarding;
 pub mod parties;
 pub mod payments;
 pub mod payouts;
 pub mod preview;
+pub mod psp_disputes;
 pub mod reading;
 pub mod refund_requests;
 pub mod refunds;
 pub mod reports;
+pub mod standing;
 pub mod test_clocks;
+pub mod test_helpers;
+pub mod test_helpers_payouts;
+pub mod treasury;
 pub mod wallets;
 pub mod webhooks;
 
-use adapters::postgres::document::Visible;
+use adapters::postgres::document::{self, Visible};
+use axum::response::Response;
+use domain::aggregate::AggregateState;
+use domain::view::Document;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::app::{App, ReadAt};
 use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::problem::Problem;
@@ -100,6 +112,30 @@ impl<T> Page<T> {
         let next_cursor = if more { items.last().map(|item| write_cursor(position(item))) } else { None };
         Self { object: "list".to_owned(), data: items.into_iter().filter_map(view).collect(), next_cursor }
     }
+}
+
+/// A page of the things of one kind that the caller may see, newest first. `view` shows one by its state.
+pub(crate) async fn page_of<T: Serialize>(
+    app: &App,
+    caller: &Caller,
+    at: ReadAt,
+    paging: &Paging,
+    kind: &str,
+    view: impl Fn(&AggregateState) -> Option<T>,
+) -> Result<Response, Problem> {
+    let (limit, before) = paging.read()?;
+    let status = paging.status.as_deref();
+    let stored = document::list(app.pool(), kind, visible(caller), status, before, limit.saturating_add(1)).await?;
+    let page = Page::of(
+        stored,
+        limit,
+        |stored| stored.created_position,
+        |stored| match &stored.document {
+            Document::Aggregate(state) => view(state),
+            Document::Payee(_) => None,
+        },
+    );
+    Ok(at.respond(&page, None))
 }
 
 /// A limit within bounds.

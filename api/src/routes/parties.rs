@@ -1,4 +1,4 @@
-//! Parties: their payout account, their balances, and what staff holds back of these.
+//! Parties: their balances, and what staff holds back of these. How they come to be paid is in `onboarding`.
 
 use adapters::postgres::document::{self, Visible};
 use axum::extract::State;
@@ -6,7 +6,7 @@ use axum::response::Response;
 use domain::aggregate::AggregateState;
 use domain::id::PartyId;
 use domain::intent::{Intent, MoneyIntent};
-use domain::party::{self, PayoutAccount};
+use domain::party;
 use domain::payee::{self, HoldReason, PayeeAccountId};
 use domain::view::Document;
 use ledger::Minor;
@@ -20,15 +20,6 @@ use crate::caller::Caller;
 use crate::extract::IdPath;
 use crate::problem::Problem;
 use crate::view::{BalanceView, EarningsHoldView, PartyView};
-
-/// Where earnings are to be paid.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LinkPayoutAccount {
-    /// The payee's account at the payment provider.
-    #[schema(example = "acct_1PgafTB7WZ01zgkW")]
-    pub psp_account: String,
-}
 
 /// What is to be held back, or let go.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -100,23 +91,6 @@ pub async fn show(
         }
         _ => Err(Problem::not_found()),
     }
-}
-
-/// Links the account at the payment provider that earnings are paid to.
-#[utoipa::path(post, path = "/v1/parties/{id}/payout-account", tag = "parties", request_body = LinkPayoutAccount,
-    params(("id" = String, Path, description = "the party")), responses((status = 200, body = PartyView)))]
-pub async fn link_payout_account(
-    State(app): State<App>,
-    caller: Caller,
-    IdPath(party_id): IdPath<PartyId>,
-    Command { value, asked }: Command<LinkPayoutAccount>,
-) -> Result<Response, Problem> {
-    let account = PayoutAccount { psp: domain::reaction::PSP.to_owned(), psp_account: value.psp_account };
-    let view = |seen: Seen<'_>| match (seen.look)(&party::stream(party_id)) {
-        Some(AggregateState::Party(state)) => PartyView::of(state),
-        _ => None,
-    };
-    asked.act(&app, caller, Intent::LinkPayoutAccount { party_id, account }, &view).await
 }
 
 /// Shows the caller's earnings, one entry per currency.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::fundings::CreateAllocation;
+use super::fundings::{self, CreateAllocation, PayIn, Source};
 use super::milestones::Approve;
 use super::{amount, currency, id};
 use crate::app::{App, command_id, etag};
@@ -34,11 +34,19 @@ pub struct QuoteFunding {
     /// The contract.
     #[schema(example = "ctr_01kaj2v9m4f0w8t6c3r5n7b1xz")]
     pub contract_id: String,
-    /// What it is for.
+    /// Which milestones it is for. None when all of it is a deposit.
+    #[serde(default)]
     pub allocations: Vec<CreateAllocation>,
+    /// What is to be held for no milestone yet, in minor units; the client's fee comes on top.
+    #[serde(default)]
+    #[schema(example = 50_000)]
+    pub deposit: Option<i64>,
     /// Currency of the amounts; has to be the contract's.
     #[schema(example = "USD")]
     pub currency: String,
+    /// Where the money is to come from.
+    #[serde(default)]
+    pub paid_from: Source,
     /// Token of the client's card or account, if it is chosen.
     #[serde(default)]
     #[schema(example = "pm_card_visa")]
@@ -71,7 +79,8 @@ pub async fn approve(
 
 /// Shows what a payment into escrow would cost.
 ///
-/// Fees, tax, total, and the amount in the provider's units; and the events that asking for the payment would write.
+/// Fees, tax, total, and the amount in the provider's units; and the events that asking for the payment would write. From
+/// the wallet nothing is rounded, and it is refused where the wallet lacks something, as the payment would be.
 #[utoipa::path(post, path = "/v1/fundings:quote", tag = "fundings", request_body = QuoteFunding,
     responses((status = 200, body = QuoteView)))]
 pub async fn quote_funding(
@@ -80,23 +89,17 @@ pub async fn quote_funding(
     headers: CommandHeaders,
     body: Body<QuoteFunding>,
 ) -> Result<Response, Problem> {
-    let allocations = body
-        .value
-        .allocations
-        .iter()
-        .enumerate()
-        .map(|(index, part)| {
-            let milestone_id = id(&part.milestone_id, format!("/allocations/{index}/milestone_id"))?;
-            Ok((milestone_id, amount(part.amount, format!("/allocations/{index}/amount"))?))
-        })
-        .collect::<Result<Vec<_>, Problem>>()?;
-    let intent = Intent::FundMilestones {
-        contract_id: id::<ContractId>(&body.value.contract_id, "/contract_id")?,
-        funding_id: FundingId::from_uuid(Uuid::now_v7()),
-        allocations,
-        currency: currency(&body.value.currency, "/currency")?,
-        payment_method: body.value.payment_method.clone().unwrap_or_else(|| NO_PAYMENT_METHOD.to_owned()),
+    let QuoteFunding { contract_id, allocations, deposit, currency: code, paid_from, payment_method } = body.value;
+    let chosen = || (paid_from == Source::Provider).then(|| NO_PAYMENT_METHOD.to_owned());
+    let pay_in = PayIn {
+        allocations: fundings::allocations(&allocations)?,
+        deposit: fundings::deposit(deposit)?,
+        currency: currency(&code, "/currency")?,
+        source: paid_from,
+        payment_method: payment_method.or_else(chosen),
     };
+    let contract_id = id::<ContractId>(&contract_id, "/contract_id")?;
+    let intent = Intent::Money(pay_in.intent(contract_id, FundingId::from_uuid(Uuid::now_v7()))?);
     // Paying takes no version, as the command does not.
     let headers = CommandHeaders { if_match: None, ..headers };
     answer(&app, caller, headers, "POST /v1/contracts/{id}/fundings", intent, |preview| QuoteView::of(preview, &caller))

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::command::Command;
 use super::contracts::Nothing;
-use super::{Page, Paging, amount, currency, id, visible};
+use super::{Page, Paging, amount, currency, id, page_of, visible};
 use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::Caller;
 use crate::extract::{IdPath, Query};
@@ -138,20 +138,11 @@ pub async fn list(
     at: ReadAt,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
-    let (limit, before) = paging.read()?;
-    let status = paging.status.as_deref();
-    let refunds =
-        document::list(app.pool(), refund::TYPE, visible(&caller), status, before, limit.saturating_add(1)).await?;
-    let page = Page::of(
-        refunds,
-        limit,
-        |stored| stored.created_position,
-        |stored| match stored.document {
-            Document::Aggregate(AggregateState::Refund(state)) => RefundView::of(&state),
-            _ => None,
-        },
-    );
-    Ok(at.respond(&page, None))
+    page_of(&app, &caller, at, &paging, refund::TYPE, |state| match state {
+        AggregateState::Refund(state) => RefundView::of(state),
+        _ => None,
+    })
+    .await
 }
 
 /// Shows a refund.

@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::extract::Body;
 use crate::problem::Problem;
+use crate::worker::evidence;
 
 /// How long one instant may take until nothing is left to do at it. Longer than the lease of work that a server left
 /// behind when it died.
@@ -86,6 +87,7 @@ pub async fn advance(
     drain(&app, now).await?;
     while now < to {
         let next = next_instant(&app, now).await?.map_or(to, |next| next.min(to));
+        let moving = app.clock_moving.write().await;
         // The provider first: what it has done by then is there to be asked for.
         if let Some(sandbox) = &app.sandbox {
             sandbox.advance(next).await.map_err(unreachable)?;
@@ -95,6 +97,7 @@ pub async fn advance(
             Ok(()) | Err(ClockError::Backwards { .. }) => {}
             Err(error) => return Err(refused(error)),
         }
+        drop(moving);
         app.clock_moved.notify_waiters();
         now = app.engine.now().await?;
         drain(&app, now).await?;
@@ -173,11 +176,14 @@ async fn left_to_do(app: &App, now: Timestamp) -> Result<Option<&'static str>, P
     if clock::next_wakeup(app.pool()).await?.is_some_and(|due_at| due_at <= now) {
         return Ok(Some("a timer is due"));
     }
+    if !evidence::due(app).await?.is_empty() {
+        return Ok(Some("evidence for a bank is due"));
+    }
     if app.outbox.outlook(now).await?.0 > 0 {
         return Ok(Some("an order to the provider is due"));
     }
     if let Some(sandbox) = &app.sandbox
-        && sandbox.status().await.map_err(unreachable)?.undelivered_webhooks > 0
+        && sandbox.status().await.map_err(unreachable)?.webhooks_on_their_way > 0
     {
         return Ok(Some("a webhook is on its way"));
     }

@@ -5,8 +5,9 @@
 //!   the time change under its feet.
 //! - A test clock walks: it stops at every due instant, and what is due there commits together with the clock's new
 //!   position. A crash in the middle leaves a clock that has simply not walked on.
-//! - What is due earlier happens earlier; at one instant: funds become available, refunds that wait for them are taken,
-//!   banks answer refunds, payouts go to the bank, payouts arrive.
+//! - What is due earlier happens earlier; at one instant: funds become available, top-ups arrive, refunds that wait for
+//!   them are taken, banks answer debits and refunds, disputes that nobody answered are lost, payouts go to the bank,
+//!   payouts arrive.
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::events::{self, NewEvent};
 use super::object::{self, Payout};
-use super::{refunds, wall};
+use super::{disputes, payouts, refunds, settlement, topups, wall, webhooks};
 
 /// What the sandbox's clock shows when its schema is new. A stored clock stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,11 @@ pub(super) async fn next_due_at(connection: &mut PgConnection) -> Result<Option<
         "SELECT least(
             (SELECT min(available_on) FROM balance_transactions WHERE status = 'pending'),
             (SELECT min(turns_at) FROM refunds),
+            (SELECT min(arrival_at) FROM topups WHERE status = 'pending'),
+            (SELECT min(settles_at) FROM payment_intents),
+            (SELECT min(books_at) FROM charges),
+            (SELECT min(due_at) FROM webhook_deliveries WHERE state = 'delayed'),
+            (SELECT min(due_by) FROM disputes WHERE status = 'needs_response'),
             (SELECT min(submit_at) FROM payouts WHERE status = 'pending'),
             (SELECT min(arrival_at) FROM payouts WHERE status = 'in_transit'))",
     )
@@ -82,14 +88,19 @@ pub(super) async fn next_due_at(connection: &mut PgConnection) -> Result<Option<
 pub(super) async fn status(connection: &mut PgConnection) -> Result<Value, sqlx::Error> {
     let state = state(connection).await?;
     let next_due_at = next_due_at(connection).await?;
-    let undelivered: i64 = sqlx::query_scalar("SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'")
-        .fetch_one(connection)
-        .await?;
+    let (undelivered, on_their_way): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE state IN ('pending', 'held'))
+         FROM webhook_deliveries WHERE state <> 'delivered'",
+    )
+    .fetch_one(connection)
+    .await?;
     let write = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     Ok(json!({
         "clock": { "mode": state.mode(), "now": write(state.now()) },
         "next_due_at": next_due_at.map(write),
         "undelivered_webhooks": undelivered,
+        // Without those that a planned fault has lost, or keeps until the clock is further.
+        "webhooks_on_their_way": on_their_way,
     }))
 }
 
@@ -153,11 +164,15 @@ async fn step(
         let at = if target.is_some() || state.clock_now.is_some() { due } else { state.now().trunc_subsecs(0) };
         let mut happened = Vec::new();
         make_available(&mut tx, due, at, &mut happened).await?;
+        topups::arrive(&mut tx, due, at, &mut happened).await?;
         refunds::take_what_waits(&mut tx, at, &mut happened).await?;
+        settlement::turn(&mut tx, due, at, &mut happened).await?;
         refunds::turn(&mut tx, due, at, &mut happened).await?;
+        disputes::expire(&mut tx, due, at, &mut happened).await?;
         send_payouts(&mut tx, due, at, &mut happened).await?;
-        pay_payouts(&mut tx, due, at, &mut happened).await?;
+        payouts::arrive(&mut tx, due, at, &mut happened).await?;
         events::store(&mut tx, &state.platform_account, endpoints, None, &happened).await?;
+        webhooks::send_delayed(&mut tx, due).await?;
     }
     tx.commit().await?;
     endpoints.nudge();
@@ -207,25 +222,6 @@ async fn send_payouts(
     for payout in payouts {
         let event = NewEvent::new("payout.updated", &payout.account_id, at, payout.show());
         happened.push(event.instead_of(json!({ "status": "pending" })));
-    }
-    Ok(())
-}
-
-async fn pay_payouts(
-    tx: &mut Transaction<'_, Postgres>,
-    due: DateTime<Utc>,
-    at: DateTime<Utc>,
-    happened: &mut Vec<NewEvent>,
-) -> Result<(), sqlx::Error> {
-    let mut payouts: Vec<Payout> = sqlx::query_as(
-        "UPDATE payouts SET status = 'paid' WHERE status = 'in_transit' AND arrival_at <= $1 RETURNING *",
-    )
-    .bind(due)
-    .fetch_all(&mut **tx)
-    .await?;
-    payouts.sort_by(|left, right| left.id.cmp(&right.id));
-    for payout in payouts {
-        happened.push(NewEvent::new("payout.paid", &payout.account_id, at, payout.show()));
     }
     Ok(())
 }

@@ -10,8 +10,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 use tokio::sync::watch;
+
+use super::fee::Currency;
+use super::settlement::Twist;
 
 /// A rule as it is sent to `POST /_sandbox/faults`.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,9 +25,18 @@ pub(super) struct Rule {
     /// `webhook payment_intent.succeeded`, `webhook *`.
     on: String,
     action: Action,
-    /// Milliseconds of `hold_response`, `hold_execution` and `delay`.
+    /// Milliseconds of `hold_response`, `hold_execution` and `delay`, in wall time.
     #[serde(default)]
     ms: u64,
+    /// Seconds of `delay` and `late_receipt` by the sandbox's clock, or of `Retry-After` with `rate_limited`.
+    #[serde(default)]
+    seconds: Option<u32>,
+    /// The amount of `capture_other`, in Stripe's units.
+    #[serde(default)]
+    amount: Option<i64>,
+    /// The currency of `capture_other`.
+    #[serde(default)]
+    currency: Option<String>,
     /// Parallel deliveries of `duplicate`.
     #[serde(default = "two")]
     copies: u32,
@@ -42,6 +55,8 @@ enum Action {
     BalanceInsufficient,
     HoldResponse,
     HoldExecution,
+    CaptureOther,
+    LateReceipt,
     Duplicate,
     Delay,
     Drop,
@@ -66,14 +81,16 @@ pub(super) enum RequestFault {
     TimeoutAfterSuccess,
     /// Answer 500 and do nothing.
     Error500,
-    /// Answer 429 and do nothing.
-    RateLimited,
+    /// Answer 429 and do nothing, with these seconds as `Retry-After`.
+    RateLimited(Option<u32>),
     /// Answer that our balance is too low, and do nothing.
     BalanceInsufficient,
     /// Carry it out, commit, and answer later.
     HoldResponse(Duration),
     /// Wait with the idempotency key taken, then carry it out.
     HoldExecution(Duration),
+    /// Carry it out, but differently.
+    Twist(Twist),
 }
 
 /// What is to happen to one delivery.
@@ -81,8 +98,10 @@ pub(super) enum RequestFault {
 pub(super) enum DeliveryFault {
     /// Send this many copies in parallel.
     Duplicate(u32),
-    /// Send it later.
+    /// Send it later, by wall time.
     Delay(Duration),
+    /// Send it later, by the sandbox's clock.
+    DelayByClock(TimeDelta),
     /// Lose it, until deliveries are flushed.
     Drop,
     /// Send it only after a later event was delivered to the same endpoint.
@@ -98,6 +117,10 @@ pub(super) enum RuleError {
     NotThere { action: String, on: String },
     #[error("`copies` is 1 to {COPIES_MAX}, not {0}")]
     Copies(u32),
+    #[error("`capture_other` takes `amount` of at least 1, `currency`, or both")]
+    Capture,
+    #[error("`late_receipt` takes `seconds` of at least 1")]
+    Receipt,
 }
 
 /// The rules in force.
@@ -137,10 +160,18 @@ impl Faults {
         match rule.action {
             Action::TimeoutAfterSuccess => Some(RequestFault::TimeoutAfterSuccess),
             Action::Error500 => Some(RequestFault::Error500),
-            Action::RateLimited => Some(RequestFault::RateLimited),
+            Action::RateLimited => Some(RequestFault::RateLimited(rule.seconds)),
             Action::BalanceInsufficient => Some(RequestFault::BalanceInsufficient),
             Action::HoldResponse => Some(RequestFault::HoldResponse(wait)),
             Action::HoldExecution => Some(RequestFault::HoldExecution(wait)),
+            Action::CaptureOther => {
+                let currency = rule.currency.as_deref().and_then(Currency::get).map(|currency| currency.code);
+                Some(RequestFault::Twist(Twist { amount: rule.amount, currency, ..Twist::default() }))
+            }
+            Action::LateReceipt => {
+                let booked_after_seconds = i64::from(rule.seconds.unwrap_or_default());
+                Some(RequestFault::Twist(Twist { booked_after_seconds, ..Twist::default() }))
+            }
             Action::Duplicate | Action::Delay | Action::Drop | Action::Reorder => None,
         }
     }
@@ -150,7 +181,10 @@ impl Faults {
         let rule = self.take(|rule| rule.matches_delivery(event_type))?;
         match rule.action {
             Action::Duplicate => Some(DeliveryFault::Duplicate(rule.copies)),
-            Action::Delay => Some(DeliveryFault::Delay(Duration::from_millis(rule.ms))),
+            Action::Delay => Some(match rule.seconds {
+                Some(seconds) => DeliveryFault::DelayByClock(TimeDelta::seconds(i64::from(seconds))),
+                None => DeliveryFault::Delay(Duration::from_millis(rule.ms)),
+            }),
             Action::Drop => Some(DeliveryFault::Drop),
             Action::Reorder => Some(DeliveryFault::Reorder),
             Action::TimeoutAfterSuccess
@@ -158,7 +192,9 @@ impl Faults {
             | Action::RateLimited
             | Action::BalanceInsufficient
             | Action::HoldResponse
-            | Action::HoldExecution => None,
+            | Action::HoldExecution
+            | Action::CaptureOther
+            | Action::LateReceipt => None,
         }
     }
 
@@ -202,6 +238,15 @@ impl Rule {
         }
         if self.copies == 0 || self.copies > COPIES_MAX {
             return Err(RuleError::Copies(self.copies));
+        }
+        let known = self.currency.as_deref().is_none_or(|code| Currency::get(code).is_some());
+        let something = self.amount.is_some() || self.currency.is_some();
+        if self.action == Action::CaptureOther && (!something || !known || self.amount.is_some_and(|amount| amount < 1))
+        {
+            return Err(RuleError::Capture);
+        }
+        if self.action == Action::LateReceipt && self.seconds.is_none_or(|seconds| seconds == 0) {
+            return Err(RuleError::Receipt);
         }
         Ok(())
     }
@@ -265,5 +310,10 @@ mod tests {
             Err(RuleError::Copies(65))
         ));
         assert!(serde_json::from_str::<Vec<Rule>>(r#"[{"on":"webhook *","action":"explode"}]"#).is_err());
+        let on_payment = |rest: &str| faults(&format!(r#"[{{"on":"POST /v1/payment_intents",{rest}}}]"#)).err();
+        for wrong in ["", r#","amount":0"#, r#","currency":"xxx""#] {
+            assert_eq!(on_payment(&format!(r#""action":"capture_other"{wrong}"#)), Some(RuleError::Capture), "{wrong}");
+        }
+        assert_eq!(on_payment(r#""action":"late_receipt""#), Some(RuleError::Receipt));
     }
 }

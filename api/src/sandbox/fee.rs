@@ -5,7 +5,7 @@
 //! - A fee is computed in integers and rounded half away from zero, once, on the proportional part.
 //!
 //! # What is deliberately absent
-//! Settlement currencies and conversion: a charge settles in its own currency.
+//! Settlement in another currency, which [`super::exchange`] has: a fee is taken in the currency of the settlement.
 
 /// What the sandbox keeps of a card payment: a proportional and a fixed part.
 ///

@@ -104,6 +104,11 @@ impl Form {
         self.get(&[name, inner]).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
+    /// A text further down: `settings[payouts][schedule][interval]`.
+    pub(super) fn deep_text(&self, path: &[&str]) -> Option<String> {
+        self.get(path).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
     /// A text that must be there.
     pub(super) fn required(&self, name: &'static str) -> Result<String, Refusal> {
         self.text(name).ok_or(Refusal::Missing { param: name })

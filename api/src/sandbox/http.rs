@@ -1,8 +1,12 @@
 //! The sandbox over HTTP: routes, authentication, faults, and connections that may be closed without an answer.
 //!
 //! # Invariants
-//! - Every request is authenticated before anything is looked up; keys are compared in constant time.
+//! - Every request is authenticated before anything is looked up; keys are compared in constant time. The page of an
+//!   account link is reached by whoever has the link.
 //! - Every answer has a `Request-Id`. Bodies, keys and secrets are never logged.
+
+mod accounts;
+mod disputes;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +20,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde::Deserialize;
@@ -29,6 +33,7 @@ use tower::ServiceExt;
 
 use super::accounts::CreateAccount;
 use super::clock::{self, ClockError};
+use super::exchange::SettlementOrder;
 use super::faults::{RequestFault, Rule};
 use super::form::Form;
 use super::identifier;
@@ -39,6 +44,8 @@ use super::order::{Answer, App, Asker, Order};
 use super::reads::{self, Resource};
 use super::refunds::{CancelRefund, CreateRefund, TurnRefund};
 use super::refusal::{Failure, Refusal};
+use super::settlement::Twist;
+use super::topups::CreateTopUp;
 use super::webhooks::{self, stopped};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -59,6 +66,7 @@ type Shared = Arc<App>;
 pub(super) fn router(app: &Shared) -> Router {
     Router::new()
         .route("/v1/payment_intents", get(list_intents).post(create_intent))
+        .route("/v1/payment_intents/search", get(search_intents))
         .route("/v1/payment_intents/{id}", get(intent))
         .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
         .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
@@ -67,6 +75,7 @@ pub(super) fn router(app: &Shared) -> Router {
         .route("/v1/refunds", get(list_refunds).post(create_refund))
         .route("/v1/refunds/{id}", get(refund))
         .route("/v1/refunds/{id}/cancel", post(cancel_refund))
+        .merge(disputes::routes())
         .route("/v1/balance", get(balance))
         .route("/v1/balance_transactions", get(list_balance_transactions))
         .route("/v1/balance_transactions/{id}", get(balance_transaction))
@@ -74,8 +83,11 @@ pub(super) fn router(app: &Shared) -> Router {
         .route("/v1/transfers/{id}", get(transfer))
         .route("/v1/payouts", get(list_payouts).post(create_payout))
         .route("/v1/payouts/{id}", get(payout))
-        .route("/v1/accounts", post(create_account))
-        .route("/v1/accounts/{id}", get(account))
+        .route("/v1/topups", get(list_top_ups).post(create_top_up))
+        .route("/v1/topups/{id}", get(top_up))
+        .route("/v1/accounts", get(accounts::list_accounts).post(create_account))
+        .route("/v1/accounts/{id}", get(account).post(accounts::update_account))
+        .merge(accounts::routes())
         .route("/v1/events", get(list_events))
         .route("/v1/events/{id}", get(event))
         .route("/_sandbox/status", get(status))
@@ -84,6 +96,8 @@ pub(super) fn router(app: &Shared) -> Router {
         .route("/_sandbox/payment_intents/{id}/authenticate", post(answer_challenge))
         .route("/_sandbox/refunds/{id}/turn", post(turn_refund))
         .route("/_sandbox/webhooks/flush", post(flush_webhooks))
+        .route("/_sandbox/settlement", post(set_settlement))
+        .route("/_sandbox/keys/prune", post(prune_keys))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -103,7 +117,8 @@ struct HangUp;
 async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let request_id = identifier::new("req");
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    let mut response = if let Err(refusal) = authenticate(&app, request.headers()) {
+    let page = request.uri().path().starts_with(accounts::PAGES);
+    let mut response = if !page && let Err(refusal) = authenticate(&app, request.headers()) {
         refused(&refusal)
     } else {
         let path = request.uri().path();
@@ -112,11 +127,17 @@ async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> R
         let fault = if provider { app.faults.take_request(method, path) } else { None };
         match fault {
             Some(RequestFault::Error500) => refused(&Refusal::PlannedFailure),
-            Some(RequestFault::RateLimited) => refused(&Refusal::RateLimited),
+            Some(RequestFault::RateLimited(after)) => {
+                let mut response = refused(&Refusal::RateLimited);
+                if let Some(seconds) = after {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                response
+            }
             Some(RequestFault::BalanceInsufficient) => {
                 refused(&Refusal::BalanceInsufficient { currency: "own".to_owned(), noun: "request" })
             }
-            Some(fault @ RequestFault::HoldExecution(_)) => {
+            Some(fault @ (RequestFault::HoldExecution(_) | RequestFault::Twist(_))) => {
                 request.extensions_mut().insert(fault);
                 next.run(request).await
             }
@@ -201,6 +222,10 @@ impl<S: Send + Sync> FromRequest<S> for Call {
             Some(RequestFault::HoldExecution(time)) => Some(*time),
             _ => None,
         };
+        let twist = match request.extensions().get::<RequestFault>() {
+            Some(RequestFault::Twist(twist)) => *twist,
+            _ => Twist::default(),
+        };
         let headers = request.headers();
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let account = text(&STRIPE_ACCOUNT);
@@ -221,7 +246,7 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         }
         let form = Form::parse(uri.query().unwrap_or_default(), &body).map_err(|refusal| refused(&refusal))?;
         let fingerprint = form.fingerprint(method.as_str(), uri.path());
-        Ok(Self { form, asker: Asker { account, request_id, idempotency_key, fingerprint }, hold })
+        Ok(Self { form, asker: Asker { account, request_id, idempotency_key, fingerprint, twist }, hold })
     }
 }
 
@@ -327,6 +352,18 @@ async fn create_payout(State(app): State<Shared>, call: Call) -> Response {
     order(app, call, |form| CreatePayout::parse(form).map(Order::CreatePayout)).await
 }
 
+async fn create_top_up(State(app): State<Shared>, call: Call) -> Response {
+    order(app, call, |form| CreateTopUp::parse(form).map(Order::CreateTopUp)).await
+}
+
+async fn list_top_ups(State(app): State<Shared>, call: Call) -> Response {
+    shown(show(&app, call, Resource::TopUp, None).await)
+}
+
+async fn top_up(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    shown(show(&app, call, Resource::TopUp, Some(id)).await)
+}
+
 async fn create_account(State(app): State<Shared>, call: Call) -> Response {
     order(app, call, |form| CreateAccount::parse(form).map(Order::CreateAccount)).await
 }
@@ -350,6 +387,18 @@ fn shown(value: Result<Value, Failure>) -> Response {
 
 async fn list_intents(State(app): State<Shared>, call: Call) -> Response {
     shown(show(&app, call, Resource::PaymentIntent, None).await)
+}
+
+async fn search_intents(State(app): State<Shared>, call: Call) -> Response {
+    let found = async {
+        let expand = call.form.expand()?;
+        let mut connection = app.pool.acquire().await?;
+        let (account, _) = reads::acting_account(&mut connection, call.asker.account.as_deref()).await?;
+        let mut found = reads::search_intents(&mut connection, &account, &call.form).await?;
+        object::expand(&mut connection, &mut found, &expand).await?;
+        Ok(found)
+    };
+    shown(found.await)
 }
 
 async fn intent(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
@@ -486,6 +535,45 @@ async fn clear_faults(State(app): State<Shared>) -> Response {
 async fn flush_webhooks(State(app): State<Shared>) -> Response {
     let flushed = webhooks::flush(&app.pool, &app.endpoints).await;
     shown(flushed.map(|count| json!({ "flushed": count })).map_err(Failure::from))
+}
+
+async fn set_settlement(State(app): State<Shared>, body: Bytes) -> Response {
+    let order: SettlementOrder = match serde_json::from_slice(&body) {
+        Ok(order) => order,
+        Err(error) => return unprocessable(format!("The body is {{currency, settles_in, rate}}: {error}.")),
+    };
+    let set = async {
+        let mut connection = app.pool.acquire().await?;
+        order.carry_out(&mut connection).await
+    };
+    match set.await {
+        Ok(Ok(value)) => json_answer(StatusCode::OK, &value),
+        Ok(Err(message)) => unprocessable(message),
+        Err(error) => failed(error.into()),
+    }
+}
+
+/// The body of `POST /_sandbox/keys/prune`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PruneOrder {
+    /// Keys at least that old, in seconds of the sandbox's clock. Stripe's are when they are a day old.
+    #[serde(default = "a_day")]
+    older_than_seconds: u32,
+}
+
+fn a_day() -> u32 {
+    24 * 60 * 60
+}
+
+async fn prune_keys(State(app): State<Shared>, body: Bytes) -> Response {
+    match serde_json::from_slice::<PruneOrder>(&body) {
+        Ok(order) => {
+            let pruned = app.prune_keys(TimeDelta::seconds(i64::from(order.older_than_seconds))).await;
+            shown(pruned.map(|count| json!({ "pruned": count })).map_err(Failure::from))
+        }
+        Err(error) => unprocessable(format!("The body is {{\"older_than_seconds\": 86400}}: {error}.")),
+    }
 }
 
 /// Ends a connection without an answer.

@@ -1,29 +1,30 @@
 //! Payment intents, and the card charges that pay them.
 //!
 //! # Invariants
-//! - An intent is paid at most once; a paid intent has one successful charge, whose balance transaction is in the
-//!   account's pending balance until its funds become available.
+//! - An intent is paid at most once; a paid intent has one successful charge.
 //! - A declined card leaves a failed charge and an intent that waits for another payment method.
+//! - A bank debit is `processing`, with a pending charge, until its bank answers.
 //!
 //! # What is deliberately absent
 //! Manual capture, saved payment methods, customers, and the page on which the customer answers a required action: the
-//! test helper `POST /_sandbox/payment_intents/{id}/authenticate` answers it.
+//! test helper `POST /_sandbox/payment_intents/{id}/authenticate` answers it. A mandate for bank debits, which Stripe asks for.
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::events::NewEvent;
+use super::disputes;
+use super::exchange::Settlement;
 use super::fee::Currency;
 use super::form::{Form, Metadata};
 use super::identifier;
-use super::moves;
 use super::object::{self, Charge, PaymentIntent};
 use super::order::{Outcome, Work};
-use super::refunds;
 use super::refusal::{Failure, Refusal, documentation};
-use super::test_card::{TestCard, Verdict};
+use super::settlement;
+use super::test_card::{Decline, TestCard, Verdict};
 
 /// Parameters of Stripe's that would move other money, or not move it.
 const NOT_IMPLEMENTED: &[&str] = &[
@@ -75,11 +76,14 @@ struct Confirmation {
     off_session: bool,
 }
 
-/// What the customer does about a required action: `POST /_sandbox/payment_intents/{id}/authenticate`.
+/// What the customer does about a required action, or the bank about a debit:
+/// `POST /_sandbox/payment_intents/{id}/authenticate`.
 #[derive(Debug)]
 pub(super) struct AnswerChallenge {
     id: String,
     succeeds: bool,
+    /// What the bank says; the ordinary failure when absent.
+    decline: Option<Decline>,
 }
 
 impl Confirmation {
@@ -117,9 +121,10 @@ impl CreateIntent {
             }
         };
         let mut payment_method_types = form.texts("payment_method_types");
-        // The newer name since 2026; whichever is sent, cards are all there is.
+        // The newer name since 2026; whichever is sent, cards and accounts in the United States are all there is.
         let allowed = form.texts("allowed_payment_method_types");
-        if let Some(other) = payment_method_types.iter().chain(&allowed).find(|name| *name != "card") {
+        let known = |name: &str| ["card", "us_bank_account"].contains(&name);
+        if let Some(other) = payment_method_types.iter().chain(&allowed).find(|name| !known(name)) {
             let message = format!("The payment method type \"{other}\" is not implemented. The sandbox takes cards.");
             return Err(Refusal::invalid("payment_method_types", message));
         }
@@ -187,6 +192,8 @@ impl CreateIntent {
             cancellation_reason: None,
             canceled_at: None,
             created_at: work.now,
+            amount_received: 0,
+            settles_at: None,
         };
         // Told as it was before it was confirmed.
         work.happened("payment_intent.created", intent.show());
@@ -254,11 +261,17 @@ impl CancelIntent {
             );
             return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
         }
+        if let Some(mut charge) = settlement::pending_charge(work.connection, &intent).await? {
+            // A debit that is called back: our assumption is that its charge counts as failed.
+            "failed".clone_into(&mut charge.status);
+            charge.failure_code = Some("payment_intent_canceled".to_owned());
+            write_charge(work.connection, &charge).await?;
+        }
         "canceled".clone_into(&mut intent.status);
         intent.cancellation_reason = self.reason;
         intent.canceled_at = Some(work.now);
-        intent.next_action = None;
-        update(work, &intent).await?;
+        (intent.next_action, intent.settles_at) = (None, None);
+        update(work.connection, &intent).await?;
         work.happened("payment_intent.canceled", intent.show());
         Ok(Outcome::ok(intent.show()))
     }
@@ -266,20 +279,46 @@ impl CancelIntent {
 
 impl AnswerChallenge {
     pub(super) fn parse(id: String, form: &Form) -> Result<Self, Refusal> {
+        let decline = match form.text("code") {
+            None => None,
+            Some(code) => {
+                let known = TestCard::decline_of(&code);
+                Some(known.ok_or_else(|| Refusal::invalid("code", format!("No test card is declined with {code}")))?)
+            }
+        };
         match form.required("outcome")?.as_str() {
-            "succeeded" => Ok(Self { id, succeeds: true }),
-            "failed" => Ok(Self { id, succeeds: false }),
+            "succeeded" => Ok(Self { id, succeeds: true, decline: None }),
+            "failed" => Ok(Self { id, succeeds: false, decline }),
             other => Err(Refusal::invalid("outcome", format!("Invalid outcome: {other}"))),
         }
     }
 
     pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
         let mut intent = lock(work, self.id).await?;
+        let (account, now) = (work.account.clone(), work.now);
+        if intent.status == "processing"
+            && let Some(mut charge) = settlement::pending_charge(work.connection, &intent).await?
+        {
+            let (connection, happened) = (&mut *work.connection, &mut work.happened);
+            if self.succeeds {
+                settlement::succeed(connection, now, &mut intent, &mut charge, happened).await?;
+            } else {
+                let decline = self.decline.or_else(|| TestCard::decline_of("no_account")).unwrap_or(Decline::UNKNOWN);
+                settlement::fail(connection, now, &mut intent, &mut charge, decline, happened).await?;
+            }
+            return Ok(Outcome::ok(intent.show()));
+        }
         if intent.status != "requires_action" {
-            let message = format!("Nothing is asked of the customer: the status is {}.", intent.status);
+            let message = format!("Neither customer nor bank of {account} is asked: the status is {}.", intent.status);
             return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
         }
         intent.next_action = None;
+        let card = intent.payment_method_token.as_deref().and_then(TestCard::get);
+        let bank = if self.succeeds { card.and_then(TestCard::declined_after_challenge) } else { self.decline };
+        if let Some(decline) = bank {
+            decline_charge(work, &mut intent, decline).await?;
+            return Ok(Outcome::ok(intent.show()));
+        }
         if self.succeeds {
             pay(work, &mut intent).await?;
             return Ok(Outcome::ok(intent.show()));
@@ -295,7 +334,7 @@ impl AnswerChallenge {
             "type": "invalid_request_error",
         }));
         "requires_payment_method".clone_into(&mut intent.status);
-        update(work, &intent).await?;
+        update(work.connection, &intent).await?;
         work.happened("payment_intent.payment_failed", intent.show());
         Ok(Outcome::ok(intent.show()))
     }
@@ -305,6 +344,9 @@ impl AnswerChallenge {
 fn attach(intent: &mut PaymentIntent, card: TestCard) {
     intent.payment_method = Some(identifier::new("pm"));
     intent.payment_method_token = Some(card.token().to_owned());
+    if card.is_bank_account() && !intent.payment_method_types.iter().any(|kind| kind == "us_bank_account") {
+        intent.payment_method_types.push("us_bank_account".to_owned());
+    }
     "requires_confirmation".clone_into(&mut intent.status);
 }
 
@@ -329,109 +371,40 @@ async fn confirm(
                 }
                 None => json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } }),
             });
-            update(work, &intent).await?;
+            update(work.connection, &intent).await?;
             work.happened("payment_intent.requires_action", intent.show());
             Ok(Outcome::ok(intent.show()))
         }
-        Verdict::Declined { code, decline_code, message } => {
-            let error = decline(work, &mut intent, code, decline_code, message).await?;
+        Verdict::Debit => {
+            let mut charge = charge(work, &intent).await?;
+            let settles_at = work.now + seconds(work.rules.debit_delay);
+            let (now, happened) = (work.now, &mut work.happened);
+            settlement::begin_debit(work.connection, now, &mut intent, &mut charge, settles_at, happened).await?;
+            Ok(Outcome::ok(intent.show()))
+        }
+        Verdict::Declined(decline) => {
+            let error = decline_charge(work, &mut intent, decline).await?;
             Ok(Outcome { status: StatusCode::PAYMENT_REQUIRED, value: json!({ "error": error }) })
         }
     }
 }
 
-/// The bank approves: a charge, its balance transaction, and the money in the pending balance.
+/// The bank approves.
 async fn pay(work: &mut Work<'_>, intent: &mut PaymentIntent) -> Result<(), Failure> {
-    let currency = Currency::get(&intent.currency)
-        .ok_or_else(|| Refusal::invalid("currency", format!("Invalid currency: {}", intent.currency)))?;
-    let fee = fee(work, intent.amount, currency)?;
-    let mut charge = charge(work, intent);
-    let delay = match intent.payment_method_token.as_deref().and_then(TestCard::get) {
-        Some(TestCard::BypassPending) => TimeDelta::zero(),
-        _ => TimeDelta::from_std(work.rules.availability_delay).unwrap_or_default(),
-    };
-    let entry = moves::Entry {
-        account: &work.account.clone(),
-        amount: intent.amount,
-        fee,
-        currency: &intent.currency,
-        kind: "charge",
-        source: &charge.id,
-        description: intent.description.as_deref(),
-        available_on: work.now + delay,
-    };
-    let balance_transaction = entry.insert(work).await?;
-    charge.balance_transaction = Some(balance_transaction);
-    insert_charge(work, &charge).await?;
-    "succeeded".clone_into(&mut intent.status);
-    intent.latest_charge = Some(charge.id.clone());
-    intent.last_payment_error = None;
-    update(work, intent).await?;
-    let captured = charge.show();
-    if intent.capture_method == "automatic_async" {
-        let before = json!({ "balance_transaction": null });
-        let mut succeeded = captured.clone();
-        succeeded["balance_transaction"] = Value::Null;
-        work.happened("charge.succeeded", succeeded);
-        work.happened("payment_intent.succeeded", intent.show());
-        let captured = NewEvent::new("charge.updated", &work.account, work.now, captured);
-        work.happened.push(captured.instead_of(before).by_itself());
-    } else {
-        work.happened("charge.succeeded", captured);
-        work.happened("payment_intent.succeeded", intent.show());
-    }
-    // Last, because the row is shared by all charges: it is locked from here to the commit.
-    entry_into_balance(work, intent, fee, delay).await?;
-    if delay.is_zero() {
-        refunds::take_what_waits(work.connection, work.now, &mut work.happened).await?;
+    let mut charge = charge(work, intent).await?;
+    let (now, happened) = (work.now, &mut work.happened);
+    settlement::succeed(work.connection, now, intent, &mut charge, happened).await?;
+    if let Some(card) = charge.payment_method_token.as_deref().and_then(TestCard::get) {
+        disputes::at_once(work, &charge, card).await?;
     }
     Ok(())
 }
 
-async fn entry_into_balance(
-    work: &mut Work<'_>,
-    intent: &PaymentIntent,
-    fee: i64,
-    delay: TimeDelta,
-) -> Result<(), sqlx::Error> {
-    let net = intent.amount - fee;
-    let (pending, available) = if delay.is_zero() { (0, net) } else { (net, 0) };
-    moves::credit(work.connection, &work.account, &intent.currency, pending, available).await
-}
-
-/// The bank declines: a failed charge, an intent that waits, and the error that the caller gets.
-async fn decline(
-    work: &mut Work<'_>,
-    intent: &mut PaymentIntent,
-    code: &'static str,
-    decline_code: &'static str,
-    message: &'static str,
-) -> Result<Value, Failure> {
-    let mut charge = charge(work, intent);
-    "failed".clone_into(&mut charge.status);
-    charge.failure_code = Some(code.to_owned());
-    charge.failure_message = Some(message.to_owned());
-    charge.decline_code = Some(decline_code.to_owned());
-    insert_charge(work, &charge).await?;
-    let payment_method = intent.payment_method.take().unwrap_or_default();
-    let token = intent.payment_method_token.take().unwrap_or_default();
-    let mut error = json!({
-        "charge": charge.id,
-        "code": code,
-        "decline_code": decline_code,
-        "doc_url": documentation(code),
-        "message": message,
-        "payment_method": object::show_payment_method(&payment_method, &token, work.now),
-        "type": "card_error",
-    });
-    "requires_payment_method".clone_into(&mut intent.status);
-    intent.latest_charge = Some(charge.id.clone());
-    intent.last_payment_error = Some(error.clone());
-    update(work, intent).await?;
-    work.happened("charge.failed", charge.show());
-    work.happened("payment_intent.payment_failed", intent.show());
-    error["payment_intent"] = intent.show();
-    Ok(error)
+/// The bank declines: the error is that which the caller gets.
+async fn decline_charge(work: &mut Work<'_>, intent: &mut PaymentIntent, decline: Decline) -> Result<Value, Failure> {
+    let mut charge = charge(work, intent).await?;
+    let (now, happened) = (work.now, &mut work.happened);
+    Ok(settlement::fail(work.connection, now, intent, &mut charge, decline, happened).await?)
 }
 
 fn fee(work: &Work<'_>, amount: i64, currency: Currency) -> Result<i64, Refusal> {
@@ -443,16 +416,33 @@ fn fee(work: &Work<'_>, amount: i64, currency: Currency) -> Result<i64, Refusal>
     })
 }
 
-fn charge(work: &Work<'_>, intent: &PaymentIntent) -> Charge {
-    Charge {
+fn seconds(delay: std::time::Duration) -> TimeDelta {
+    TimeDelta::from_std(delay).unwrap_or_default()
+}
+
+/// An attempt to pay an intent, with what it will cost; a planned fault may make it another amount.
+async fn charge(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<Charge, Failure> {
+    let code = work.twist.currency.unwrap_or(&intent.currency);
+    let currency =
+        Currency::get(code).ok_or_else(|| Refusal::invalid("currency", format!("Invalid currency: {code}")))?;
+    let amount = work.twist.amount.unwrap_or(intent.amount);
+    let settled = Settlement::of(work.connection, amount, currency).await?;
+    let settled = settled.ok_or_else(|| Refusal::invalid("amount", "Amount is too large to be exchanged."))?;
+    let card = intent.payment_method_token.as_deref().and_then(TestCard::get);
+    let available_after = if card.is_some_and(TestCard::available_at_once) {
+        TimeDelta::zero()
+    } else {
+        seconds(work.rules.availability_delay)
+    };
+    Ok(Charge {
         id: identifier::new("ch"),
         account_id: intent.account_id.clone(),
         payment_intent: Some(intent.id.clone()),
         source_transfer: None,
-        amount: intent.amount,
+        amount,
         amount_refunded: 0,
-        currency: intent.currency.clone(),
-        status: "succeeded".to_owned(),
+        currency: currency.code.to_owned(),
+        status: "pending".to_owned(),
         payment_method: intent.payment_method.clone(),
         payment_method_token: intent.payment_method_token.clone(),
         balance_transaction: None,
@@ -463,10 +453,16 @@ fn charge(work: &Work<'_>, intent: &PaymentIntent) -> Charge {
         failure_code: None,
         failure_message: None,
         decline_code: None,
+        disputed: false,
+        failure_balance_transaction: None,
         // The intent's metadata are copied to its charge, as at Stripe.
         metadata: intent.metadata.clone(),
         created_at: work.now,
-    }
+        fee: fee(work, settled.amount, settled.currency)?,
+        available_after_seconds: available_after.num_seconds(),
+        booked_after_seconds: work.twist.booked_after_seconds,
+        books_at: None,
+    })
 }
 
 /// The intent, locked until the transaction ends.
@@ -508,10 +504,12 @@ async fn insert(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx:
     Ok(())
 }
 
-async fn update(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx::Error> {
+/// Stores what has changed of an intent.
+pub(super) async fn update(connection: &mut PgConnection, intent: &PaymentIntent) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE payment_intents SET status = $2, payment_method = $3, payment_method_token = $4, latest_charge = $5,
-            last_payment_error = $6, next_action = $7, cancellation_reason = $8, canceled_at = $9
+            last_payment_error = $6, next_action = $7, cancellation_reason = $8, canceled_at = $9,
+            amount_received = $10, settles_at = $11, currency = $12
          WHERE id = $1",
     )
     .bind(&intent.id)
@@ -523,18 +521,25 @@ async fn update(work: &mut Work<'_>, intent: &PaymentIntent) -> Result<(), sqlx:
     .bind(&intent.next_action)
     .bind(&intent.cancellation_reason)
     .bind(intent.canceled_at)
-    .execute(&mut *work.connection)
+    .bind(intent.amount_received)
+    .bind(intent.settles_at)
+    .bind(&intent.currency)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Inserts a charge of a card or of a transfer.
-pub(super) async fn insert_charge(work: &mut Work<'_>, charge: &Charge) -> Result<(), sqlx::Error> {
+/// Inserts a charge of a payment or of a transfer, or stores what has changed of it.
+pub(super) async fn write_charge(connection: &mut PgConnection, charge: &Charge) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO charges (id, account_id, payment_intent, source_transfer, amount, currency, status, payment_method,
             payment_method_token, balance_transaction, description, receipt_email, statement_descriptor, transfer_group,
-            failure_code, failure_message, decline_code, metadata, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            failure_code, failure_message, decline_code, metadata, created_at, fee, available_after_seconds,
+            booked_after_seconds, books_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, balance_transaction = excluded.balance_transaction,
+            failure_code = excluded.failure_code, failure_message = excluded.failure_message,
+            decline_code = excluded.decline_code, books_at = excluded.books_at",
     )
     .bind(&charge.id)
     .bind(&charge.account_id)
@@ -555,7 +560,11 @@ pub(super) async fn insert_charge(work: &mut Work<'_>, charge: &Charge) -> Resul
     .bind(&charge.decline_code)
     .bind(&charge.metadata)
     .bind(charge.created_at)
-    .execute(&mut *work.connection)
+    .bind(charge.fee)
+    .bind(charge.available_after_seconds)
+    .bind(charge.booked_after_seconds)
+    .bind(charge.books_at)
+    .execute(connection)
     .await?;
     Ok(())
 }

@@ -6,22 +6,27 @@
 //! # Invariants
 //! - One request, one transaction: objects, balances, events, their deliveries and the answer for the idempotency key
 //!   commit together or not at all.
-//! - No balance is ever negative, and each is the sum of its balance transactions.
+//! - Each balance is the sum of its balance transactions. None is negative, but for a bank that takes money back, and for an
+//!   account from which a test took more than it has.
 //! - Every stored event is delivered at least once to each endpoint of its kind, also after a restart.
 //!
 //! # Assumptions
 //! Where Stripe's figures depend on country and contract, these are ours, and all of them can be configured: a card
 //! payment costs 2.9% + 0.30 ([`FeeRule`]), its funds are available after two days, a payout arrives after one day and is
-//! in transit for the second half of it. Of the test cards for refunds, one is answered by its bank after a day, the other
+//! in transit for the second half of it. A bank debit is answered after four days. Of the test cards for refunds, one is answered by its bank after a day, the other
 //! gives the money back after nine. A refund that the available balance does not cover is pending until it does.
 //!
 //! # What is deliberately absent
-//! Real money. Disputes, reversals, failed payouts, manual capture, customers, automatic payouts, conversion of
-//! currencies; minimum amounts other than the fee; refusal of parameters that it does not know. TLS.
+//! Real money. Manual capture, customers, automatic payouts, conversion of currencies in transfers and payouts; minimum
+//! amounts other than the fee; refusal of parameters that it does not know. TLS.
 
 mod accounts;
+mod bank_accounts;
 mod clock;
+mod connected;
+mod disputes;
 mod events;
+mod exchange;
 mod faults;
 mod fee;
 mod form;
@@ -30,11 +35,16 @@ mod identifier;
 mod intents;
 mod moves;
 mod object;
+mod onboarding;
 mod order;
+mod payouts;
 mod reads;
 mod refunds;
 mod refusal;
+mod reversals;
+mod settlement;
 mod test_card;
+mod topups;
 mod wall;
 mod webhooks;
 
@@ -96,6 +106,8 @@ pub struct SandboxConfig {
     pub refund_delay: Duration,
     /// From the success of a refund that fails later to its failure, in whole seconds. Default: nine days.
     pub refund_failure_delay: Duration,
+    /// From the confirmation of a bank debit to its bank's answer, in whole seconds. Default: four days.
+    pub debit_delay: Duration,
 }
 
 impl SandboxConfig {
@@ -114,6 +126,7 @@ impl SandboxConfig {
             arrival_delay: DAY,
             refund_delay: DAY,
             refund_failure_delay: 9 * DAY,
+            debit_delay: 4 * DAY,
         }
     }
 }
@@ -131,6 +144,7 @@ impl std::fmt::Debug for SandboxConfig {
             .field("arrival_delay", &self.arrival_delay)
             .field("refund_delay", &self.refund_delay)
             .field("refund_failure_delay", &self.refund_failure_delay)
+            .field("debit_delay", &self.debit_delay)
             .finish_non_exhaustive()
     }
 }
@@ -239,12 +253,14 @@ pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
     let (stop, stopping) = watch::channel(false);
     let app = Arc::new(App {
         pool,
+        base_url: format!("http://{local_addr}"),
         rules: Rules {
             fee: config.fee,
             availability_delay: config.availability_delay,
             arrival_delay: config.arrival_delay,
             refund_delay: config.refund_delay,
             refund_failure_delay: config.refund_failure_delay,
+            debit_delay: config.debit_delay,
         },
         endpoints: Endpoints::new(config.webhooks),
         faults: Arc::new(Faults::default()),
@@ -285,7 +301,8 @@ impl SandboxConfig {
                 return Err(SandboxError::WebhookUrl(target.url.clone()));
             }
         }
-        for delay in [self.availability_delay, self.arrival_delay, self.refund_delay, self.refund_failure_delay] {
+        let refunds = [self.refund_delay, self.refund_failure_delay];
+        for delay in [self.availability_delay, self.arrival_delay, self.debit_delay].into_iter().chain(refunds) {
             if delay > Duration::from_secs(366 * 24 * 60 * 60) {
                 return Err(SandboxError::Delay(delay));
             }
@@ -327,6 +344,7 @@ async fn remember_platform_and_clock(pool: &PgPool, clock: SandboxClock) -> Resu
         };
         let platform = accounts::platform(stands_at.unwrap_or_else(wall::now).trunc_subsecs(0));
         accounts::insert(&mut tx, &platform).await?;
+        bank_accounts::add_first(&mut tx, &platform).await?;
         sqlx::query("INSERT INTO sandbox_state (platform_account, clock_mode, clock_now) VALUES ($1, $2, $3)")
             .bind(&platform.id)
             .bind(mode)

@@ -6,17 +6,18 @@
 //! - Balances are locked platform first, then connected account; the clock locks them while nobody else does.
 //!
 //! # What is deliberately absent
-//! Reversals, `source_transaction`, payouts that fail or are cancelled, instant payouts, conversion of currencies. A bank
-//! account takes payouts in any currency.
+//! `source_transaction`, instant payouts, conversion of currencies. A payout in a currency for which there is no bank
+//! account goes to the first one. What becomes of payouts is in `payouts`, what comes back in `reversals`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::bank_accounts;
 use super::fee::Currency;
 use super::form::{Form, Metadata};
 use super::identifier;
-use super::intents::insert_charge;
+use super::intents::write_charge;
 use super::object::{self, Charge, Payout, Transfer};
 use super::order::{Outcome, Work};
 use super::refusal::{Failure, Refusal};
@@ -159,9 +160,19 @@ impl CreateTransfer {
             return Err(Refusal::invalid("destination", "Only the platform can make transfers in the sandbox.").into());
         }
         let destination = object::account(work.connection, &self.destination).await?;
-        let Some(destination) = destination.filter(|account| !account.platform) else {
+        let destination = destination.filter(|account| !account.platform && !account.deauthorized);
+        let Some(destination) = destination else {
             return Err(Refusal::NoSuch { noun: "destination", id: self.destination, param: "destination" }.into());
         };
+        if destination.transfers != "active" {
+            return Err(Refusal::Invalid {
+                param: "destination".to_owned(),
+                code: Some("insufficient_capabilities_for_transfer"),
+                message: "Your destination account needs to have at least one of the following capabilities enabled: transfers."
+                    .to_owned(),
+            }
+            .into());
+        }
         debit(work, self.amount, self.currency, "transfer").await?;
         credit(work.connection, &destination.id, self.currency.code, 0, self.amount).await?;
         let transfer_id = identifier::new("tr");
@@ -199,10 +210,16 @@ impl CreateTransfer {
             failure_code: None,
             failure_message: None,
             decline_code: None,
+            disputed: false,
+            failure_balance_transaction: None,
             metadata: Json(Metadata::new()),
             created_at: work.now,
+            fee: 0,
+            available_after_seconds: 0,
+            booked_after_seconds: 0,
+            books_at: None,
         };
-        insert_charge(work, &payment).await?;
+        write_charge(work.connection, &payment).await?;
         let transfer = Transfer {
             id: transfer_id,
             account_id: work.account.clone(),
@@ -215,6 +232,8 @@ impl CreateTransfer {
             transfer_group: self.transfer_group,
             metadata: Json(self.metadata),
             created_at: work.now,
+            amount_reversed: 0,
+            reversals: Vec::new(),
         };
         sqlx::query(
             "INSERT INTO transfers (id, account_id, amount, currency, destination, destination_payment,
@@ -257,10 +276,26 @@ impl CreatePayout {
 
     pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
         let account = object::account(work.connection, &work.account).await?;
-        let bank_account = account.map(|account| account.bank_account).unwrap_or_default();
-        if let Some(id) = self.destination.filter(|id| *id != bank_account) {
-            return Err(Refusal::NoSuch { noun: "external account", id, param: "destination" }.into());
-        }
+        let refused = |message: &str| Refusal::Invalid {
+            param: "destination".to_owned(),
+            code: Some("payouts_not_allowed"),
+            message: message.to_owned(),
+        };
+        let Some(account) = account.filter(|account| account.payouts_enabled) else {
+            return Err(refused("Payouts are not enabled for this account. See its requirements.").into());
+        };
+        let bank = match &self.destination {
+            Some(id) => {
+                let bank = account.bank_accounts.iter().find(|bank| bank.id == *id);
+                let no_such = || Refusal::NoSuch { noun: "external account", id: id.clone(), param: "destination" };
+                bank.ok_or_else(no_such)?
+            }
+            None => account
+                .bank_account_for(self.currency.code)
+                .ok_or_else(|| refused("The account has no external accounts to pay out to."))?,
+        };
+        let fails_with = bank_accounts::fails_with(&bank.account_number).map(str::to_owned);
+        let bank_account = bank.id.clone();
         debit(work, self.amount, self.currency, "payout").await?;
         let id = identifier::new("po");
         let leaving = Entry {
@@ -290,11 +325,14 @@ impl CreatePayout {
             // When the bank gets to know of it is our assumption: half-way. Stripe does not say.
             submit_at: work.now + TimeDelta::seconds(delay.num_seconds() / 2),
             arrival_at: work.now + delay,
+            fails_with,
+            failure_code: None,
+            failure_balance_transaction: None,
         };
         sqlx::query(
             "INSERT INTO payouts (id, account_id, amount, currency, destination, balance_transaction, description,
-                statement_descriptor, status, metadata, created_at, submit_at, arrival_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                statement_descriptor, status, metadata, created_at, submit_at, arrival_at, fails_with)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(&payout.id)
         .bind(&payout.account_id)
@@ -309,6 +347,7 @@ impl CreatePayout {
         .bind(payout.created_at)
         .bind(payout.submit_at)
         .bind(payout.arrival_at)
+        .bind(&payout.fails_with)
         .execute(&mut *work.connection)
         .await?;
         work.happened("payout.created", payout.show());

@@ -8,19 +8,22 @@
 //! - An order is carried out to its end even if the client has gone.
 //!
 //! # What is deliberately absent
-//! The expiry of keys (Stripe may forget them after 24 hours): here they are kept for ever.
+//! Keys that expire by themselves: Stripe may forget them after 24 hours; here they are kept until
+//! `POST /_sandbox/keys/prune`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use super::accounts::CreateAccount;
 use super::clock::BEGIN_SHARED;
+use super::connected::ConnectedOrder;
+use super::disputes::DisputeOrder;
 use super::events::{self, Cause, Endpoints, NewEvent};
 use super::faults::Faults;
 use super::fee::FeeRule;
@@ -29,6 +32,8 @@ use super::moves::{CreatePayout, CreateTransfer};
 use super::object;
 use super::refunds::{CancelRefund, CreateRefund, TurnRefund};
 use super::refusal::{Failure, Refusal};
+use super::settlement::Twist;
+use super::topups::CreateTopUp;
 
 /// What does not change while the sandbox runs.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +43,15 @@ pub(super) struct Rules {
     pub(super) arrival_delay: Duration,
     pub(super) refund_delay: Duration,
     pub(super) refund_failure_delay: Duration,
+    pub(super) debit_delay: Duration,
 }
 
 /// Everything that a request can reach.
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) pool: PgPool,
+    /// Where it is reached: `http://address:port`.
+    pub(super) base_url: String,
     pub(super) rules: Rules,
     pub(super) endpoints: Endpoints,
     pub(super) faults: Arc<Faults>,
@@ -65,6 +73,9 @@ pub(super) enum Order {
     CreateTransfer(CreateTransfer),
     CreatePayout(CreatePayout),
     CreateAccount(CreateAccount),
+    CreateTopUp(CreateTopUp),
+    Connected(ConnectedOrder),
+    Dispute(DisputeOrder),
 }
 
 /// Who asks, and how often.
@@ -76,6 +87,8 @@ pub(super) struct Asker {
     pub(super) idempotency_key: Option<String>,
     /// Of method, path and parameters.
     pub(super) fingerprint: Vec<u8>,
+    /// What a planned fault changes about a payment.
+    pub(super) twist: Twist,
 }
 
 /// The outcome of an order that was carried out.
@@ -110,11 +123,15 @@ impl Outcome {
 pub(super) struct Work<'a> {
     pub(super) connection: &'a mut PgConnection,
     pub(super) rules: Rules,
+    /// Where the sandbox is reached.
+    pub(super) base_url: &'a str,
     /// The account that the order acts on.
     pub(super) account: String,
     pub(super) platform_account: String,
     /// The clock's time in whole seconds, as Stripe dates its objects.
     pub(super) now: DateTime<Utc>,
+    /// What a planned fault changes about a payment.
+    pub(super) twist: Twist,
     /// What has happened so far; stored at the end.
     pub(super) happened: Vec<NewEvent>,
 }
@@ -137,6 +154,19 @@ struct Context {
 }
 
 impl App {
+    /// Forgets the keys of orders that are that old. Returns how many.
+    pub(super) async fn prune_keys(&self, older_than: TimeDelta) -> Result<u64, sqlx::Error> {
+        let pruned = sqlx::query(
+            "DELETE FROM idempotency_keys USING sandbox_state AS state
+             WHERE created_at <= coalesce(state.clock_now, $2) - $1 * interval '1 second'",
+        )
+        .bind(older_than.num_seconds())
+        .bind(super::wall::now())
+        .execute(&self.pool)
+        .await?;
+        Ok(pruned.rows_affected())
+    }
+
     /// Carries out an order, or repeats its answer.
     pub(super) async fn perform(&self, asker: &Asker, order: Order, expand: &[Vec<String>]) -> Answer {
         match self.try_perform(asker, order, expand).await {
@@ -161,7 +191,8 @@ impl App {
             "SELECT state.platform_account, state.clock_now, account.id AS account_id,
                 key.fingerprint, key.status, key.body, key.request_id
              FROM sandbox_state AS state
-             LEFT JOIN accounts AS account ON account.id = coalesce($1, state.platform_account)
+             LEFT JOIN accounts AS account
+                ON account.id = coalesce($1, state.platform_account) AND NOT account.deauthorized
              LEFT JOIN idempotency_keys AS key ON key.account_id = account.id AND key.key = $2",
         )
         .bind(&asker.account)
@@ -187,9 +218,11 @@ impl App {
         let mut work = Work {
             connection: &mut tx,
             rules: self.rules,
+            base_url: &self.base_url,
             account,
             platform_account: context.platform_account,
             now: context.clock_now.unwrap_or_else(super::wall::now).trunc_subsecs(0),
+            twist: asker.twist,
             happened: Vec::new(),
         };
         let capture_is_late = matches!(order, Order::CreateIntent(_) | Order::ConfirmIntent(_));
@@ -251,6 +284,9 @@ impl Order {
             Self::CreateTransfer(order) => order.carry_out(work).await,
             Self::CreatePayout(order) => order.carry_out(work).await,
             Self::CreateAccount(order) => order.carry_out(work).await,
+            Self::CreateTopUp(order) => order.carry_out(work).await,
+            Self::Connected(order) => order.carry_out(work).await,
+            Self::Dispute(order) => order.carry_out(work).await,
         }
     }
 }

@@ -16,14 +16,17 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::disputes;
 use super::events::NewEvent;
+use super::exchange::Settlement;
+use super::fee::Currency;
 use super::form::{Form, Metadata};
 use super::identifier;
 use super::moves::{self, Entry};
 use super::object::{Charge, Refund};
 use super::order::{Outcome, Work};
 use super::refusal::{Failure, Refusal};
-use super::test_card::TestCard;
+use super::test_card::{Refunds, TestCard};
 
 /// Parameters of Stripe's that would move other money, or by another way.
 const NOT_IMPLEMENTED: &[&str] =
@@ -79,10 +82,10 @@ enum Turn {
 /// What a test card does with refunds (<https://docs.stripe.com/testing#refunds>), how long that takes.
 fn behaviour(work: &Work<'_>, charge: &Charge) -> (&'static str, i64) {
     let seconds = |delay: std::time::Duration| i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
-    match charge.payment_method_token.as_deref().and_then(TestCard::get) {
-        Some(TestCard::PendingRefund) => ("later", seconds(work.rules.refund_delay)),
-        Some(TestCard::RefundFail) => ("fails_later", seconds(work.rules.refund_failure_delay)),
-        _ => ("at_once", 0),
+    match charge.payment_method_token.as_deref().and_then(TestCard::get).map(TestCard::refunds) {
+        Some(Refunds::Pending) => ("later", seconds(work.rules.refund_delay)),
+        Some(Refunds::FailLater) => ("fails_later", seconds(work.rules.refund_failure_delay)),
+        Some(Refunds::AtOnce) | None => ("at_once", 0),
     }
 }
 
@@ -110,6 +113,10 @@ impl CreateRefund {
         if charge.status != "succeeded" || charge.source_transfer.is_some() {
             let message = format!("Charge {} is not refundable.", charge.id);
             return Err(Refusal::NotRefundable { code: "charge_not_refundable", message }.into());
+        }
+        if charge.disputed && disputes::blocks_refunds(work.connection, &charge.id).await? {
+            let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
+            return Err(Refusal::NotRefundable { code: "charge_disputed", message }.into());
         }
         if left == 0 {
             let message = format!("Charge {} has already been refunded.", charge.id);
@@ -306,16 +313,26 @@ async fn take_money(
     refund: &mut Refund,
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
+    // The exchange is that of the moment in which it is taken. An amount beyond counting is never covered.
+    let currency = Currency::get(&refund.currency);
+    let settled = match currency {
+        Some(currency) => Settlement::of(connection, refund.amount, currency).await?,
+        None => None,
+    };
+    let Some(settled) = settled else { return Ok(false) };
     // Locked even where it is not enough: money that comes in at the same time then finds the refund waiting.
     sqlx::query("SELECT FROM balances WHERE account_id = $1 AND currency = $2 FOR UPDATE")
         .bind(&refund.account_id)
-        .bind(&refund.currency)
+        .bind(settled.currency.code)
         .execute(&mut *connection)
         .await?;
-    if !moves::take(connection, &refund.account_id, &refund.currency, refund.amount).await? {
+    if !moves::take(connection, &refund.account_id, settled.currency.code, settled.amount).await? {
         return Ok(false);
     }
-    refund.balance_transaction = Some(entry(refund, -refund.amount, "refund", now).insert_at(connection, now).await?);
+    let leaving = entry(refund, (-settled.amount, settled.currency.code), "refund", now);
+    let leaving = leaving.insert_at(connection, now).await?;
+    settled.note(connection, &leaving).await?;
+    refund.balance_transaction = Some(leaving);
     let later = now + TimeDelta::seconds(refund.turns_after_seconds);
     match refund.behaviour.as_str() {
         "later" => {
@@ -351,20 +368,30 @@ async fn fail(
 async fn give_back(connection: &mut PgConnection, refund: &mut Refund, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     (refund.pending_reason, refund.turns_at) = (None, None);
     count(connection, refund, -refund.amount).await?;
-    if refund.balance_transaction.is_some() {
-        let back = entry(refund, refund.amount, "refund_failure", now).insert_at(connection, now).await?;
+    if let Some(taken) = &refund.balance_transaction {
+        let (amount, currency): (i64, String) =
+            sqlx::query_as("SELECT -amount, currency FROM balance_transactions WHERE id = $1")
+                .bind(taken)
+                .fetch_one(&mut *connection)
+                .await?;
+        let back = entry(refund, (amount, &currency), "refund_failure", now).insert_at(connection, now).await?;
         refund.failure_balance_transaction = Some(back);
-        moves::credit(connection, &refund.account_id, &refund.currency, 0, refund.amount).await?;
+        moves::credit(connection, &refund.account_id, &currency, 0, amount).await?;
     }
     update(connection, refund).await
 }
 
-fn entry<'a>(refund: &'a Refund, amount: i64, kind: &'static str, now: DateTime<Utc>) -> Entry<'a> {
+fn entry<'a>(
+    refund: &'a Refund,
+    (amount, currency): (i64, &'a str),
+    kind: &'static str,
+    now: DateTime<Utc>,
+) -> Entry<'a> {
     Entry {
         account: &refund.account_id,
         amount,
         fee: 0,
-        currency: &refund.currency,
+        currency,
         kind,
         source: &refund.id,
         description: None,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -209,6 +209,19 @@ impl Courier {
                 let at = wall::now() + TimeDelta::from_std(time).unwrap_or(TimeDelta::days(1));
                 ("pending", at, Verdict::Later(at))
             }
+            Some(DeliveryFault::DelayByClock(time)) => {
+                sqlx::query(
+                    "UPDATE webhook_deliveries SET state = 'delayed', due_at = coalesce(clock_now, $2) + $3 * interval '1 second',
+                        faulted = true
+                     FROM sandbox_state WHERE id = $1",
+                )
+                .bind(delivery.id)
+                .bind(wall::now())
+                .bind(time.num_seconds())
+                .execute(&self.pool)
+                .await?;
+                return Ok(Verdict::Aside);
+            }
             Some(DeliveryFault::Drop) => ("dropped", wall::now(), Verdict::Aside),
             Some(DeliveryFault::Reorder) => ("held", wall::now(), Verdict::Aside),
         };
@@ -322,13 +335,28 @@ enum Verdict {
 /// Makes every undelivered delivery due now, also those that were lost or held back. Returns how many.
 pub(super) async fn flush(pool: &PgPool, endpoints: &Endpoints) -> Result<u64, sqlx::Error> {
     let flushed =
-        sqlx::query("UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = $1 WHERE state <> 'delivered'")
-            .bind(wall::now())
-            .execute(pool)
-            .await?
-            .rows_affected();
+        sqlx::query(
+            "UPDATE webhook_deliveries SET state = 'pending', due_at = NULL, next_attempt_at = $1 WHERE state <> 'delivered'",
+        )
+        .bind(wall::now())
+        .execute(pool)
+        .await?
+        .rows_affected();
     endpoints.nudge();
     Ok(flushed)
+}
+
+/// Makes deliveries due that were to wait for the clock until then.
+pub(super) async fn send_delayed(connection: &mut PgConnection, due: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE webhook_deliveries SET state = 'pending', due_at = NULL, next_attempt_at = $2
+         WHERE state = 'delayed' AND due_at <= $1",
+    )
+    .bind(due)
+    .bind(wall::now())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 fn backoff(attempts: i32) -> TimeDelta {

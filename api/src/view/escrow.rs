@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::escrow::{Escrow, Holding, Holdings};
+use domain::id::MilestoneId;
 use domain::rules::Rules;
 use ledger::Minor;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub struct EscrowDetailView {
 }
 
 /// The money of one milestone, minor units, fees not included:
-/// `funded + moved_in = held + disputed + released + refunded + moved_out`.
+/// `funded + moved_in = held + disputed + released + refunded + moved_out + lost`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HoldingView {
     /// The milestone.
@@ -97,6 +98,12 @@ pub struct HoldingView {
     pub moved_out: i64,
     /// The client's fee on it that is neither earned nor gone back.
     pub client_fee_deferred: i64,
+    /// Lost to a bank.
+    pub lost: i64,
+    /// Whether a client's bank disagrees with a payment for it.
+    pub charge_disputed: bool,
+    /// Whether a client's bank asks about a payment for it; nothing rests because of that.
+    pub charge_inquiry: bool,
 }
 
 /// How long the provider lets the money of a payment lie.
@@ -148,16 +155,20 @@ impl EscrowDetailView {
             object: "escrow".to_owned(),
             currency: holdings.currency.code().to_owned(),
             money: EscrowView::of(escrow)?,
-            milestones: holdings.milestones.iter().map(|(id, held)| HoldingView::of(id.to_string(), held)).collect(),
+            milestones: holdings.milestones.iter().map(|(id, held)| HoldingView::of(*id, held, holdings)).collect(),
             hold_limits: with_payments.then(|| limits(holdings)),
         })
     }
 }
 
 impl HoldingView {
-    fn of(milestone_id: String, held: &Holding) -> Self {
+    fn of(milestone_id: MilestoneId, held: &Holding, holdings: &Holdings) -> Self {
+        let known = |inquiry: bool| {
+            let mut all = holdings.chargebacks.values();
+            all.any(|hold| hold.inquiry == inquiry && hold.milestones.contains(&milestone_id))
+        };
         Self {
-            milestone_id,
+            milestone_id: milestone_id.to_string(),
             funded: held.funded.get(),
             moved_in: held.moved_in.get(),
             held: held.held.get(),
@@ -167,6 +178,9 @@ impl HoldingView {
             refunded: held.refunded.get(),
             moved_out: held.moved_out.get(),
             client_fee_deferred: held.fees.deferred().get(),
+            lost: held.lost.get(),
+            charge_disputed: known(false),
+            charge_inquiry: known(true),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::contract::{Agreement, MilestonePlan};
-use domain::milestone::Milestone;
+use domain::milestone::{LossCause, Milestone};
 use domain::rules::Rules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,7 +21,8 @@ pub struct MilestoneView {
     /// Its contract.
     pub contract_id: String,
     /// `planned`, `funding_pending`, `funded`, `submitted`, `changes_requested`, `approved`, `partially_released`,
-    /// `refund_pending`, `disputed`, `released`, `refunded` or `cancelled`.
+    /// `refund_pending`, `disputed`, `suspended` (a bank disagrees with the payment), `released`, `refunded` or
+    /// `cancelled`.
     #[schema(example = "funded")]
     pub status: String,
     /// What it is worth, in minor units, fees not included.
@@ -61,6 +62,9 @@ pub struct MilestoneView {
     pub roll_forward_to: Option<String>,
     /// The dispute about what is held, while there is one.
     pub dispute: Option<MilestoneDisputeView>,
+    /// What is wrong with the money that was paid for it: `charge_disputed` (a bank disagrees), `funding_lost` (a bank has
+    /// taken it for good) or `funding_returned` (a bank debit came back).
+    pub flag: Option<String>,
     /// The marketplace's own reference.
     pub reference: Option<String>,
 }
@@ -114,6 +118,7 @@ impl MilestoneView {
             refund_request: None,
             roll_forward_to: None,
             dispute: None,
+            flag: None,
             reference: plan.reference.clone(),
         }
     }
@@ -143,6 +148,7 @@ impl MilestoneView {
             refund_request: None,
             roll_forward_to: None,
             dispute: None,
+            flag: flag(milestone).map(str::to_owned),
             reference: plan.reference.clone(),
         };
         if let Some(progress) = milestone.progress() {
@@ -177,12 +183,22 @@ impl MilestoneView {
     }
 }
 
+fn flag(milestone: &Milestone) -> Option<&'static str> {
+    match (milestone, milestone.flag()) {
+        (Milestone::Suspended { .. }, _) => Some("charge_disputed"),
+        (_, Some(LossCause::FundingLost)) => Some("funding_lost"),
+        (_, Some(LossCause::FundingReturned)) => Some("funding_returned"),
+        (_, None) => None,
+    }
+}
+
 /// Nothing is missing for what is over.
 fn missing(milestone: &Milestone) -> i64 {
     match milestone {
         Milestone::Planned { plan } | Milestone::FundingPending { plan, .. } => plan.amount.get(),
         Milestone::NotPlanned
         | Milestone::Cancelled { .. }
+        | Milestone::Unfunded { given_up: true, .. }
         | Milestone::Released { .. }
         | Milestone::Refunded { .. } => 0,
         Milestone::Funded { .. }
@@ -191,6 +207,8 @@ fn missing(milestone: &Milestone) -> i64 {
         | Milestone::Approved { .. }
         | Milestone::PartiallyReleased { .. }
         | Milestone::RefundPending { .. }
+        | Milestone::Suspended { .. }
+        | Milestone::Unfunded { given_up: false, .. }
         | Milestone::Disputed { .. } => milestone.progress().map_or(0, |progress| progress.missing().get()),
     }
 }

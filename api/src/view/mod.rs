@@ -4,6 +4,7 @@
 //! model), so that both look alike.
 
 pub mod change;
+pub mod chargeback;
 pub mod contract;
 pub mod escrow;
 pub mod event;
@@ -14,10 +15,13 @@ pub mod payee;
 pub mod payout;
 pub mod preview;
 pub mod refund;
+pub mod standing;
 pub mod terms;
+pub mod treasury;
 pub mod wallet;
 
 pub use change::{ChangeKind, ChangeView};
+pub use chargeback::{ChargebackView, EvidenceView};
 pub use contract::{AmendmentView, ContractView};
 pub use escrow::{EscrowDetailView, EscrowView};
 pub use event::{EventView, JournalView};
@@ -26,7 +30,9 @@ pub use milestone::MilestoneView;
 pub use payee::{BalanceView, EarningsHoldView, PartyView};
 pub use payout::PayoutView;
 pub use refund::RefundView;
+pub use standing::{OnboardingLinkView, PayoutTermsView, RequirementsView};
 pub use terms::{FeesView, OfferTerms, PeriodsView};
+pub use treasury::{ArrivedView, ForeignPayoutView, SweepView, TopUpView, TreasuryView};
 pub use wallet::WalletView;
 
 use ledger::{Currency, Minor, Money};

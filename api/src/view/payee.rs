@@ -27,7 +27,7 @@ impl PartyView {
     pub fn of(party: &Party) -> Option<Self> {
         match party {
             Party::Unknown => None,
-            Party::Registered { party_id, payout_account } => Some(Self {
+            Party::Registered { party_id, payout_account, .. } => Some(Self {
                 id: party_id.to_string(),
                 object: "party".to_owned(),
                 psp_account: payout_account.as_ref().map(|account| account.psp_account.clone()),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decimal;
+use super::standing::next_action;
 
 /// One withdrawal to a bank account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -17,7 +18,8 @@ pub struct PayoutView {
     /// Always `payout`.
     #[schema(example = "payout")]
     pub object: String,
-    /// `transferring`, `submitting`, `in_transit`, `paid`, `failed` or `returned`. A bank can return what was paid.
+    /// `awaiting_approval`, `approved` (it waits for funds), `transferring`, `submitting`, `in_transit`, `paid`, `failed`,
+    /// `cancelled` or `returned`. A bank can return what was paid.
     #[schema(example = "in_transit")]
     pub status: String,
     /// Whose earnings.
@@ -34,7 +36,11 @@ pub struct PayoutView {
     /// When it is expected at the bank, once known.
     pub arrival_at: Option<DateTime<Utc>>,
     /// The provider's code, when it failed or came back.
+    #[schema(example = "account_closed")]
     pub failure_code: Option<String>,
+    /// What the payee has to do then: `add_bank_account`, or `retry`.
+    #[schema(example = "add_bank_account")]
+    pub next_action: Option<String>,
 }
 
 impl PayoutView {
@@ -55,6 +61,10 @@ impl PayoutView {
             },
             failure_code: match payout {
                 Payout::Failed { code, .. } | Payout::Returned { code, .. } => Some(code.clone()),
+                _ => None,
+            },
+            next_action: match payout {
+                Payout::Failed { code, .. } | Payout::Returned { code, .. } => Some(next_action(code).to_owned()),
                 _ => None,
             },
         })

@@ -1,6 +1,14 @@
 //! Works on notices of the payment provider: looks at the object, records what is so.
+//!
+//! # Invariants
+//! - What counts is the object as it is now, not what the notice says of it: in whatever order notices come, the last look
+//!   shows the end.
+//! - A notice is done when its facts are in the log. One that cannot be recorded is put off, then an operator's task; none
+//!   is dropped.
+//!
+//! # What is deliberately absent
+//! Using the body of a notice while the provider cannot be asked: it waits.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::postgres::inbox::StoredNotice;
@@ -8,22 +16,21 @@ use domain::log::StoreError;
 use domain::ports::PaymentProvider;
 use domain::ports::provider::ProviderError;
 use domain::process;
-use domain::refusal::Refusal;
 use tokio::sync::watch;
 
-use super::{backoff, pause, record};
+use super::{backoff, pause, payees, record_at_rest};
 use crate::app::App;
 use crate::engine::EngineError;
 
-/// Notices in progress at once, each about another object.
-const AT_ONCE: usize = 16;
+/// Notices in progress at once, each about another object: bounds what a backlog of any size holds in memory.
+const AT_ONCE: usize = 32;
 
-/// How long a notice is this process's alone.
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a notice is this process's alone: longer than its turn at the provider and the call (20 s) take.
+const LEASE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run<P: PaymentProvider>(app: App, provider: P, mut stop: watch::Receiver<bool>) {
     loop {
-        match turn(&app, provider.as_ref()).await {
+        match turn(&app, &provider).await {
             Ok(0) => {}
             Ok(_) if !*stop.borrow() => continue,
             Ok(_) => {}
@@ -61,23 +68,30 @@ async fn work_on<P: PaymentProvider>(app: &App, provider: &P, notice: &StoredNot
             app.inbox.retry(notice, after, "rate limited").await?;
             return Ok(());
         }
+        Err(ProviderError::Unavailable { why, retry_after }) => {
+            app.inbox.retry(notice, retry_after, &why).await?;
+            return Ok(());
+        }
         Err(ProviderError::Unknown(why) | ProviderError::NotAuthorized(why)) => {
             app.inbox.retry(notice, backoff(notice.attempts), &why).await?;
             return Ok(());
         }
+        // An object that is not there, or a value that we do not know.
         Err(ProviderError::Refused { code: why } | ProviderError::Unusable(why)) => {
             app.inbox.park(notice, &why).await?;
             return Ok(());
         }
     };
-    let facts = process::facts(&report);
+    super::alert::about(app, &report).await?;
+    let facts = process::facts(&payees::named(app, report).await?);
     let ours = !facts.is_empty();
     for fact in facts {
-        match record(app, &fact).await {
-            Ok(()) => {}
-            // It names something of ours that is not there: told too early, or by somebody else's copy of us.
-            Err(EngineError::Refused(Refusal::NotFound { what })) => {
-                app.inbox.park(notice, &format!("there is no such {what}")).await?;
+        match record_at_rest(app, &fact).await {
+            Ok(_) => {}
+            // It names something of ours that is not there, or that has not come so far: told too early, or by somebody
+            // else's copy of us.
+            Err(EngineError::Refused(refusal)) => {
+                app.inbox.park(notice, &refusal.to_string()).await?;
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -1,11 +1,18 @@
-//! What runs beside the requests: projections, timers, orders to the provider, notices from it.
+//! What runs beside the requests: projections, timers, evidence for banks, orders to the provider, notices from it, and
+//! asking it.
 //!
 //! # Invariants
 //! - Everything here can die between any two steps and be done again: what is recorded has an identity.
 //! - Stopping lets what has begun come to its end.
 
+mod alert;
+pub(crate) mod evidence;
 mod inbox;
+mod inquiry;
+mod limiter;
 mod outbox;
+mod payees;
+pub mod restore;
 mod timers;
 
 use std::sync::Arc;
@@ -14,13 +21,14 @@ use std::time::Duration;
 use adapters::postgres::projection::Projector;
 use domain::actor::{Actor, SystemPart};
 use domain::intent::Intent;
-use domain::ports::PaymentProvider;
+use domain::ports::{PaymentProvider, ProviderHistory};
 use domain::process::Fact;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::App;
-use crate::engine::{EngineError, Request};
+use self::limiter::Limited;
+use crate::app::{App, TenantEngine};
+use crate::engine::{EngineError, Performed, Request};
 
 /// How often a worker looks without being told.
 const POLL: Duration = Duration::from_millis(200);
@@ -37,14 +45,20 @@ impl Workers {
     ///
     /// # Errors
     /// When the system gives no thread to the projector.
-    pub fn start<P: PaymentProvider>(app: &App, projector: Projector, provider: Arc<P>) -> std::io::Result<Self> {
+    pub fn start<P>(app: &App, projector: Projector, provider: Arc<P>) -> std::io::Result<Self>
+    where
+        P: PaymentProvider + ProviderHistory,
+    {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let committed = Arc::clone(app.engine.store().committed());
         tasks.spawn(projector.start(committed, stopped.clone())?.ended());
         tasks.spawn(timers::run(app.clone(), stopped.clone()));
-        tasks.spawn(outbox::run(app.clone(), Arc::clone(&provider), stopped.clone()));
-        tasks.spawn(inbox::run(app.clone(), provider, stopped));
+        tasks.spawn(evidence::run(app.clone(), stopped.clone()));
+        let provider = Limited::new(provider);
+        tasks.spawn(outbox::run(app.clone(), provider.clone(), stopped.clone()));
+        tasks.spawn(inbox::run(app.clone(), provider.clone(), stopped.clone()));
+        tasks.spawn(inquiry::run(app.clone(), provider, stopped));
         Ok(Self { tasks, stop })
     }
 
@@ -59,11 +73,17 @@ impl Workers {
     }
 }
 
-/// Records a fact that the provider told. Told before, it changes nothing.
-async fn record(app: &App, fact: &Fact) -> Result<(), EngineError> {
+/// Records a fact that the provider told. Told before, it changes nothing; tells whether it was news.
+async fn record(engine: &TenantEngine, fact: &Fact) -> Result<bool, EngineError> {
     let actor = Actor::System(SystemPart::Psp);
     let request = Request::internal(Intent::Fact(fact.command.clone()), actor, fact.command_id);
-    app.engine.perform(request).await.map(|_| ())
+    engine.perform(request).await.map(|performed| matches!(performed, Performed::Done(..)))
+}
+
+/// The same, not while the test clocks move.
+async fn record_at_rest(app: &App, fact: &Fact) -> Result<bool, EngineError> {
+    let _at_rest = app.clock_moving.read().await;
+    record(&app.engine, fact).await
 }
 
 /// How long to wait after a number of failures in a row: 1 s, doubling up to a minute.

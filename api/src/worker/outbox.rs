@@ -2,20 +2,26 @@
 //!
 //! # Invariants
 //! - A call is noted before it is made.
-//! - While it is not proved that nothing happened, only the same idempotency key is sent again.
+//! - While it is not proved that nothing happened, only the same idempotency key is sent again; and once the provider may
+//!   have forgotten the key, only after a search has shown that there is nothing.
 //! - An order counts as done only after its facts are in the log.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::postgres::outbox::DueOrder;
+use adapters::postgres::log_reader;
+use adapters::postgres::outbox::{Clearance, DueOrder, Home};
+use chrono::TimeDelta;
 use domain::log::StoreError;
-use domain::ports::PaymentProvider;
-use domain::ports::provider::{ProviderError, ProviderOrder};
-use domain::process;
+use domain::ports::history::Found;
+use domain::ports::provider::{ProviderError, ProviderOrder, ProviderReport};
+use domain::ports::{PaymentProvider, ProviderHistory};
+use domain::process::{self, Next, Settlement};
+use domain::treasury::queue::{Funds, Waiting, sendable};
+use ledger::{Account, Minor};
 use tokio::sync::watch;
 
-use super::{backoff, pause, record};
+use super::limiter::Limited;
+use super::{backoff, pause, record_at_rest};
 use crate::app::App;
 use crate::engine::EngineError;
 
@@ -29,10 +35,13 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How long to wait before a state that is not final is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Failures in a row after which an answer that cannot be used is an operator's task.
-const TOO_MANY: u32 = 10;
+/// How far before its instant a search for an order begins: clocks differ a little.
+const SEARCH_MARGIN: TimeDelta = TimeDelta::hours(1);
 
-pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run<P>(app: App, provider: Limited<P>, mut stop: watch::Receiver<bool>)
+where
+    P: PaymentProvider + ProviderHistory,
+{
     let mut reached = app.reached.clone();
     loop {
         match turn(&app, &provider).await {
@@ -54,25 +63,21 @@ pub(super) async fn run<P: PaymentProvider>(app: App, provider: Arc<P>, mut stop
     }
 }
 
-async fn turn<P: PaymentProvider>(app: &App, provider: &Arc<P>) -> Result<usize, StoreError> {
+async fn turn<P: PaymentProvider + ProviderHistory>(app: &App, provider: &Limited<P>) -> Result<usize, StoreError> {
+    if let Home::Moved { why } = app.outbox.come_home().await? {
+        tracing::error!(why, "the outbox is paused: see `earnest outbox diff`, then `earnest outbox resume`");
+    }
+    provider.set(app.outbox.calls_per_second().await?);
     let now = app.engine.now().await?;
     let due = app.outbox.take(now, AT_ONCE, LEASE).await?;
     let count = due.len();
-    // Transfers all draw on one balance: one after the other, so that the provider's refusals mean something.
-    let (transfers, others): (Vec<_>, Vec<_>) =
-        due.into_iter().partition(|order| matches!(order.what, ProviderOrder::MoveToPayee { .. }));
-    let transfers = async {
-        for order in transfers {
-            settle(app, provider.as_ref(), order).await;
-        }
-    };
-    let others = futures::future::join_all(others.into_iter().map(|order| settle(app, provider.as_ref(), order)));
-    futures::future::join(transfers, others).await;
+    // Those that have to wait for each other are not handed out together.
+    futures::future::join_all(due.into_iter().map(|order| settle(app, provider, order))).await;
     Ok(count)
 }
 
 /// Carries out one order. A store that fails on the way leaves the order to be taken again after its lease.
-async fn settle<P: PaymentProvider>(app: &App, provider: &P, order: DueOrder) {
+async fn settle<P: PaymentProvider + ProviderHistory>(app: &App, provider: &P, order: DueOrder) {
     let (id, action) = (order.order_id, order.what.action());
     if let Err(error) = try_settle(app, provider, &order).await {
         tracing::error!(%error, order_id = %id, action, "an order could not be recorded; it is taken again");
@@ -81,64 +86,91 @@ async fn settle<P: PaymentProvider>(app: &App, provider: &P, order: DueOrder) {
     }
 }
 
-async fn try_settle<P: PaymentProvider>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError> {
+async fn try_settle<P>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError>
+where
+    P: PaymentProvider + ProviderHistory,
+{
     let (id, action) = (order.order_id, order.what.action());
-    if !app.outbox.before_sending(order).await? {
-        tracing::warn!(order_id = %id, action, "not sent: another worker has it, or it was blocked for an operator");
-        return Ok(());
+    // One whose outcome is unknown may have taken the money already.
+    if !order.unknown && !enough_for(app, order).await? {
+        for fact in &process::lacks_funds(&order.what) {
+            record_at_rest(app, fact).await?;
+        }
+        return Ok(app.outbox.again(id, backoff(order.failures), "not enough in account 1120").await?);
     }
-    let wait = backoff(order.failures);
-    match provider.carry_out(&order.what, &order.idempotency_key).await {
-        Ok(report) => {
-            for fact in process::facts(&report) {
-                record(app, &fact).await?;
-            }
-            if process::settles(&report, &order.what) {
-                app.outbox.done(id).await?;
-            } else if let Some(pause) = process::read_again_after(&order.what, order.failures) {
+    match app.outbox.before_sending(order).await? {
+        Clearance::Send => {}
+        Clearance::Search => return search(app, provider, order).await,
+        Clearance::Lost => {
+            tracing::warn!(order_id = %id, action, "not sent: another worker has it");
+            return Ok(());
+        }
+    }
+    let told = provider.carry_out(&order.what, &order.idempotency_key).await;
+    match &told {
+        Ok(ProviderReport::OnboardingLink(link)) => app.onboarding_links.show(link),
+        Ok(_) => {}
+        Err(ProviderError::NotAuthorized(why)) => {
+            tracing::error!(order_id = %id, action, why, "the provider does not accept our key: look at STRIPE_SECRET_KEY");
+        }
+        Err(error) => tracing::warn!(order_id = %id, action, %error, "an order is not carried out, or nobody knows"),
+    }
+    carry_on(app, order, process::settle(&order.what, &told, order.failures)).await
+}
+
+/// Whether the books have what a transfer to a payee takes; all other orders take nothing that somebody waits for. Its lane
+/// has handed out the oldest, and the provider judges by what it has itself.
+async fn enough_for(app: &App, order: &DueOrder) -> Result<bool, EngineError> {
+    let ProviderOrder::MoveToPayee { amount, currency, .. } = &order.what else { return Ok(true) };
+    let (_, books) = log_reader::trial_balance(app.pool()).await?;
+    let in_books = books.net(Account::PspAvailable, *currency).max(0);
+    let in_books = i64::try_from(in_books).ok().and_then(|net| Minor::new(net).ok()).unwrap_or_default();
+    let waiting = [Waiting { order_id: order.order_id, position: 0, amount: *amount }];
+    Ok(!sendable(&waiting, Funds { in_books, at_provider: in_books }).is_empty())
+}
+
+/// Records what is known, and does what is next with an order.
+async fn carry_on(app: &App, order: &DueOrder, settlement: Settlement) -> Result<(), EngineError> {
+    let (id, action) = (order.order_id, order.what.action());
+    for fact in &settlement.facts {
+        record_at_rest(app, fact).await?;
+    }
+    match settlement.next {
+        Next::Done => app.outbox.done(id).await?,
+        Next::NotFinal(pause) => match pause.or_else(|| process::receipt_again_after(&order.what, order.failures)) {
+            Some(pause) => {
                 let now = app.engine.now().await?;
                 let later = now.checked_add_signed(pause).unwrap_or(now);
                 app.outbox.not_before(id, later, "not final yet").await?;
-            } else {
-                app.outbox.again(id, ASK_AGAIN, "not final yet").await?;
             }
+            None => app.outbox.again(id, ASK_AGAIN, "not final yet").await?,
+        },
+        Next::SameKey { after, why } => {
+            app.outbox.again(id, after.unwrap_or_else(|| backoff(order.failures)), &why).await?;
         }
-        Err(ProviderError::Refused { code }) => {
-            let facts = process::refused(&order.what, &code);
-            for fact in &facts {
-                record(app, fact).await?;
-            }
-            if !facts.is_empty() {
-                app.outbox.done(id).await?;
-            } else if code == "balance_insufficient" {
-                for fact in &process::lacks_funds(&order.what) {
-                    record(app, fact).await?;
-                }
-                app.outbox.again_with_new_key(id, wait, &code).await?;
-            } else {
-                tracing::error!(order_id = %id, action, code, "the provider refused an order; look at it");
-                app.outbox.block(id, &code).await?;
-            }
-        }
-        Err(ProviderError::NotAuthorized(why)) => {
-            tracing::error!(order_id = %id, action, why, "the provider does not accept our key: look at STRIPE_SECRET_KEY");
-            app.outbox.again(id, wait, &why).await?;
-        }
-        Err(ProviderError::RateLimited { retry_after }) => {
-            app.outbox.again(id, retry_after.unwrap_or(wait), "rate limited").await?;
-        }
-        Err(ProviderError::Unknown(why)) => {
-            tracing::warn!(order_id = %id, action, why, "the outcome of an order is unknown; asking again");
-            app.outbox.again(id, wait, &why).await?;
-        }
-        Err(ProviderError::Unusable(why)) if order.failures < TOO_MANY => {
-            tracing::warn!(order_id = %id, action, why, "the provider's answer cannot be used; asking again");
-            app.outbox.again(id, wait, &why).await?;
-        }
-        Err(ProviderError::Unusable(why)) => {
-            tracing::error!(order_id = %id, action, why, "the provider's answer cannot be used; look at it");
+        Next::NewKey { code } => app.outbox.again_with_new_key(id, backoff(order.failures), &code).await?,
+        Next::Fresh => app.outbox.absent(id).await?,
+        Next::Blocked { why } => {
+            tracing::error!(order_id = %id, action, why, "an order waits for an operator; look at it");
             app.outbox.block(id, &why).await?;
         }
     }
     Ok(())
+}
+
+/// Looks for an order whose key the provider may have forgotten: it is recorded if it was carried out, sent again under its
+/// key if it was not, and an operator's task if that cannot be told.
+async fn search<P: ProviderHistory>(app: &App, provider: &P, order: &DueOrder) -> Result<(), EngineError> {
+    let (id, action) = (order.order_id, order.what.action());
+    let found = provider.find(&order.what, order.not_before - SEARCH_MARGIN).await;
+    match &found {
+        Ok(Found::Reports(_)) => {
+            tracing::warn!(order_id = %id, action, "an order of unknown outcome was found at the provider");
+        }
+        Ok(Found::Absent) => {
+            tracing::warn!(order_id = %id, action, "an order of unknown outcome is not at the provider; it is sent");
+        }
+        Ok(Found::Uncertain(_)) | Err(_) => {}
+    }
+    carry_on(app, order, process::searched(&found)).await
 }

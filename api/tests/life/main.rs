@@ -176,6 +176,7 @@ async fn an_amendment_is_paid_for_on_top() {
     assert_eq!((&shown.body["held"], &shown.body["missing"]), (&json!(120_000), &json!(0)));
     let nets = world.books().await;
     assert_eq!((nets["2100"], nets["2300"]), (-120_000, -6000));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// One amendment waits at a time; it is rejected, taken back, or lapses, and then nothing has changed.
@@ -329,6 +330,7 @@ async fn a_milestone_is_approved_in_thirds() {
     assert_eq!(status(&world.get(&world.client, &contract.at("")).await), "completed");
     let booked = [("1110", 101_925), ("2200", -90_000), ("4100", -10_000), ("4110", -5000), ("5100", 3075)];
     assert_eq!(world.books().await, books(&booked));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// D-157: a proposal that is repeated under its key has the same answer, with the same ids, and no second effect.

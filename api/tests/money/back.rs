@@ -44,6 +44,7 @@ async fn what_is_held_goes_back_when_the_payee_agrees() {
     let events = page.body["data"].as_array().unwrap();
     assert!(events.iter().any(|event| event["type"] == "escrow.refund_initiated" && event["data"]["parts"].is_null()));
     assert!(!events.iter().any(|event| event["type"].as_str().unwrap().starts_with("refund.")));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// The payee says nothing for seven days: the wish counts as agreed, at its instant.
@@ -106,6 +107,7 @@ async fn the_clients_fee_stays_where_the_terms_say_so() {
     assert_eq!(lines(&world, "escrow.refund_initiated").await, booked(&booking));
     let refunds = now(&world, &world.client, "/v1/refunds").await;
     assert_eq!(at(&refunds, ["/data/0/amount", "/data/1"]), [json!(100_000), Value::Null]);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-74, J32: a refund that had succeeded comes back: it is `failed`, and the client has 1,050.00 in the wallet.
@@ -159,6 +161,7 @@ async fn the_payee_gives_back_what_was_released() {
     assert_eq!(less.body["released"], 80_000);
     let escrow = now(&world, &world.payee, &format!("/v1/escrows/{}", contract.id)).await;
     assert_eq!(at(&escrow, ["/given_back", "/milestones/0/given_back"]), [json!(20_000), json!(20_000)]);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-78: 600.00 by one card and 400.00 by another, 500.00 released; of a refund of 450.00 the newer card gets 420.00 and
@@ -198,6 +201,7 @@ async fn a_refund_goes_back_to_each_card() {
     assert_ne!(first.body["data"], second.body["data"]);
     assert_eq!(now(&world, &world.outsider, "/v1/refunds").await.body["data"], json!([]));
     assert_eq!(now(&world, &world.admin, "/v1/refunds").await.body["data"].as_array().unwrap().len(), 2);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-155, D-156: what the payee gives back under one key is given once, also by two requests at once; the key belongs to
@@ -219,4 +223,5 @@ async fn what_is_given_back_twice_under_one_key_is_given_once() {
     assert_eq!((again.status.as_u16(), again.header("idempotent-replayed")), (201, Some("true")));
     world.refused(422, "idempotency_mismatch", give(99_900)).await;
     assert_eq!(world.count("escrow.release_returned").await, 1);
+    super::support::assert_books_equal_provider(&world).await;
 }

@@ -54,6 +54,74 @@ async fn a_deposit_gets_its_milestone_later() {
     let seen = now(&world, &world.payee, &escrow(&contract, "")).await;
     assert_eq!(at(&seen, ["/held", "/hold_limits"]), [json!(150_000), Value::Null]);
     assert!(seen.body["hold_limit_at"].is_string());
+    super::support::assert_books_equal_provider(&world).await;
+}
+
+/// D-51, D-94: every way to pay is quoted by the decision that the payment then is: another server commits it, under the
+/// same key, and the events and journals are those of the quote, except for the id of the funding.
+#[tokio::test]
+async fn every_payment_is_what_was_quoted() {
+    let world = World::new().await;
+    with_wallet(&world).await;
+    let other = world.second_server().await;
+    let ways = [
+        (json!({ "deposit": 50_000, "payment_method": "pm_card_visa" }), false, 52_500),
+        (json!({ "deposit": 50_000, "payment_method": "pm_card_visa" }), true, 157_500),
+        (json!({ "deposit": 10_000, "paid_from": "wallet" }), false, 10_500),
+        (json!({ "payment_method": "pm_card_visa" }), true, 105_000),
+    ];
+    for (number, (mut body, with_milestone, charge)) in ways.into_iter().enumerate() {
+        let contract = world.accepted().await;
+        world.settled().await;
+        body["currency"] = json!("USD");
+        if with_milestone {
+            body["allocations"] = json!([{ "milestone_id": contract.milestone, "amount": 100_000 }]);
+        }
+        let mut thought = body.clone();
+        thought["contract_id"] = json!(contract.id);
+        let (key, before) = (format!("pay-{number}"), world.head().await);
+        let quote = world.post_with_key(&world.client, "/v1/fundings:quote", &key, None, thought).await;
+        let quote = quote.success().unwrap().body;
+        assert_eq!((&quote["charge"], &quote["total"]), (&json!(charge), &json!(charge)), "{number}");
+        assert_eq!(world.head().await, before, "a quote writes nothing");
+        let url = format!("{}{}", other.base_url(), contract.at("/fundings"));
+        let request = reqwest::Client::new().post(url).bearer_auth(&world.client.token).json(&body);
+        let paid = request.header("Idempotency-Key", &key).send().await.unwrap();
+        assert_eq!(paid.status().as_u16(), 201, "{number}");
+        let paid: Value = paid.json().await.unwrap();
+        assert_eq!(paid["amount"], charge, "{number}");
+        let first = quote["preview"]["events"][0]["data"]["funding_id"].as_str().unwrap();
+        let planned = quote["preview"]["events"].to_string().replace(first, paid["id"].as_str().unwrap());
+        let planned: Vec<Value> = serde_json::from_str(&planned).unwrap();
+        let events = world.api.events(&world.admin.token, before).await.unwrap();
+        assert!(events.len() >= planned.len(), "{number}");
+        for (event, planned) in events.iter().zip(&planned) {
+            let event = serde_json::to_value(event).unwrap();
+            for (name, value) in planned.as_object().unwrap() {
+                assert_eq!(&event[name], value, "{number}: {name}");
+            }
+        }
+        world.settled().await;
+    }
+    other.shutdown().await;
+
+    let contract = world.accepted().await;
+    let ask = |mut body: Value| {
+        body["contract_id"] = json!(contract.id);
+        body["currency"] = json!("USD");
+        world.post(&world.client, "/v1/fundings:quote", None, body)
+    };
+    // 945.00 are left in the wallet.
+    let much = ask(json!({ "deposit": 90_001, "paid_from": "wallet" }));
+    assert_eq!(world.refused(422, "insufficient_wallet_balance", much).await.body["balance"], 94_500);
+    for (wrong, pointer) in [
+        (json!({}), "/allocations"),
+        (json!({ "deposit": 0 }), "/deposit"),
+        (json!({ "deposit": 1, "paid_from": "wallet", "payment_method": "pm_card_visa" }), "/payment_method"),
+    ] {
+        let problem = world.refused(422, "validation_failed", ask(wrong)).await;
+        assert_eq!(problem.body["errors"][0]["pointer"], pointer);
+    }
 }
 
 /// A deposit is the client's to give, to a milestone of the contract.
@@ -149,4 +217,5 @@ async fn a_payment_is_given_up() {
     assert_eq!(world.refused(409, "funding_wrong_state", twice).await.body["state"], "cancelled");
     assert_eq!(status(&now(&world, &world.client, &contract.work("")).await), "planned");
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
+    super::support::assert_books_equal_provider(&world).await;
 }

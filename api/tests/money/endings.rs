@@ -31,6 +31,7 @@ async fn silence_agrees_to_the_end() {
     assert_eq!(world.count("contract.end_agreed").await, 1);
     let booking = [("D", "2100", 100_000), ("D", "2300", 5000), ("C", "2260", 105_000)];
     assert_eq!(lines(&world, "escrow.refund_initiated").await, booked(&booking));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// The payee agrees to the end; what was released before stays released. A dispute about the end is not there yet.
@@ -52,18 +53,23 @@ async fn the_payee_agrees_to_the_end() {
     assert_eq!(at(&over, ["/escrow/released", "/escrow/refunded"]), [json!(30_000), json!(70_000)]);
     world.refused(409, "contract_wrong_state", world.act(&world.payee, &accept, json!({}))).await;
     world.refused(409, "contract_wrong_state", world.act(&world.payee, contract.at("/end/dispute"), json!({}))).await;
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-80: nothing happens for 90 days after the last date of delivery. The client says nothing, the payee asks for what is
-/// held, the client says nothing again, and the payee has it.
+/// held, the client says nothing again, and the payee has it. In another contract the payee says nothing either: on
+/// 2027-04-14 the money goes back to the client (J30).
 #[tokio::test]
 async fn a_forgotten_contract_is_released_to_the_payee_who_asks() {
     let world = World::new().await;
     let due = "2026-12-31T10:00:00Z";
     let milestones = json!([{ "amount": 100_000, "due_at": due }]);
     let terms = json!({ "policy": { "psp_hold": { "platform_country": "US" } } });
-    let contract = accepted_on(&world, milestones, terms).await;
-    world.fund(&contract, "pm_card_visa").await.success().unwrap();
+    let contract = accepted_on(&world, milestones.clone(), terms.clone()).await;
+    let silent = accepted_on(&world, milestones, terms).await;
+    for contract in [&contract, &silent] {
+        world.fund(contract, "pm_card_visa").await.success().unwrap();
+    }
     world.at(instant("2027-03-31T10:00:00Z")).await;
     let dormant = now(&world, &world.client, &contract.at("")).await;
     let asked = json!({ "waits_for": "client", "respond_by": "2027-04-07T10:00:00Z" });
@@ -75,10 +81,23 @@ async fn a_forgotten_contract_is_released_to_the_payee_who_asks() {
     let wanted = world.act(&world.payee, &ask, json!({})).await.success().unwrap();
     let waits = json!({ "waits_for": "client_about_release", "respond_by": "2027-04-21T10:00:00Z" });
     assert_eq!(wanted.body["dormancy"], waits);
+    world.at(instant("2027-04-14T10:00:00Z")).await;
+    let over = now(&world, &world.client, &silent.at("")).await;
+    assert_eq!((status(&over), &over.body["escrow"]["refunded"]), ("cancelled", &json!(100_000)));
+    let booking = [("D", "2100", 100_000), ("D", "2300", 5000), ("C", "2260", 105_000)];
+    assert_eq!(lines(&world, "escrow.refund_initiated").await, booked(&booking));
+    let types = "contract.dormancy_warned,contract.marked_dormant,contract.dormancy_escalated_to_payee,\
+                 contract.dormancy_defaulted";
+    let page = format!("/v1/events?contract={}&types={types}", silent.id);
+    let told = now(&world, &world.admin, &page).await;
+    let days: Vec<_> = told.body["data"].as_array().unwrap().iter().map(|event| event["occurred_at"].clone()).collect();
+    let day = |day: &str| json!(format!("2027-{day}T10:00:00Z"));
+    assert_eq!(days, ["03-17", "03-24", "03-31", "04-07", "04-14"].map(day));
     world.at(instant("2027-04-21T10:00:00Z")).await;
     let over = now(&world, &world.payee, &contract.at("")).await;
     assert_eq!((status(&over), &over.body["escrow"]["released"]), ("completed", &json!(100_000)));
     world.refused(409, "contract_wrong_state", world.act(&world.payee, &ask, json!({}))).await;
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// The client says that a dormant contract is not forgotten.
@@ -131,6 +150,7 @@ async fn the_rest_goes_to_the_next_milestone() {
     for path in [&yes, &no] {
         world.refused(409, "milestone_wrong_state", world.act(&world.payee, path, json!({}))).await;
     }
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// The payee does not agree: the rest stays held, and can be approved or asked back.

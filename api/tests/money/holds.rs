@@ -32,6 +32,7 @@ async fn nothing_leaves_a_frozen_escrow() {
     world.settled().await;
     let over = json!({ "reason": "court_order" });
     world.refused(409, "contract_wrong_state", world.act(&world.admin, escrow(&contract, "/freeze"), over)).await;
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// J18, J19: available earnings are held back by reason, cannot be withdrawn, and are let go.
@@ -63,6 +64,7 @@ async fn earnings_are_held_back_and_let_go() {
     let booking = [("D", "2220", 90_000), ("C", "2210", 90_000)];
     assert_eq!(lines(&world, "payee.earnings_hold_released").await, booked(&booking));
     world.post(&world.payee, "/v1/payouts", None, payout).await.success().unwrap();
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// Only staff that decides about money stops it: neither party, nor staff that only reads. Whether the thing exists is not

@@ -37,7 +37,7 @@ fn escrow(contract: &Contract, rest: &str) -> String {
 
 /// The same contract, seen from another of its milestones.
 async fn second(world: &World, contract: &Contract) -> Contract {
-    let shown = world.get(&world.client, &contract.at("")).await.success().unwrap();
+    let shown = now(world, &world.client, &contract.at("")).await;
     Contract { id: contract.id.clone(), milestone: shown.text("/milestones/1/id").unwrap() }
 }
 

@@ -41,6 +41,7 @@ async fn the_older_route_pays_for_a_milestone() {
     let problem =
         world.refused(422, "validation_failed", world.post(&world.client, &payments(&contract), None, all)).await;
     assert_eq!(problem.body["errors"][0]["pointer"], "/final");
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-170: without a key the same request pays once within ten minutes of the clock; another body, or another caller, is

@@ -29,7 +29,8 @@ async fn a_preset_is_chosen_by_name() {
     }
 }
 
-/// D-25: an initiation fee of 4.95 comes with the first payment, and goes back when nothing was ever released.
+/// D-25: an initiation fee of 4.95 comes with the first payment, and goes back when the payee cancels before anything was
+/// released; the client cannot cancel any more.
 #[tokio::test]
 async fn an_initiation_fee_goes_back_when_nothing_was_released() {
     let world = World::new().await;
@@ -43,12 +44,23 @@ async fn an_initiation_fee_goes_back_when_nothing_was_released() {
     let funding = world.fund(&contract, "pm_card_visa").await.success().unwrap();
     assert_eq!(at(&funding, ["/amount", "/initiation_fee"]), [json!(105_495), json!(495)]);
     world.settled().await;
-    world.act(&world.client, contract.at("/end"), json!({})).await.success().unwrap();
-    let over = world.act(&world.payee, contract.at("/end/accept"), json!({})).await.success().unwrap();
+    let cancel = contract.at("/cancel");
+    world.refused(409, "contract_wrong_state", world.act(&world.client, &cancel, json!({}))).await;
+    world.refused(404, "not_found", world.act(&world.outsider, &cancel, json!({}))).await;
+    let words = world.act(&world.payee, &cancel, json!({ "reason": "he is rude" }));
+    assert_eq!(world.refused(422, "validation_failed", words).await.body["errors"][0]["pointer"], "/reason");
+    let over = world.act(&world.payee, &cancel, json!({ "reason": "no.time" })).await.success().unwrap();
     assert_eq!((status(&over), &over.body["escrow"]["initiation_fee"]), ("cancelled", &json!(495)));
     let booking = [("D", "2100", 100_000), ("D", "2300", 5000), ("D", "2310", 495), ("C", "2260", 105_495)];
     assert_eq!(lines(&world, "escrow.refund_initiated").await, booked(&booking));
     assert_eq!(now(&world, &world.client, "/v1/refunds").await.body["data"][0]["amount"], 105_495);
+    world.refused(409, "contract_wrong_state", world.act(&world.payee, &cancel, json!({}))).await;
+
+    let part = world.funded().await;
+    let some = json!({ "amount": 30_000 });
+    world.act(&world.client, part.work("/approve-partial"), some).await.success().unwrap();
+    world.refused(409, "contract_wrong_state", world.act(&world.payee, part.at("/cancel"), json!({}))).await;
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// Taxes of the parties are part of a schedule, and shown.
@@ -70,6 +82,7 @@ async fn taxes_are_shown_and_charged() {
     world.settled().await;
     let approved = world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
     assert_eq!(approved.body["net"], 88_000);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// Periods are those that were named, and the others as they are; a policy is chosen by name, too.

@@ -29,6 +29,7 @@ async fn a_refund_that_comes_back_nine_days_later_is_in_the_wallet() {
     assert_eq!(status_of(&world, "refund").await, ["failed"]);
     assert_eq!(provider.refunds().await[0]["status"], "failed");
     assert_eq!(world.books().await, books(&[("1120", 101_925), ("2120", -105_000), ("5100", 3_075)]));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// J32: a bank that refuses at once, before anything was booked as sent: the wallet has it all the same.
@@ -46,6 +47,7 @@ async fn a_refund_that_never_left_is_in_the_wallet() {
     let [failed] = events(&world, "refund.failed").await.try_into().unwrap();
     assert_eq!(journal(&failed), ["D 2260 105000", "C 2120 105000"]);
     assert_eq!(world.books().await, books(&[("1120", 101_925), ("2120", -105_000), ("5100", 3_075)]));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// A client who is asked for a bank account and does not tell it: the provider's side calls the refund off.
@@ -64,6 +66,7 @@ async fn a_refund_that_is_called_off_is_in_the_wallet() {
     let [cancelled] = events(&world, "refund.cancelled").await.try_into().unwrap();
     assert_eq!(journal(&cancelled), ["D 2260 105000", "C 2120 105000"]);
     assert_eq!(status_of(&world, "refund").await, ["cancelled"]);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-85: the provider takes the refund and keeps it until our balance is enough. Finance is told; J31 comes when the money
@@ -86,6 +89,7 @@ async fn a_refund_that_the_balance_does_not_cover_waits_at_the_provider() {
     assert_eq!(status_of(&world, "refund").await, ["succeeded"]);
     assert_eq!(provider.refunds().await.len(), 1);
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// D-85: the provider refuses for lack of money. Nothing has moved there, so it is asked again under a new key, until it
@@ -112,6 +116,7 @@ async fn a_refund_refused_for_lack_of_money_is_sent_again_under_a_new_key() {
     assert_eq!(told, [1, 1, 1]);
     assert_eq!(provider.refunds().await.len(), 1);
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]));
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// Somebody has given the charge back at the provider's dashboard: ours is refused for good, nothing is booked as sent,
@@ -137,6 +142,7 @@ async fn a_refund_that_the_provider_refuses_for_good_needs_somebody() {
     perform(&world, Actor::Client(world.client.party_id), redirect()).await.unwrap();
     let [redirected] = events(&world, "refund.redirected").await.try_into().unwrap();
     assert_eq!(journal(&redirected), ["D 2260 105000", "C 2120 105000"]);
+    super::support::assert_books_equal_provider(&world).await;
 }
 
 /// More than is left of the charge, because a part of it was given back by hand.

@@ -6,6 +6,7 @@
 mod support;
 
 mod called_off;
+mod exchange;
 mod failing;
 mod provider;
 
@@ -57,6 +58,7 @@ async fn a_funded_milestone_goes_back_to_the_card() {
     assert_eq!(status_of(&world, "refund").await, ["succeeded"]);
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]));
     assert_eq!(world.count("refund.submitted").await, 0, "it succeeded at once");
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// I8: the answer is lost after the provider has sent the money; the same key finds it, and nothing is sent twice.
@@ -72,6 +74,7 @@ async fn a_refund_whose_answer_is_lost_is_made_once() {
     assert_eq!((world.count("refund.requested").await, world.count("refund.succeeded").await), (1, 1));
     let left = [("1120", 59_925), ("2100", -60_000), ("2300", -3_000), ("5100", 3_075)];
     assert_eq!(world.books().await, books(&left), "J33: 400.00 and their share of the fee, 20.00");
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// A bank that answers later: nothing is booked before it has, and its answer is heard as a webhook.
@@ -88,6 +91,7 @@ async fn a_pending_refund_is_booked_when_its_bank_answers() {
     assert_eq!(status_of(&world, "refund").await, ["succeeded"]);
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]));
     assert_eq!((world.count("refund.submitted").await, world.count("refund.succeeded").await), (1, 1));
+    support::assert_books_equal_provider(&world).await;
 }
 
 /// C.2.8: the webhooks of its success are lost; within a day it is asked for. That they come at last changes nothing.
@@ -120,4 +124,5 @@ async fn a_pending_refund_is_asked_for_when_nothing_is_heard() {
     provider.settled(&world).await;
     assert_eq!((world.count("refund.submitted").await, world.count("refund.succeeded").await), (1, 1));
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]));
+    support::assert_books_equal_provider(&world).await;
 }

@@ -68,6 +68,7 @@ impl Provider {
     /// Waits until everything has happened; webhooks that were dropped before are sent again without their pauses, also
     /// those that were on their way when the fault was taken away.
     pub async fn settled(&self, world: &World) {
+        self.flush_webhooks().await;
         let sending = async {
             loop {
                 self.flush_webhooks().await;
@@ -89,6 +90,17 @@ impl Provider {
         let url = format!("{}/_sandbox/{path}", self.base);
         let answer = self.http.post(url).bearer_auth(&self.key).json(body).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    }
+
+    /// What is paid in `currency` settles in `settles_in` from now on.
+    pub async fn settles(&self, currency: &str, settles_in: &str, rate: &str) {
+        assert!(self.try_settles(currency, settles_in, rate).await.is_success());
+    }
+
+    pub async fn try_settles(&self, currency: &str, settles_in: &str, rate: &str) -> reqwest::StatusCode {
+        let url = format!("{}/_sandbox/settlement", self.base);
+        let body = json!({ "currency": currency, "settles_in": settles_in, "rate": rate });
+        self.http.post(url).bearer_auth(&self.key).json(&body).send().await.unwrap().status()
     }
 
     /// Whoever waits because of a planned fault goes on.

@@ -6,6 +6,8 @@
     reason = "every test binary compiles this module and uses a part of it; a test may fail loudly"
 )]
 
+mod books;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,9 @@ use domain::intent::Intent;
 use domain::refund::RefundCommand;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+
+#[allow(unused_imports, reason = "not every test binary asks the provider")]
+pub use books::assert_books_equal_provider;
 
 const BEGIN: &str = "2026-12-01T10:00:00Z";
 
@@ -111,6 +116,7 @@ impl World {
                 secret_key: Secret::new(self.server.sandbox_key().unwrap()),
                 webhook_secrets: Vec::new(),
                 connect_webhook_secrets: Vec::new(),
+                onboarding_return_url: None,
             },
             allow_owner: false,
         })
@@ -312,6 +318,7 @@ async fn told(world: &World, refund: &str, fact: RefundCommand) {
 pub async fn comes_back(world: &World, refund: &str) {
     let refund_ref = format!("re_{refund}");
     told(world, refund, RefundCommand::RecordSubmitted { refund_ref: refund_ref.clone() }).await;
-    told(world, refund, RefundCommand::RecordSucceeded { refund_ref, balance_transaction_ref: None }).await;
-    told(world, refund, RefundCommand::RecordFailed { code: "lost_or_stolen_card".to_owned() }).await;
+    told(world, refund, RefundCommand::RecordSucceeded { refund_ref, balance_transaction_ref: None, taken: None })
+        .await;
+    told(world, refund, RefundCommand::RecordFailed { code: "lost_or_stolen_card".to_owned(), came_back: None }).await;
 }

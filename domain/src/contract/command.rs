@@ -59,7 +59,7 @@ pub enum ContractCommand {
     WithdrawOffer,
     /// The offer's deadline has passed.
     ExpireOffer,
-    /// Give it up before anything was paid in.
+    /// Give it up: by either side before anything was paid in; after that by the payee, while nothing was released.
     Cancel {
         /// The marketplace's own code of the reason.
         reason: Option<String>,

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - A contract that nothing was paid into can be given up by either side; one that holds money ends only by both, by
-//!   time, or by its milestones being closed one by one.
+//!   time, or by its milestones being closed one by one. The payee who cancels one of which nothing was released gives
+//!   back what is held: a wish to end it and the agreement at once. The client has to ask.
 //! - While a payment is under way, a contract does not end: its deadline moves on by the time that a payment has.
 //! - At the end, work under review and money in dispute stay what they are; the contract is over when they are.
 
@@ -60,6 +61,33 @@ pub(super) fn decide(
             }
             Ok(vec![given_up(life, Some(by), reason.clone())])
         }
+        (
+            S::Active { life } | S::Paused { life, .. } | S::Ending { life, agreed: false, .. },
+            C::Cancel { reason, parts },
+        ) => {
+            let by = role_of(contract, context, "cancel a contract")?;
+            if by == Role::Client || was_released(life, parts) {
+                return Err(wrong_state(contract, "cancelled"));
+            }
+            check_reference(reason.as_deref(), "/reason")?;
+            if parts.payment_under_way() {
+                return Err(Refusal::PaymentUnderWay);
+            }
+            let asked = matches!(contract, S::Ending { .. });
+            let requested = (!asked).then(|| -> Result<_, Refusal> {
+                Ok(E::EndRequested { contract_id, by, refund_requested: parts.refundable()?, respond_by: context.now })
+            });
+            let agreed = agreed(life, Some(by), parts, reason.clone())?;
+            Ok(requested.transpose()?.into_iter().chain([agreed]).collect())
+        }
+        // A payee who gives a forgotten contract up is active.
+        (S::Dormant { life, .. }, C::Cancel { parts, .. }) => {
+            let by = role_of(contract, context, "cancel a contract")?;
+            if by == Role::Client || was_released(life, parts) {
+                return Err(wrong_state(contract, "cancelled"));
+            }
+            super::dormancy::revived(contract, command, context)
+        }
         (_, C::Cancel { .. }) => {
             role_of(contract, context, "cancel a contract")?;
             Err(wrong_state(contract, "cancelled"))
@@ -109,7 +137,7 @@ pub(super) fn decide(
             if parts.hold_money() {
                 Ok(vec![requested])
             } else {
-                Ok(vec![requested, agreed(life, Some(Role::Client), parts)?])
+                Ok(vec![requested, agreed(life, Some(Role::Client), parts, None)?])
             }
         }
         // A party who wants to end it is active.
@@ -126,7 +154,7 @@ pub(super) fn decide(
             if parts.payment_under_way() {
                 return Err(Refusal::PaymentUnderWay);
             }
-            Ok(vec![agreed(life, Some(Role::Payee), parts)?])
+            Ok(vec![agreed(life, Some(Role::Payee), parts, None)?])
         }
         (_, C::AcceptEnd { .. }) => {
             only_payee(contract, context, "agree to the end of a contract")?;
@@ -136,7 +164,7 @@ pub(super) fn decide(
             Ok(vec![if parts.payment_under_way() {
                 extended(life, END_REQUEST, context)
             } else {
-                agreed(life, None, parts)?
+                agreed(life, None, parts, None)?
             }])
         }
         (_, C::AgreeEndByTime { .. }) => Err(wrong_state(contract, "ended by time")),
@@ -229,13 +257,20 @@ fn given_up(life: &Life, by: Option<Role>, reason: Option<String>) -> ContractEv
     }
 }
 
-fn agreed(life: &Life, by: Option<Role>, parts: &Parts) -> Result<ContractEvent, Refusal> {
+fn agreed(life: &Life, by: Option<Role>, parts: &Parts, reason: Option<String>) -> Result<ContractEvent, Refusal> {
     Ok(ContractEvent::EndAgreed {
         contract_id: life.agreement.contract_id,
         by,
         refund_total: parts.refundable()?,
         milestones: open_ids(life),
+        reason,
     })
+}
+
+/// Whether the payee has got anything of it.
+fn was_released(life: &Life, parts: &Parts) -> bool {
+    life.closed.values().any(|closed| !closed.released.is_zero())
+        || parts.milestones.iter().any(|part| !part.released.is_zero())
 }
 
 /// A payment that is under way ends within the time that it has: then the deadline is looked at again.

@@ -81,8 +81,10 @@ pub enum ContractEvent {
         /// When the offer runs out.
         offer_expires_at: Timestamp,
         /// The fees, fixed from here on.
+        #[serde(serialize_with = "crate::fee::stored")]
         fee_schedule: FeeSchedule,
         /// The periods, fixed from here on.
+        #[serde(serialize_with = "crate::policy::stored")]
         policy: Policy,
         /// Its milestones.
         milestones: Vec<MilestonePlan>,
@@ -115,8 +117,10 @@ pub enum ContractEvent {
         /// Currency of everything in it.
         currency: Currency,
         /// The fees.
+        #[serde(serialize_with = "crate::fee::stored")]
         fee_schedule: FeeSchedule,
         /// The periods.
+        #[serde(serialize_with = "crate::policy::stored")]
         policy: Policy,
         /// Its milestones.
         milestones: Vec<MilestonePlan>,
@@ -268,6 +272,9 @@ pub enum ContractEvent {
         refund_total: Minor,
         /// The milestones that were not over.
         milestones: Vec<MilestoneId>,
+        /// The marketplace's own code of the reason, when the payee cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Nothing has happened for long.
     DormancyWarned {

@@ -152,8 +152,10 @@ pub struct Agreement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The fees, fixed for the life of the contract.
+    #[serde(serialize_with = "crate::fee::stored")]
     pub fee_schedule: FeeSchedule,
     /// The periods, fixed for the life of the contract.
+    #[serde(serialize_with = "crate::policy::stored")]
     pub policy: Policy,
 }
 
@@ -165,7 +167,7 @@ pub struct Life {
     /// On which terms.
     pub terms: Terms,
     /// How each milestone ended that is over.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub closed: BTreeMap<MilestoneId, ClosedMilestone>,
     /// The amendment that waits for an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,8 +5,11 @@ use ledger::{Currency, Minor};
 use super::parts::{
     Allocation, ChargeRef, Deposit, FeeTax, GratuityKind, PaidFrom, PspPlace, RefundReason, ReleaseReason,
 };
+use crate::exchange::Settled;
 use crate::fee::FeeSchedule;
-use crate::id::{ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::policy::Policy;
 
 /// A request about an escrow. Repeated, each changes nothing: what has an id of its own is known by it.
@@ -50,6 +53,8 @@ pub enum EscrowCommand {
         place: PspPlace,
         /// The charge that it was collected by; `None` when it is not known.
         charge: Option<ChargeRef>,
+        /// What the provider has for it, where it settles in another currency and has told so.
+        settled: Option<Settled>,
     },
     /// The client's wallet has paid.
     RecordWalletFunding {
@@ -167,6 +172,52 @@ pub enum EscrowCommand {
         /// The provider's token of card or account.
         payment_method: String,
     },
+    /// A client's bank disagrees with a payment, or asks about it.
+    NoteChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Whether it only asks.
+        inquiry: bool,
+    },
+    /// The bank has taken money, or given some back: as much as it has is to be locked.
+    HoldForChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// What the bank has now, fees included.
+        amount: Minor,
+    },
+    /// The bank keeps the money.
+    AbsorbChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// What it keeps, fees included.
+        amount: Minor,
+    },
+    /// The bank disagrees no more, and has nothing.
+    ClearChargeback {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+    },
+    /// A bank took a payment back without a dispute. A fact: never refused.
+    RecordFundingReturn {
+        /// The payment.
+        funding_id: FundingId,
+        /// What it took, fees included.
+        amount: Minor,
+        /// From where.
+        place: PspPlace,
+    },
+    /// A request whose fees go by what the pair has billed in all its contracts, with that.
+    OfPair {
+        /// What the pair has billed so far, gross, minor units.
+        billed: Minor,
+        /// The request.
+        command: Box<Self>,
+    },
     /// The contract is over. What was deposited for no milestone goes back to the client.
     Close,
     /// A timer of it fired and was refused.
@@ -176,4 +227,11 @@ pub enum EscrowCommand {
         /// The code of the refusal.
         reason: String,
     },
+}
+
+impl EscrowCommand {
+    /// Whether fees that go by what was billed are judged with it.
+    pub(crate) fn needs_billing(&self) -> bool {
+        matches!(self, Self::RequestFunding { .. } | Self::Release { .. } | Self::RequestGratuity { .. })
+    }
 }

@@ -1,14 +1,17 @@
 //! Facts about an escrow.
 
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    Allocation, ChargeRef, Deposit, FeeTax, Gratuity, HoldLimit, Lot, PaidFrom, PspPlace, RefundPart, RefundReason,
-    RejectionReason, ReleaseReason, Withheld, is_zero,
+    Allocation, Borne, ChargeRef, Clawback, Deposit, FeeTax, Gratuity, HoldLimit, LockedPart, LostPart, Lot, PaidFrom,
+    PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
 };
+use crate::exchange::Settled;
 use crate::fee::{FeeSchedule, TaxLine};
-use crate::id::{ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, EventId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::policy::{HoldAction, Policy};
 use crate::time::Timestamp;
 
@@ -27,8 +30,10 @@ pub enum EscrowEvent {
         /// Currency of everything in it.
         currency: Currency,
         /// The fees agreed.
+        #[serde(serialize_with = "crate::fee::stored")]
         fee_schedule: FeeSchedule,
         /// The periods agreed.
+        #[serde(serialize_with = "crate::policy::stored")]
         policy: Policy,
     },
     /// The client is to pay this.
@@ -103,6 +108,9 @@ pub enum EscrowEvent {
         /// How long the provider lets it lie.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold_limit: Option<HoldLimit>,
+        /// What the provider has for it, where it settles in another currency. J70.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<Settled>,
     },
     /// The client's wallet paid, and the money is held. Mirror of `wallet.paid_escrow`, which carries the journal.
     WalletFundingNoted {
@@ -180,6 +188,9 @@ pub enum EscrowEvent {
         /// Tax that becomes payable by it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         taxes: Vec<TaxLine>,
+        /// What the pair had billed before, gross, where the fees go by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        billed_before: Option<Minor>,
     },
     /// Held money goes back to the client. J30, J33; where the client's fee is kept, J34.
     RefundInitiated {
@@ -406,5 +417,133 @@ pub enum EscrowEvent {
         key: String,
         /// The code of the refusal.
         reason: String,
+    },
+    /// A client's bank disagrees with a payment: the milestones that it pays for rest. Or it only asks: they are named.
+    ChargeDisputed {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Whether the bank only asks.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inquiry: bool,
+        /// The milestones that hold money of it, in the order of their ids.
+        milestones: Vec<MilestoneId>,
+    },
+    /// Held money was locked because a bank has taken it. Second half of J50, J98.
+    ChargebackHeld {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What was locked now.
+        parts: Vec<LockedPart>,
+    },
+    /// The bank gave it back: what was locked is held, or in dispute, as before. Second half of J51.
+    ChargebackReleased {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What was let go now.
+        parts: Vec<LockedPart>,
+    },
+    /// The bank keeps the money. What was held of it is gone: J52, first half of J56. The payee account books what the
+    /// payee gives, the chargeback what the platform bears.
+    ///
+    /// `amount` = sum of `held` less `client_fee_earned`, `initiation_fee`, `tax`, sum of `clawed` and `platform_share`.
+    ChargebackAbsorbed {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Who paid.
+        client_id: PartyId,
+        /// Who is paid.
+        payee_id: PartyId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What the bank keeps.
+        amount: Minor,
+        /// What was held of it.
+        held: Vec<LostPart>,
+        /// The client's fee that the bank did not take with it; it is earned.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        client_fee_earned: Minor,
+        /// The initiation fee that is gone with it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax of the fees that are gone with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// What the payee has to give of what was released of it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        clawed: Vec<Clawback>,
+        /// Tax on the payee's fees that are returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payee_tax: Option<TaxLine>,
+        /// Tax on the client's fees that are returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_tax: Option<TaxLine>,
+        /// What was released of it and stays the payee's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        borne: Vec<Borne>,
+        /// What the platform bears.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        platform_share: Minor,
+    },
+    /// The bank is done with a payment: its milestones go on.
+    ChargeCleared {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The contract.
+        contract_id: ContractId,
+        /// The payment.
+        funding_id: FundingId,
+        /// The milestones that rested because of it.
+        milestones: Vec<MilestoneId>,
+    },
+    /// A bank took a payment back without a dispute: what was held of it is gone. J94.
+    FundingReturned {
+        /// The contract.
+        contract_id: ContractId,
+        /// Who paid.
+        client_id: PartyId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What was held of it.
+        parts: Vec<LostPart>,
+        /// The client's fee that the bank did not take with it; it is earned.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        client_fee_earned: Minor,
+        /// The initiation fee that is gone with it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax of the fees that are gone with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// What the bank took beyond that: the client owes it. The funding books it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        receivable: Minor,
+        /// What was released of it and stays the payee's: it cannot be given back to that charge any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        borne: Vec<Borne>,
+        /// From where.
+        #[serde(flatten)]
+        place: PspPlace,
     },
 }

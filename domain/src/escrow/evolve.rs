@@ -1,10 +1,10 @@
 //! What an escrow remembers of each event.
 
 use chrono::TimeDelta;
-use ledger::Minor;
+use ledger::{Minor, closing_share};
 
 use super::event::EscrowEvent;
-use super::holdings::{DisputeHold, Holdings, PaidFunding, RequestedFunding};
+use super::holdings::{ChargebackHold, DisputeHold, Holdings, PaidFunding, RequestedFunding};
 use super::lots;
 use super::parts::{Allocation, ChargeRef, Deposit, FeeTax, HoldLimit, Lot, PaidFrom, RefundPart};
 use crate::fee::{GivenBack, ReleaseSplit, TaxLine};
@@ -54,9 +54,12 @@ impl Holdings {
             E::FundingRejected { funding_id, .. } => {
                 self.requested.remove(funding_id);
             }
-            E::Released { release_id, milestone_id, lots, clears_at, .. } => {
+            E::Released { release_id, milestone_id, lots, clears_at, billed_before, .. } => {
                 self.done.releases.insert(*release_id);
                 let split = split_of(event);
+                if let Some(billed) = billed_before {
+                    self.pair_billed = billed.saturating_add(split.gross);
+                }
                 self.contract_fees.release(&split);
                 let clearance = TimeDelta::days(i64::from(self.policy.clearance_days));
                 let holding = self.milestones.entry(*milestone_id).or_default();
@@ -154,6 +157,68 @@ impl Holdings {
                     self.disarm(funding_id);
                 }
             }
+            E::ChargeDisputed { chargeback_id, funding_id, inquiry, milestones, .. } => {
+                let known = self.chargebacks.remove(chargeback_id);
+                let hold = ChargebackHold {
+                    funding_id: *funding_id,
+                    inquiry: *inquiry,
+                    milestones: milestones.clone(),
+                    parts: known.map(|hold| hold.parts).unwrap_or_default(),
+                };
+                self.chargebacks.insert(*chargeback_id, hold);
+            }
+            E::ChargebackHeld { chargeback_id, funding_id, parts, .. } => {
+                for part in parts {
+                    self.lock(*chargeback_id, *funding_id, part);
+                }
+            }
+            E::ChargebackReleased { chargeback_id, funding_id, parts, .. } => {
+                for part in parts {
+                    self.unlock(*chargeback_id, *funding_id, part);
+                }
+            }
+            E::ChargebackAbsorbed {
+                chargeback_id,
+                funding_id,
+                amount,
+                held,
+                initiation_fee,
+                tax,
+                clawed,
+                borne,
+                platform_share,
+                ..
+            } => {
+                if let Some(hold) = self.chargebacks.get_mut(chargeback_id) {
+                    hold.parts.clear();
+                }
+                for part in held {
+                    self.lose(*funding_id, part, part.amount);
+                }
+                self.contract_fees.remove(Minor::ZERO, *initiation_fee, amount_of(tax.as_ref()));
+                for part in clawed {
+                    let holding = self.milestones.entry(part.milestone_id).or_default();
+                    holding.given_back.add(&part.back);
+                    lots::returned(&mut holding.lots, *funding_id, part.back.gross);
+                }
+                self.bear(*funding_id, borne);
+                self.charge_back(*funding_id, amount.saturating_sub(*platform_share));
+            }
+            E::ChargeCleared { chargeback_id, .. } => {
+                self.chargebacks.remove(chargeback_id);
+                self.done.chargebacks.insert(*chargeback_id);
+            }
+            E::FundingReturned { funding_id, parts, initiation_fee, tax, receivable, borne, .. } => {
+                let mut amount = receivable.saturating_add(*initiation_fee).saturating_add(amount_of(tax.as_ref()));
+                for part in parts {
+                    self.take_from_dispute(*funding_id, part.dispute_id, part.disputed);
+                    self.lose(*funding_id, part, part.disputed);
+                    amount = amount.saturating_add(part.amount).saturating_add(part.client_fee);
+                }
+                self.contract_fees.remove(Minor::ZERO, *initiation_fee, amount_of(tax.as_ref()));
+                self.bear(*funding_id, borne);
+                self.charge_back(*funding_id, amount);
+            }
             // Booked only: `FundsReallocated` carries the fee.
             E::FeesReallocated { .. } | E::Opened { .. } => {}
         }
@@ -168,12 +233,24 @@ impl Holdings {
     ) {
         self.requested.remove(&funding_id);
         let number = u32::try_from(self.fundings.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let (paid, sent_back) = (Minor::ZERO, Minor::ZERO);
-        self.fundings.insert(funding_id, PaidFunding { number, paid_from, charge, paid, sent_back, hold_limit });
+        let zero = Minor::ZERO;
+        let funding = PaidFunding {
+            number,
+            paid_from,
+            charge,
+            paid: zero,
+            principal: zero,
+            initiation: zero,
+            sent_back: zero,
+            charged_back: zero,
+            hold_limit,
+        };
+        self.fundings.insert(funding_id, funding);
     }
 
     fn take_in(&mut self, funding_id: FundingId, allocations: &[Allocation], deposit: Deposit) {
         let mut paid = deposit.amount.saturating_add(deposit.client_fee);
+        let principal = allocations.iter().fold(deposit.amount, |sum, part| sum.saturating_add(part.amount));
         let fundings = &self.fundings;
         let number = |id: FundingId| fundings.get(&id).map_or(u32::MAX, |paid| paid.number);
         for Allocation { milestone_id, amount, client_fee } in allocations {
@@ -192,13 +269,19 @@ impl Holdings {
         }
         if let Some(funding) = self.fundings.get_mut(&funding_id) {
             funding.paid = funding.paid.saturating_add(paid);
+            funding.principal = funding.principal.saturating_add(principal);
         }
     }
 
     fn take_in_fees(&mut self, funding_id: FundingId, initiation_fee: Minor, tax: Option<&FeeTax>) {
-        self.contract_fees.add(Minor::ZERO, initiation_fee, amount_of(tax));
+        let tax = amount_of(tax);
+        self.contract_fees.add(Minor::ZERO, initiation_fee, tax);
         if let Some(funding) = self.fundings.get_mut(&funding_id) {
-            funding.paid = funding.paid.saturating_add(initiation_fee).saturating_add(amount_of(tax));
+            // So far, what was paid on top is the client's fee.
+            let fees = funding.paid.saturating_sub(funding.principal).saturating_add(initiation_fee);
+            let tax_on_it = closing_share(tax, initiation_fee, fees, Minor::ZERO).unwrap_or_default();
+            funding.initiation = initiation_fee.saturating_add(tax_on_it);
+            funding.paid = funding.paid.saturating_add(initiation_fee).saturating_add(tax);
         }
     }
 

@@ -2,15 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 use super::lots::HeldLot;
-use super::parts::{Allocation, ChargeRef, Deposit, FeeTax, HoldLimit, Lot, PaidFrom, is_zero};
+use super::parts::{Allocation, ChargeRef, Deposit, FeeTax, HoldLimit, LockedPart, Lot, PaidFrom};
 use crate::fee::{ContractFees, FeeSchedule, GivenBack, MilestoneFees, ReleaseSplit};
-use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
+use crate::pair::PairId;
 use crate::policy::Policy;
 use crate::time::Timestamp;
+
+/// Whether a part of a document says nothing, and is left out.
+fn is_default<T: Default + PartialEq>(part: &T) -> bool {
+    *part == T::default()
+}
 
 /// What an escrow knows. Amounts are minor units of its currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,39 +32,50 @@ pub struct Holdings {
     /// Currency of everything in it.
     pub currency: Currency,
     /// The fees agreed.
+    #[serde(serialize_with = "crate::fee::stored")]
     pub fee_schedule: FeeSchedule,
     /// The periods agreed.
+    #[serde(serialize_with = "crate::policy::stored")]
     pub policy: Policy,
     /// Money that is on its way, or was and did not arrive.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requested: BTreeMap<FundingId, RequestedFunding>,
     /// Fundings that arrived.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fundings: BTreeMap<FundingId, PaidFunding>,
     /// Money by milestone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub milestones: BTreeMap<MilestoneId, Holding>,
     /// The lots of money that is for no milestone yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unallocated: Vec<HeldLot>,
     /// Sums of the fees of that.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unallocated_fees: MilestoneFees,
     /// Sums of the contract's fees that the client paid on top.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub contract_fees: ContractFees,
+    /// What the pair had billed with the last release here, where the fees go by it: what is decided in one append counts
+    /// before the pair is told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pair_billed: Minor,
     /// What disputes have locked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disputes: BTreeMap<DisputeId, DisputeHold>,
+    /// Banks that disagree with a payment, or ask about one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chargebacks: BTreeMap<ChargebackId, ChargebackHold>,
     /// Whether staff has stopped everything.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,
     /// Since when the clocks of the contract stand still for that.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_at: Option<Timestamp>,
     /// When it was closed, if it is and if that was kept.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
     /// What has been done, so that a repeat changes nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub done: Done,
 }
 
@@ -78,6 +97,9 @@ pub struct Done {
     /// Bonuses and tips that were asked for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub gratuities: BTreeSet<FundingId>,
+    /// Chargebacks that are over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub chargebacks: BTreeSet<ChargebackId>,
 }
 
 /// Money that the client was asked for.
@@ -87,7 +109,7 @@ pub struct RequestedFunding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allocations: Vec<Allocation>,
     /// What is for no milestone yet.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Deposit::is_none")]
     pub deposit: Deposit,
     /// The client's fee on top.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -102,7 +124,7 @@ pub struct RequestedFunding {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub surplus_to_wallet: Minor,
     /// Whether its attempt runs out if the client does not complete it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expires: bool,
 }
 
@@ -112,6 +134,7 @@ pub struct PaidFunding {
     /// Its place in the order of arrival, from 1.
     pub number: u32,
     /// Where the client paid from.
+    #[serde(default, skip_serializing_if = "PaidFrom::is_provider")]
     pub paid_from: PaidFrom,
     /// The charge that it was collected by, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,9 +142,18 @@ pub struct PaidFunding {
     /// What came, fees and tax included.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub paid: Minor,
+    /// What of that is held, and not fees or tax; zero where it was not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub principal: Minor,
+    /// What of that is the initiation fee, with the tax on it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub initiation: Minor,
     /// What went back to the client of that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sent_back: Minor,
+    /// What a bank took back for good, as far as it was held or the payee gave it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub charged_back: Minor,
     /// How long the provider lets it lie; `None` when there is no limit, or when it has been dealt with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_limit: Option<HoldLimit>,
@@ -134,6 +166,20 @@ pub struct DisputeHold {
     pub milestone_id: MilestoneId,
     /// Which fundings it is from.
     pub lots: Vec<Lot>,
+}
+
+/// What a chargeback is about, and what it has locked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargebackHold {
+    /// The payment.
+    pub funding_id: FundingId,
+    /// Whether the bank only asks: nothing is locked and nothing rests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inquiry: bool,
+    /// The milestones that it pays for. They rest, unless the bank only asks.
+    pub milestones: Vec<MilestoneId>,
+    /// What is locked, at most one part per place.
+    pub parts: Vec<LockedPart>,
 }
 
 /// The money of one milestone.
@@ -170,20 +216,31 @@ pub struct Holding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lots: Vec<HeldLot>,
     /// Sums of its fees.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub fees: MilestoneFees,
     /// The client's fee that is earned, by releases and by refunds that keep it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub client_fee_earned: Minor,
     /// Sums of its releases.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub releases: ReleaseSplit,
-    /// Sums of what the payee gave back of them.
+    /// Sums of what the payee gave back of them, or had to.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub given_back: GivenBack,
     /// When the newest of them was made: the time in which the payee can give money back counts from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
+    /// What a bank took of them at the platform's cost, gross.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub borne: Minor,
 }
 
 impl Holding {
+    /// What the payee could still give back of what was released, gross.
+    pub fn returnable(&self) -> Minor {
+        self.released.saturating_sub(self.given_back.gross).saturating_sub(self.borne)
+    }
+
     /// Whether the conservation equation holds, the lots are what is held, and so is the deferred fee.
     pub fn is_conserved(&self) -> bool {
         let here = total([self.held, self.disputed]);
@@ -193,7 +250,7 @@ impl Holding {
             && total(self.lots.iter().map(|lot| lot.locked)) == total([self.disputed])
             && self.lots.iter().all(HeldLot::is_sound)
             && are_sound(&self.fees, here)
-            && self.given_back.gross <= self.released
+            && total([self.given_back.gross, self.borne]) <= total([self.released])
             && self.given_back.payee_fee <= self.fees.payee_fee
             && self.given_back.client_fee <= self.releases.client_fee_earned
     }
@@ -216,7 +273,9 @@ impl Holdings {
     /// Whether everything in it adds up: the equation of each milestone, lots, locks, deferred fees, and no charge from
     /// which more went back than had come.
     pub fn is_conserved(&self) -> bool {
-        let locked = self.disputes.values().flat_map(|hold| &hold.lots).map(|lot| lot.amount);
+        let by_chargebacks = self.chargebacks.values().flat_map(|hold| &hold.parts);
+        let by_chargebacks = by_chargebacks.filter(|part| part.milestone_id.is_some()).map(|part| part.amount);
+        let locked = self.disputes.values().flat_map(|hold| &hold.lots).map(|lot| lot.amount).chain(by_chargebacks);
         let fees = &self.contract_fees;
         let deferred = self.milestones.values().map(|holding| holding.fees.deferred());
         self.milestones.values().all(Holding::is_conserved)
@@ -227,7 +286,10 @@ impl Holdings {
             && fees.tax_gone <= fees.tax
             && total([fees.client_fees])
                 == total(deferred.chain([self.unallocated_fees.deferred(), fees.client_fees_gone]))
-            && self.fundings.values().all(|funding| funding.sent_back <= funding.paid)
+            && self
+                .fundings
+                .values()
+                .all(|funding| total([funding.sent_back, funding.charged_back]) <= total([funding.paid]))
     }
 
     /// What is deposited for no milestone yet.
@@ -235,7 +297,44 @@ impl Holdings {
         self.unallocated.iter().fold(Minor::ZERO, |sum, lot| sum.saturating_add(lot.remaining()))
     }
 
-    /// What was released in this contract, gross: what fees with tiers go by.
+    /// The deposit that can go back: neither locked nor of a payment that a bank disagrees with.
+    pub(super) fn free_deposit(&self) -> Vec<Lot> {
+        let lots = self.unallocated.iter().filter(|lot| self.chargeback_of(lot.funding_id).is_none());
+        let lots = lots.map(|lot| Lot { funding_id: lot.funding_id, amount: lot.free() });
+        lots.filter(|lot| !lot.amount.is_zero()).collect()
+    }
+
+    /// The chargeback that a payment is in; not one in which the bank only asks.
+    pub fn chargeback_of(&self, funding_id: FundingId) -> Option<ChargebackId> {
+        let open = self.chargebacks.iter().find(|(_, hold)| !hold.inquiry && hold.funding_id == funding_id);
+        open.map(|(id, _)| *id)
+    }
+
+    /// The chargeback that a payment is in of which the milestone has money.
+    pub fn chargeback_on(&self, milestone_id: MilestoneId) -> Option<ChargebackId> {
+        let lots = self.milestone(milestone_id).map(|holding| holding.lots.as_slice()).unwrap_or_default();
+        let mut here = lots.iter().filter(|lot| !lot.remaining().is_zero());
+        here.find_map(|lot| self.chargeback_of(lot.funding_id))
+    }
+
+    /// Whether a chargeback has named the milestone, also when money of another payment is all that it has left.
+    pub(super) fn rests(&self, milestone_id: MilestoneId) -> bool {
+        self.chargebacks.values().any(|hold| !hold.inquiry && hold.milestones.contains(&milestone_id))
+    }
+
+    /// The pair whose billing the fees go by; `None` where they do not.
+    pub fn pair(&self) -> Option<PairId> {
+        let pair = PairId { client_id: self.client_id, payee_id: self.payee_id, currency: self.currency };
+        self.fee_schedule.goes_by_billing().then_some(pair)
+    }
+
+    /// Where the pair stands, given what it has billed in all its contracts. What was released here before pairs were kept
+    /// counts at least.
+    pub(super) fn standing(&self, pair_billed: Option<Minor>) -> Minor {
+        pair_billed.unwrap_or_default().max(self.pair_billed).max(self.billed())
+    }
+
+    /// What was released in this contract, gross.
     pub fn billed(&self) -> Minor {
         self.milestones.values().fold(Minor::ZERO, |sum, holding| sum.saturating_add(holding.released))
     }
@@ -278,7 +377,9 @@ impl Holdings {
             unallocated: Vec::new(),
             unallocated_fees: MilestoneFees::default(),
             contract_fees: ContractFees::default(),
+            pair_billed: Minor::ZERO,
             disputes: BTreeMap::new(),
+            chargebacks: BTreeMap::new(),
             frozen: false,
             frozen_at: None,
             closed_at: None,

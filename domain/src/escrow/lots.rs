@@ -4,10 +4,10 @@
 //! - Releases take the oldest lots first, refunds and holds the newest.
 //! - What is taken of a lot is never more than is there and not locked.
 
-use ledger::Minor;
+use ledger::{Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Lot, is_zero};
+use super::parts::Lot;
 use crate::id::FundingId;
 use crate::refusal::Refusal;
 
@@ -111,6 +111,11 @@ pub(super) fn put(lots: &mut Vec<HeldLot>, part: &Lot, number: impl Fn(FundingId
 /// Lets parts leave.
 pub(super) fn remove(lots: &mut [HeldLot], parts: &[Lot]) {
     each(lots, parts, |lot, part| lot.gone = lot.gone.saturating_add(part));
+}
+
+/// What was released of a funding cannot be given back any more.
+pub(super) fn returned(lots: &mut [HeldLot], funding_id: FundingId, amount: Minor) {
+    each(lots, &[Lot { funding_id, amount }], |lot, part| lot.returned = lot.returned.saturating_add(part));
 }
 
 /// Does something with the lot of each part.

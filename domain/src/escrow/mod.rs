@@ -8,6 +8,8 @@
 //!                    │  InitiateRefund   held money goes back, each funding's part by the way it came
 //!                    │  Reallocate       held money, and the fee deferred with it, moves to another milestone
 //!                    │  PlaceDisputeHold, LiftDisputeHold
+//!                    │  NoteChargeback, HoldForChargeback, AbsorbChargeback, ClearChargeback
+//!                    │                   a bank disagrees with a payment; RecordFundingReturn: it took one back
 //!                    │  Freeze, Unfreeze nothing leaves in between
 //!                    └  psp_hold         warnings, then what the policy says, when a provider's limit is reached
 //! ```
@@ -20,13 +22,14 @@
 //!   Nothing is deferred for a milestone of which nothing is held.
 //! - Of no funding more goes back than came with it, fees and tax included.
 //! - Money that arrived is never refused: what cannot be held is rejected by an event, and its funding books it.
+//! - Nothing of a payment goes back, and no milestone that it pays for moves, while a bank disagrees with it.
 //! - While it is frozen nothing leaves, and the deadlines that decide about what is held stand still. A disputed milestone
 //!   neither releases nor refunds nor moves anything.
 //! - What has an id of its own is done once.
 //!
 //! # What is deliberately absent
-//! Settling a dispute, chargebacks, late bank returns, bookings, other currencies at the provider. The provider's fee of
-//! a refunded payment is always the platform's. What the pair billed in other contracts: tiers count this one only.
+//! Settling a dispute, bookings, other currencies at the provider. The provider's fee of
+//! a refunded payment is always the platform's. What the pair billed in other contracts: [`crate::pair`] knows it.
 
 mod command;
 mod decide;
@@ -36,18 +39,18 @@ mod holdings;
 mod lots;
 mod parts;
 pub mod posting_rules;
+mod taken_back;
 mod timers;
 
 use serde::{Deserialize, Serialize};
 
 pub use command::EscrowCommand;
 pub use event::EscrowEvent;
-pub use holdings::{DisputeHold, Done, Holding, Holdings, PaidFunding, RequestedFunding};
+pub use holdings::{ChargebackHold, DisputeHold, Done, Holding, Holdings, PaidFunding, RequestedFunding};
 pub use lots::HeldLot;
-pub(crate) use parts::is_zero;
 pub use parts::{
-    Allocation, ChargeRef, Deposit, FeeTax, Gratuity, GratuityKind, HoldLimit, Lot, PLATFORM_ACCOUNT, PaidFrom,
-    PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
+    Allocation, Borne, ChargeRef, Clawback, Deposit, FeeTax, Gratuity, GratuityKind, HoldLimit, LockedPart, LostPart,
+    Lot, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
 };
 
 use crate::id::ContractId;

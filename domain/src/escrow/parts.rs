@@ -1,19 +1,13 @@
 //! What an escrow's events are made of: shares of fundings, and the words for causes.
 
 use chrono::TimeDelta;
-use ledger::Minor;
+use ledger::{Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
-use crate::fee::TaxLine;
-use crate::id::{FundingId, MilestoneId, RefundId};
+use crate::fee::{GivenBack, TaxLine};
+use crate::id::{DisputeId, FundingId, MilestoneId, RefundId};
 use crate::jurisdiction::Jurisdiction;
 use crate::time::Timestamp;
-
-/// Whether an amount is nothing, which events leave out where they can.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-pub(crate) fn is_zero(amount: &Minor) -> bool {
-    amount.is_zero()
-}
 
 /// Where money lies at a payment provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +142,59 @@ pub struct RefundPart {
     /// Where the client had paid from.
     #[serde(default, skip_serializing_if = "PaidFrom::is_provider")]
     pub paid_from: PaidFrom,
+}
+
+/// A part of held money that a chargeback locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedPart {
+    /// Of which milestone; absent for a deposit for none, which has no account for locked money: its lock is not booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone_id: Option<MilestoneId>,
+    /// How much, without the client's fee.
+    pub amount: Minor,
+    /// The dispute that had locked some of it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute_id: Option<DisputeId>,
+    /// How much of it that dispute had locked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub disputed: Minor,
+}
+
+/// A part of held money that a bank took for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPart {
+    /// Of which milestone; absent for a deposit for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone_id: Option<MilestoneId>,
+    /// How much, without the client's fee.
+    pub amount: Minor,
+    /// The client's fee that is deferred no more.
+    pub client_fee: Minor,
+    /// The dispute that had locked some of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute_id: Option<DisputeId>,
+    /// How much of it that dispute had locked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub disputed: Minor,
+}
+
+/// What a payee has to give of what was released, because a bank took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clawback {
+    /// Of which milestone.
+    pub milestone_id: MilestoneId,
+    /// What it comes to.
+    #[serde(flatten)]
+    pub back: GivenBack,
+}
+
+/// What a payee keeps of what was released although a bank took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Borne {
+    /// Of which milestone.
+    pub milestone_id: MilestoneId,
+    /// How much, before fees.
+    pub gross: Minor,
 }
 
 /// Why held money was released.

@@ -4,9 +4,11 @@ use chrono::NaiveDate;
 use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry, Minor};
 
 use super::EscrowEvent;
-use super::parts::{Allocation, Deposit, FeeTax, Lot, PspPlace, RefundPart};
+use super::parts::{Allocation, Deposit, FeeTax, LockedPart, LostPart, Lot, PspPlace, RefundPart};
+use crate::chargeback::posting_rules::contested;
+use crate::exchange;
 use crate::fee::TaxLine;
-use crate::id::{ContractId, FundingId, MilestoneId, PartyId};
+use crate::id::{ChargebackId, ContractId, FundingId, MilestoneId, PartyId};
 
 /// The entry of an event; `None` where no money moves, or where the event of another aggregate books it.
 ///
@@ -25,7 +27,21 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
         | EscrowEvent::ReleaseReturned { .. }
         | EscrowEvent::GratuityRequested { .. }
         | EscrowEvent::TimerBlocked { .. }
+        | EscrowEvent::ChargeDisputed { .. }
+        | EscrowEvent::ChargeCleared { .. }
         | EscrowEvent::Closed { .. } => return Ok(None),
+        // A deposit has no account for locked money.
+        EscrowEvent::ChargebackHeld { parts, .. } | EscrowEvent::ChargebackReleased { parts, .. }
+            if parts.iter().all(|part| part.milestone_id.is_none()) =>
+        {
+            return Ok(None);
+        }
+        // All of it was released before.
+        EscrowEvent::ChargebackAbsorbed { held: parts, .. } | EscrowEvent::FundingReturned { parts, .. }
+            if parts.is_empty() =>
+        {
+            return Ok(None);
+        }
 
         EscrowEvent::Funded { .. } => funded(event, value_date)?,
         EscrowEvent::Released { .. } => released(event, value_date)?,
@@ -69,6 +85,18 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
             );
             lots_of(entry, Side::Credit, *contract_id, *milestone_id, lots)
         }
+        EscrowEvent::ChargebackHeld { chargeback_id, contract_id, funding_id, currency, parts } => {
+            let entry = EntryBuilder::new("chargeback_hold", value_date, *currency);
+            let entry = unlocked(entry, Side::Debit, *contract_id, *funding_id, parts);
+            locked(entry, Side::Credit, *contract_id, *chargeback_id, parts)
+        }
+        EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts } => {
+            let entry = EntryBuilder::new("chargeback_hold_lifted", value_date, *currency);
+            let entry = locked(entry, Side::Debit, *contract_id, *chargeback_id, parts);
+            unlocked(entry, Side::Credit, *contract_id, *funding_id, parts)
+        }
+        EscrowEvent::ChargebackAbsorbed { .. } => absorbed(event, value_date)?,
+        EscrowEvent::FundingReturned { .. } => returned(event, value_date)?,
     };
     entry.build().map(Some)
 }
@@ -85,6 +113,7 @@ fn funded(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, En
         deposit,
         initiation_fee,
         tax,
+        settled,
         ..
     } = event
     else {
@@ -99,9 +128,19 @@ fn funded(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, En
         tax: tax.as_ref(),
     };
     let received = paid.total()?.checked_add(*surplus_to_wallet)?;
-    let entry = EntryBuilder::new("funding", value_date, *currency).debit(Account::PspPending, received, at(place));
+    let entry = EntryBuilder::new("funding", value_date, *currency);
     let wallet = Dimensions::new().with(Key::Client, client_id);
-    Ok(paid.credits(entry).credit(Account::ClientWallet, *surplus_to_wallet, wallet))
+    let Some(settled) = settled else {
+        let entry = paid.credits(entry.debit(Account::PspPending, received, at(place)));
+        return Ok(entry.credit(Account::ClientWallet, *surplus_to_wallet, wallet));
+    };
+    let position = || exchange::of_funding(*funding_id, *currency, settled.currency);
+    let entry = paid.credits(entry.debit(Account::FxPosition, received, position()));
+    let entry = entry.credit(Account::ClientWallet, *surplus_to_wallet, wallet);
+    let here = EntryBuilder::new("funding", value_date, settled.currency)
+        .debit(Account::PspPending, settled.amount, at(place))
+        .credit(Account::FxPosition, settled.amount, position());
+    Ok(entry.and(here))
 }
 
 /// Money that becomes held, wherever it comes from.
@@ -241,6 +280,135 @@ pub(crate) fn refund_parts(entry: EntryBuilder, client_id: PartyId, parts: &[Ref
         let on_its_way = Dimensions::new().with(Key::Client, client_id).with(Key::Refund, part.refund_id);
         entry.credit(Account::RefundsInTransit, part.amount, on_its_way)
     })
+}
+
+fn absorbed(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, EntryError> {
+    let EscrowEvent::ChargebackAbsorbed {
+        chargeback_id,
+        contract_id,
+        funding_id,
+        client_id,
+        currency,
+        held,
+        client_fee_earned,
+        initiation_fee,
+        tax,
+        ..
+    } = event
+    else {
+        return Err(EntryError::TooFewPostings);
+    };
+    let parts: Vec<_> = held.iter().map(locked_part).collect();
+    let entry = EntryBuilder::new("chargeback_absorbed", value_date, *currency);
+    let entry = locked(entry, Side::Debit, *contract_id, *chargeback_id, &parts);
+    let entry = parts
+        .iter()
+        .filter(|part| part.milestone_id.is_none())
+        .fold(entry, |entry, part| entry.debit(Account::EscrowUnallocated, part.amount, of_contract(*contract_id)));
+    let fees = Fees { earned: *client_fee_earned, initiation_fee: *initiation_fee, tax: tax.as_ref() };
+    let (entry, total) = fees_of_lost(entry, (*contract_id, *client_id), held, fees)?;
+    Ok(entry.credit(Account::ChargebacksUnderContest, total, contested(*chargeback_id, *funding_id)))
+}
+
+fn returned(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, EntryError> {
+    let EscrowEvent::FundingReturned {
+        contract_id,
+        client_id,
+        funding_id,
+        currency,
+        parts,
+        client_fee_earned,
+        initiation_fee,
+        tax,
+        place,
+        ..
+    } = event
+    else {
+        return Err(EntryError::TooFewPostings);
+    };
+    let held: Vec<_> = parts.iter().map(locked_part).collect();
+    let entry = EntryBuilder::new("funding_return", value_date, *currency);
+    let entry = unlocked(entry, Side::Debit, *contract_id, *funding_id, &held);
+    let entry = held
+        .iter()
+        .filter(|part| part.milestone_id.is_none())
+        .fold(entry, |entry, part| entry.debit(Account::EscrowUnallocated, part.amount, of_contract(*contract_id)));
+    let fees = Fees { earned: *client_fee_earned, initiation_fee: *initiation_fee, tax: tax.as_ref() };
+    let (entry, total) = fees_of_lost(entry, (*contract_id, *client_id), parts, fees)?;
+    Ok(entry.credit(Account::PspAvailable, total, at(place)))
+}
+
+fn locked_part(lost: &LostPart) -> LockedPart {
+    let LostPart { milestone_id, amount, dispute_id, disputed, .. } = *lost;
+    LockedPart { milestone_id, amount, dispute_id, disputed }
+}
+
+/// What a chargeback has locked (2110), a line per milestone.
+fn locked(
+    entry: EntryBuilder,
+    side: Side,
+    contract_id: ContractId,
+    chargeback_id: ChargebackId,
+    parts: &[LockedPart],
+) -> EntryBuilder {
+    let of_milestones = parts.iter().filter_map(|part| Some((part.milestone_id?, part.amount)));
+    of_milestones.fold(entry, |entry, (milestone_id, amount)| {
+        let dimensions = of_milestone(contract_id, milestone_id).with(Key::Chargeback, chargeback_id);
+        line(entry, side, Account::EscrowDisputed, amount, dimensions)
+    })
+}
+
+/// The same where no chargeback has locked it: held, or locked by a dispute.
+fn unlocked(
+    entry: EntryBuilder,
+    side: Side,
+    contract_id: ContractId,
+    funding_id: FundingId,
+    parts: &[LockedPart],
+) -> EntryBuilder {
+    let of_milestones = parts.iter().filter_map(|part| Some((part.milestone_id?, part)));
+    of_milestones.fold(entry, |entry, (milestone_id, part)| {
+        let milestone = of_milestone(contract_id, milestone_id);
+        let free = part.amount.saturating_sub(part.disputed);
+        let lot = milestone.clone().with(Key::Funding, funding_id);
+        let entry = line(entry, side, Account::EscrowHeld, free, lot);
+        match part.dispute_id {
+            Some(id) => line(entry, side, Account::EscrowDisputed, part.disputed, milestone.with(Key::Dispute, id)),
+            None => entry,
+        }
+    })
+}
+
+/// Fees that are gone with lost money.
+#[derive(Clone, Copy)]
+struct Fees<'a> {
+    /// The client's fee that stays, and is earned.
+    earned: Minor,
+    initiation_fee: Minor,
+    tax: Option<&'a FeeTax>,
+}
+
+/// The debits of the fees, and what the bank took: money and fees, less what stays.
+fn fees_of_lost(
+    entry: EntryBuilder,
+    (contract_id, client_id): (ContractId, PartyId),
+    parts: &[LostPart],
+    fees: Fees<'_>,
+) -> Result<(EntryBuilder, Minor), EntryError> {
+    let contract = of_contract(contract_id);
+    let entry = parts.iter().fold(entry, |entry, part| {
+        let of_fee = part.milestone_id.map_or_else(|| contract.clone(), |id| of_milestone(contract_id, id));
+        entry.debit(Account::DeferredClientFee, part.client_fee, of_fee)
+    });
+    let entry = entry.debit(Account::DeferredInitiationFee, fees.initiation_fee, contract.clone());
+    let entry = fee_tax(entry, Side::Debit, contract_id, fees.tax).credit(
+        Account::ClientMarketplaceFees,
+        fees.earned,
+        contract.with(Key::Client, client_id),
+    );
+    let tax = fees.tax.map_or(Minor::ZERO, |tax| tax.line.amount);
+    let taken = parts.iter().flat_map(|part| [part.amount, part.client_fee]).chain([fees.initiation_fee, tax]);
+    Ok((entry, Minor::sum(taken)?.checked_sub(fees.earned)?))
 }
 
 #[derive(Clone, Copy)]

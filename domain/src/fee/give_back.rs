@@ -1,10 +1,9 @@
 //! What a payee who gives released money back comes to in every account (J35, J36, J96).
 
-use ledger::{Minor, MoneyError, closing_share};
+use ledger::{Minor, MoneyError, closing_share, is_zero};
 use serde::{Deserialize, Serialize};
 
 use super::ReleaseSplit;
-use crate::escrow::is_zero;
 
 /// What giving back comes to, or has come to so far. The sum of the debits `from_payee`, `payee_fee`, `payee_tax`,
 /// `client_fee` and `client_tax` is the credit `to_client`.

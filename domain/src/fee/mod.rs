@@ -24,10 +24,11 @@ mod refund;
 mod release;
 mod rule;
 mod state;
+mod stored;
 mod tax;
 mod validate;
 
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 pub use charge::{Charge, Part};
@@ -37,6 +38,7 @@ pub use refund::{RefundOf, RefundSplit};
 pub use release::{ReleaseSplit, Standing};
 pub use rule::{Fee, FeeRule, Tier};
 pub use state::{ContractFees, MilestoneFees};
+pub(crate) use stored::stored;
 pub use tax::{PartyTax, Tax, TaxLine, TaxPoint, TaxRule, TaxStatus};
 
 /// Who bears a cost.
@@ -65,7 +67,8 @@ pub enum RefundClientFee {
 
 /// Who pays which fee. Amounts in it are minor units of [`FeeSchedule::currency`].
 ///
-/// A schedule that was stored before a field existed reads as it was meant then: the defaults are what held.
+/// A schedule that was stored before a field existed reads as it was meant then: the defaults are what held. Events and
+/// documents leave out what is a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeSchedule {
     /// Name of the preset or of the operator's own schedule.
@@ -106,12 +109,18 @@ pub struct FeeSchedule {
     pub tax: Box<Tax>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(amount: &Minor) -> bool {
-    amount.is_zero()
-}
-
 impl FeeSchedule {
+    /// Whether a fee of it depends on what the pair of client and payee has billed before, over all its contracts (D-61).
+    pub fn goes_by_billing(&self) -> bool {
+        self.rules().any(|rule| matches!(rule, FeeRule::Tiered { tiers, .. } if tiers.len() > 1))
+            || self.promotions.iter().any(|promotion| promotion.first_billed.is_some())
+    }
+
+    /// The rules of all its fees.
+    fn rules(&self) -> impl Iterator<Item = &FeeRule> {
+        [&self.client_fee, &self.payee_fee, &self.processing_fee].into_iter().flat_map(Fee::rules)
+    }
+
     /// The schedule as it goes into one contract: the taxes of its parties chosen, promotions that need an earlier
     /// contract gone. `earlier_contracts`: how many contracts the payee has accepted before.
     ///

@@ -1,11 +1,10 @@
 //! What a release comes to in every account.
 
-use ledger::{Minor, MoneyError, percentage};
+use ledger::{Minor, MoneyError, is_zero, percentage};
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Limit, Quote, due};
 use super::{Bearer, ContractFees, FeeSchedule, MilestoneFees};
-use crate::escrow::is_zero;
 use crate::time::Timestamp;
 
 /// What fees depend on beside the contract.

@@ -28,7 +28,7 @@ pub enum FeeRule {
         /// From 0 to 100.
         percent: Percent,
         /// At least this much per milestone, minor units.
-        #[serde(default, skip_serializing_if = "super::is_zero")]
+        #[serde(default, skip_serializing_if = "ledger::is_zero")]
         minimum: Minor,
         /// At most this much per milestone, minor units.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub enum FeeRule {
         /// The steps, from the first.
         tiers: Vec<Tier>,
         /// At least this much per milestone, minor units.
-        #[serde(default, skip_serializing_if = "super::is_zero")]
+        #[serde(default, skip_serializing_if = "ledger::is_zero")]
         minimum: Minor,
         /// At most this much per milestone, minor units.
         #[serde(default, skip_serializing_if = "Option::is_none")]

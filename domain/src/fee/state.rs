@@ -2,11 +2,10 @@
 //!
 //! Folding saturates: the figures were checked when they were decided.
 
-use ledger::{Minor, MoneyError, closing_share};
+use ledger::{Minor, MoneyError, closing_share, is_zero};
 use serde::{Deserialize, Serialize};
 
 use super::{RefundSplit, ReleaseSplit};
-use crate::escrow::is_zero;
 
 /// Sums of one milestone, or of the unallocated part of a contract, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -53,14 +53,11 @@ impl FeeSchedule {
     }
 
     fn has_amounts(&self) -> bool {
-        let fees = [&self.client_fee, &self.payee_fee, &self.processing_fee];
         let of_rule = |rule: &FeeRule| {
             let (minimum, cap) = rule.bounds();
-            !minimum.is_zero() || cap.is_some() || matches!(rule, FeeRule::Tiered { tiers, .. } if tiers.len() > 1)
+            !minimum.is_zero() || cap.is_some()
         };
-        !self.initiation_fee.is_zero()
-            || fees.iter().flat_map(|fee| fee.rules()).any(of_rule)
-            || self.promotions.iter().any(|promotion| promotion.first_billed.is_some())
+        !self.initiation_fee.is_zero() || self.goes_by_billing() || self.rules().any(of_rule)
     }
 
     /// What is kept of a release can be all of it, not more: fee, processing fee, the tax on both, and withholding.

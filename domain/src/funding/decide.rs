@@ -2,8 +2,9 @@
 
 use ledger::{Currency, Minor};
 
-use super::{Funding, FundingCommand, FundingEvent, Order, Progress, SuspenseReason};
+use super::{Funding, FundingCommand, FundingEvent, Order, Progress, SuspenseReason, exchange};
 use crate::actor::Actor;
+use crate::exchange::Settled;
 use crate::id::{BreakId, RefundId};
 use crate::ports::provider::Receipt;
 use crate::refusal::Refusal;
@@ -17,6 +18,8 @@ pub(super) fn decide(
     use {Funding as S, FundingCommand as C, FundingEvent as E};
     match (funding, command) {
         (S::NotCreated, C::Create { order }) => Ok(vec![E::Created { order: order.clone() }]),
+        // Nothing is refused that the books of a refund have already.
+        (_, C::RecordRefundExchange { .. }) => Ok(exchange::refund(funding, command)),
         (S::NotCreated, _) => Err(Refusal::NotFound { what: "funding" }),
         (_, C::Create { .. }) => Err(Refusal::Defect("a funding was created twice".to_owned())),
 
@@ -53,8 +56,11 @@ pub(super) fn decide(
 
         (
             S::Created { order, .. },
-            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at },
+            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at, settled },
         ) => {
+            let as_requested = *captured == order.charge && *currency == order.currency;
+            // The escrow's own event books both currencies at once.
+            let by_escrow = as_requested && order.purpose.is_escrow();
             let mut events = vec![E::Succeeded {
                 funding_id: order.funding_id,
                 contract_id: order.contract_id,
@@ -62,44 +68,65 @@ pub(super) fn decide(
                 charge_ref: charge_ref.clone(),
                 captured: *captured,
                 currency: *currency,
-                as_requested: *captured == order.charge && *currency == order.currency,
+                as_requested,
                 place: order.place.clone(),
                 collected_at: *collected_at,
                 purpose: order.purpose.clone(),
                 client_id: Some(order.client_id),
+                settled: settled.filter(|_| by_escrow),
             }];
             if *currency != order.currency {
                 events.push(suspended(order, *captured, *currency, SuspenseReason::CurrencyMismatch));
             } else if *captured != order.charge {
                 events.push(suspended(order, *captured, *currency, SuspenseReason::AmountMismatch));
             }
+            let apart = settled.filter(|_| !by_escrow);
+            events.extend(apart.map(|settled| exchange::exchanged(order, (*captured, *currency), settled)));
             Ok(events)
         }
         (
             S::GivenUp { order, .. },
-            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at },
-        ) => Ok(vec![
-            E::Succeeded {
-                funding_id: order.funding_id,
-                contract_id: order.contract_id,
-                payment_ref: payment_ref.clone(),
-                charge_ref: charge_ref.clone(),
-                captured: *captured,
-                currency: *currency,
-                as_requested: false,
-                place: order.place.clone(),
-                collected_at: *collected_at,
-                purpose: order.purpose.clone(),
-                client_id: Some(order.client_id),
-            },
-            sent_back(order, payment_ref, charge_ref, *captured, *currency),
-        ]),
+            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at, settled },
+        ) => {
+            let mut events = vec![
+                E::Succeeded {
+                    funding_id: order.funding_id,
+                    contract_id: order.contract_id,
+                    payment_ref: payment_ref.clone(),
+                    charge_ref: charge_ref.clone(),
+                    captured: *captured,
+                    currency: *currency,
+                    as_requested: false,
+                    place: order.place.clone(),
+                    collected_at: *collected_at,
+                    purpose: order.purpose.clone(),
+                    client_id: Some(order.client_id),
+                    settled: None,
+                },
+                sent_back(order, payment_ref, charge_ref, *captured, *currency),
+            ];
+            events.extend(settled.map(|settled| exchange::exchanged(order, (*captured, *currency), settled)));
+            Ok(events)
+        }
         (S::Succeeded { .. }, C::RecordSucceeded { .. }) => Ok(Vec::new()),
 
         (
-            S::Succeeded { order, payment_ref, charge_ref, captured, suspended: None, refund_id: None, .. },
+            S::Succeeded {
+                order,
+                payment_ref,
+                charge_ref,
+                captured,
+                cost,
+                suspended: None,
+                refund_id: None,
+                exchange,
+                ..
+            },
             C::ReturnLateReceipt,
-        ) => Ok(vec![sent_back(order, payment_ref, charge_ref, *captured, order.currency)]),
+        ) => {
+            let back = sent_back(order, payment_ref, charge_ref, *captured, order.currency);
+            Ok(with_exchange(back, order, *captured, exchange.settled.filter(|_| cost.is_none())))
+        }
         (S::Succeeded { .. }, C::ReturnLateReceipt) => Ok(Vec::new()),
         (S::Created { .. } | S::GivenUp { .. }, C::ReturnLateReceipt) => {
             Err(Refusal::Defect("a receipt was sent back that never arrived".to_owned()))
@@ -138,8 +165,51 @@ pub(super) fn decide(
             reason: reason.clone(),
         }]),
 
-        (S::Succeeded { order, captured, suspended: None, refund_id: None, .. }, C::SuspendReceipt { reason }) => {
-            Ok(vec![suspended(order, *captured, order.currency, *reason)])
+        (
+            S::Succeeded { order, suspended, refund_id, returned: false, .. },
+            C::RecordReturned { amount, currency, balance_transaction_ref, code, .. },
+        ) => {
+            let escrowed =
+                suspended.is_none() && refund_id.is_none() && order.purpose.is_escrow() && *currency == order.currency;
+            let mut events = vec![E::Returned {
+                funding_id: order.funding_id,
+                contract_id: order.contract_id,
+                amount: *amount,
+                currency: *currency,
+                balance_transaction_ref: balance_transaction_ref.clone(),
+                code: code.clone(),
+                place: order.place.clone(),
+                escrowed,
+            }];
+            if !escrowed {
+                events.push(late_return(order, *amount, *currency));
+            }
+            Ok(events)
+        }
+        // It never counted as paid; told of the return before the success, the success is no news any more.
+        (
+            S::Created { order, progress: Progress::Waiting | Progress::ActionRequired | Progress::Processing, .. },
+            C::RecordReturned { code, .. },
+        ) => Ok(vec![E::Failed {
+            funding_id: order.funding_id,
+            contract_id: order.contract_id,
+            allocations: order.allocations.clone(),
+            code: code.clone(),
+        }]),
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::RecordReturned { .. }) => Ok(Vec::new()),
+        (S::Succeeded { order, returned: true, .. }, C::RecordLateReturn { amount }) => {
+            Ok(vec![late_return(order, *amount, order.currency)])
+        }
+        (S::Created { .. } | S::GivenUp { .. } | S::Succeeded { .. }, C::RecordLateReturn { .. }) => {
+            Err(Refusal::Defect("a late return of a payment that was not returned".to_owned()))
+        }
+
+        (
+            S::Succeeded { order, captured, cost, suspended: None, refund_id: None, exchange, .. },
+            C::SuspendReceipt { reason },
+        ) => {
+            let suspended = suspended(order, *captured, order.currency, *reason);
+            Ok(with_exchange(suspended, order, *captured, exchange.settled.filter(|_| cost.is_none())))
         }
         (S::Succeeded { .. }, C::SuspendReceipt { .. }) => Ok(Vec::new()),
         (S::Created { .. } | S::GivenUp { .. }, C::SuspendReceipt { .. }) => {
@@ -148,8 +218,15 @@ pub(super) fn decide(
 
         // The cost of money that we do not know to have arrived: the report of the success comes first.
         (S::Created { .. } | S::GivenUp { .. }, C::RecordReceipt { .. }) => Ok(Vec::new()),
-        (S::Succeeded { order, payment_ref, cost: None, .. }, C::RecordReceipt { receipt }) => {
-            let mut events = vec![fee_recorded(order, payment_ref, receipt)];
+        (S::Succeeded { order, payment_ref, captured, cost: None, exchange, .. }, C::RecordReceipt { receipt }) => {
+            let collected_in = exchange.collected_in.unwrap_or(order.currency);
+            let mut events = match receipt.settled(collected_in)? {
+                Some(settled) if exchange.settled.is_none() => {
+                    exchange::receipt(order, (*captured, collected_in), settled, &exchange.position)
+                }
+                Some(_) | None => Vec::new(),
+            };
+            events.push(fee_recorded(order, payment_ref, receipt));
             if receipt.available {
                 events.push(became_available(order, receipt.net, receipt.currency));
             }
@@ -163,6 +240,12 @@ pub(super) fn decide(
             }
         }
     }
+}
+
+/// With what the provider has for it, told with the success, which the escrow was to book, and does not.
+fn with_exchange(event: FundingEvent, order: &Order, captured: Minor, settled: Option<Settled>) -> Vec<FundingEvent> {
+    let exchanged = settled.map(|settled| exchange::exchanged(order, (captured, order.currency), settled));
+    std::iter::once(event).chain(exchanged).collect()
 }
 
 fn cancelled(order: &Order, payment_ref: Option<&str>) -> FundingEvent {
@@ -201,6 +284,17 @@ fn linked(order: &Order, payment_ref: &str, given_up: bool) -> FundingEvent {
         contract_id: order.contract_id,
         payment_ref: payment_ref.to_owned(),
         given_up,
+    }
+}
+
+fn late_return(order: &Order, amount: Minor, currency: Currency) -> FundingEvent {
+    FundingEvent::LateReturnRecorded {
+        funding_id: order.funding_id,
+        contract_id: order.contract_id,
+        client_id: order.client_id,
+        amount,
+        currency,
+        place: order.place.clone(),
     }
 }
 

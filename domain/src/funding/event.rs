@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Order, Purpose};
 use crate::escrow::{Allocation, PspPlace};
+use crate::exchange::{FxResult, Settled};
 use crate::id::{BreakId, ContractId, FundingId, PartyId, RefundId};
 use crate::time::Timestamp;
 
@@ -141,6 +142,57 @@ pub enum FundingEvent {
         /// Who paid. Absent in events from before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<PartyId>,
+        /// What the provider has for it, where it settles in another currency and the escrow's event books it so (J70).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<Settled>,
+    },
+    /// The provider settles in another currency what was booked in the one that was paid in. With J01 it is J70.
+    Exchanged {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// What was collected.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// What the provider has for it.
+        settled: Settled,
+        /// Where it lies.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
+    /// A refund of it went out of, or came back to, a balance in another currency. The refund books it (J71).
+    RefundExchanged {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// The refund.
+        refund_id: RefundId,
+        /// How much the client got, or did not get after all.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// What moved in the provider's balance.
+        settled: Settled,
+        /// Whether it came back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        came_back: bool,
+    },
+    /// All that was paid in has gone back: what the exchange has cost or brought is known. J72, J73.
+    FxResultRealised {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// In which currency it was paid in.
+        paid_currency: Currency,
+        /// Cost or gain.
+        result: FxResult,
+        /// How much.
+        #[serde(flatten)]
+        left: Settled,
     },
     /// The money came after it had been given up, or after the contract: it goes back. J93.
     SucceededAfterCancel {
@@ -208,6 +260,43 @@ pub enum FundingEvent {
         /// When the rest can be used.
         available_on: Timestamp,
         /// Where it lies.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
+    /// A bank took it back without a dispute, such as a debit that was returned. What it means follows from the escrow's
+    /// answer.
+    Returned {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// What was taken back.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's booking.
+        balance_transaction_ref: String,
+        /// The provider's code.
+        code: String,
+        /// From where.
+        #[serde(flatten)]
+        place: PspPlace,
+        /// Whether the escrow holds it, or held it.
+        escrowed: bool,
+    },
+    /// What a bank took back and nobody holds any more: the client owes it. J59.
+    LateReturnRecorded {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract.
+        contract_id: ContractId,
+        /// Who owes it.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// From where it was taken.
         #[serde(flatten)]
         place: PspPlace,
     },

@@ -13,13 +13,24 @@
 //!   it is never lost and never counts as paid; the milestones that waited for it do not wait any more.
 //! - Money that arrives after the attempt was given up, or after the contract is over, goes back as a refund (J93).
 //!
+//! - A bank can take it back later: what the escrow still holds of it is gone (J94), the rest is the client's debt (J59).
+//! - Where the provider settles in another currency, the escrow's event books both (J70), if that is known with the
+//!   success. The provider may book minutes later: until then the money is pending in the currency that was paid in, and
+//!   [`FundingEvent::Exchanged`] moves it. The two entries together are J70. Money that the escrow does not hold (a gift,
+//!   a suspended receipt, a late success) is always booked in these two steps.
+//! - The funding keeps its FX position ([`crate::exchange`]): it is the one aggregate that sees receipt and refunds alike,
+//!   whichever is told first. So the result (J72, J73) is realised here, at once, and not by a reconciliation later.
+//!
 //! # What is deliberately absent
-//! Late returns by the bank.
+//! A return of which the payee bears what was released. A return or a dispute of exchanged money as a part of its FX
+//! position: what the bank takes then is recorded in the currency in which it is taken.
 
 mod decide;
 mod event;
+mod exchange;
 pub mod posting_rules;
 
+use chrono::NaiveDate;
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +38,7 @@ pub use event::{FundingEvent, SuspenseReason};
 
 use crate::command::Command;
 use crate::escrow::{Allocation, Gratuity, PspPlace};
+use crate::exchange::{Position, Settled};
 use crate::id::{ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::ports::provider::Receipt;
@@ -136,7 +148,34 @@ pub enum Funding {
         /// The refund by which it goes back, if it came too late.
         #[serde(default)]
         refund_id: Option<RefundId>,
+        /// Whether a bank took it back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        returned: bool,
+        /// Where the provider settles in another currency: what it has for the payment, and how much of that is open.
+        #[serde(default, skip_serializing_if = "Exchange::is_none")]
+        exchange: Exchange,
     },
+}
+
+/// What became of a payment that the provider settles in another currency.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The currency that was collected; `None` where it is that of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_in: Option<Currency>,
+    /// What the provider has for it, once it has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+    /// What stands on the FX position.
+    #[serde(default, skip_serializing_if = "Position::is_closed")]
+    pub position: Position,
+}
+
+impl Exchange {
+    /// Whether nothing was exchanged.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How far the provider is with a funding that has not succeeded.
@@ -206,11 +245,44 @@ pub enum FundingCommand {
         currency: Currency,
         /// When the provider says so.
         collected_at: Timestamp,
+        /// What the provider has for it, where it settles in another currency and tells so already.
+        settled: Option<Settled>,
+    },
+    /// A refund of it went out of, or came back to, a balance in another currency. Told by the refund.
+    RecordRefundExchange {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much, in `currency`.
+        amount: Minor,
+        /// The refund's currency.
+        currency: Currency,
+        /// What moved in the provider's balance.
+        settled: Settled,
+        /// Whether it came back.
+        came_back: bool,
     },
     /// What it cost.
     RecordReceipt {
         /// What the provider booked.
         receipt: Receipt,
+    },
+    /// A bank took it back without a dispute.
+    RecordReturned {
+        /// What it took.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's booking.
+        balance_transaction_ref: String,
+        /// Date of the booking.
+        booked_on: NaiveDate,
+        /// The provider's code.
+        code: String,
+    },
+    /// What a bank took of it and the escrow does not hold.
+    RecordLateReturn {
+        /// How much.
+        amount: Minor,
     },
     /// The escrow cannot hold it.
     SuspendReceipt {
@@ -280,6 +352,7 @@ impl Rules for Funding {
             Self::NotCreated => "not_created",
             Self::GivenUp { expired: true, .. } => "expired",
             Self::GivenUp { expired: false, .. } => "cancelled",
+            Self::Succeeded { returned: true, .. } => "returned",
             Self::Succeeded { refund_id: Some(_), .. } => "sent_back",
             Self::Created { progress: Progress::Waiting, .. } => "created",
             Self::Created { progress: Progress::ActionRequired, .. } => "action_required",
@@ -326,8 +399,15 @@ impl Funding {
             }
             (
                 Self::Created { order, .. } | Self::GivenUp { order, .. },
-                E::Succeeded { payment_ref, charge_ref, captured, .. },
+                E::Succeeded { payment_ref, charge_ref, captured, currency, settled, .. },
             ) => Self::Succeeded {
+                exchange: Exchange {
+                    collected_in: (*currency != order.currency).then_some(*currency),
+                    settled: *settled,
+                    position: settled
+                        .map(|settled| Position::default().after_receipt(*captured, settled))
+                        .unwrap_or_default(),
+                },
                 order,
                 payment_ref: payment_ref.clone(),
                 charge_ref: charge_ref.clone(),
@@ -335,6 +415,7 @@ impl Funding {
                 cost: None,
                 suspended: None,
                 refund_id: None,
+                returned: false,
             },
             (mut state @ Self::Succeeded { .. }, event) => {
                 state.remember_after_success(event);
@@ -351,17 +432,22 @@ impl Funding {
                 | E::Expired { .. }
                 | E::TimerBlocked { .. }
                 | E::Succeeded { .. }
+                | E::Exchanged { .. }
+                | E::RefundExchanged { .. }
+                | E::FxResultRealised { .. }
                 | E::SucceededAfterCancel { .. }
                 | E::ReceiptSuspended { .. }
                 | E::PspFeeRecorded { .. }
-                | E::PspFundsBecameAvailable { .. },
+                | E::PspFundsBecameAvailable { .. }
+                | E::Returned { .. }
+                | E::LateReturnRecorded { .. },
             ) => state,
         }
     }
 
     fn remember_after_success(&mut self, event: &FundingEvent) {
         use FundingEvent as E;
-        let Self::Succeeded { cost, suspended, refund_id, .. } = self else { return };
+        let Self::Succeeded { cost, suspended, refund_id, returned, exchange, .. } = self else { return };
         match event {
             E::ReceiptSuspended { reason, .. } => *suspended = Some(*reason),
             E::SucceededAfterCancel { refund_id: refund, .. } => *refund_id = Some(*refund),
@@ -379,6 +465,8 @@ impl Funding {
                     cost.available = true;
                 }
             }
+            E::Returned { .. } => *returned = true,
+            E::Exchanged { .. } | E::RefundExchanged { .. } | E::FxResultRealised { .. } => exchange.remember(event),
             E::Created { .. }
             | E::PspIntentLinked { .. }
             | E::ActionRequired { .. }
@@ -387,6 +475,7 @@ impl Funding {
             | E::Cancelled { .. }
             | E::Expired { .. }
             | E::TimerBlocked { .. }
+            | E::LateReturnRecorded { .. }
             | E::Succeeded { .. } => {}
         }
     }

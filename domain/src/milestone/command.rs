@@ -2,9 +2,9 @@
 
 use ledger::{Currency, Minor};
 
-use super::{Plan, Remainder};
+use super::{LossCause, Plan, Remainder};
 use crate::contract::Role;
-use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, RefundId, ReleaseId};
+use crate::id::{ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, RefundId, ReleaseId};
 use crate::time::Timestamp;
 
 /// A request about a milestone.
@@ -172,6 +172,25 @@ pub enum MilestoneCommand {
         /// Since when the clock stood still.
         stopped_at: Timestamp,
     },
+    /// A client's bank disagrees with a payment for it.
+    Suspend {
+        /// In which chargeback.
+        chargeback_id: ChargebackId,
+    },
+    /// The bank is done with it.
+    Resume {
+        /// In which chargeback.
+        chargeback_id: ChargebackId,
+    },
+    /// The escrow has lost money of it to a bank. A fact: never refused.
+    RecordFundingLost {
+        /// Which payment it was.
+        funding_id: FundingId,
+        /// How that came about.
+        cause: LossCause,
+        /// How much.
+        amount: Minor,
+    },
     /// A timer of it fired and was refused.
     BlockTimer {
         /// Which timer.
@@ -223,6 +242,9 @@ impl MilestoneCommand {
             | Self::End { .. }
             | Self::ResumeAfterDispute { .. }
             | Self::RestartClock { .. }
+            | Self::Suspend { .. }
+            | Self::Resume { .. }
+            | Self::RecordFundingLost { .. }
             | Self::BlockTimer { .. } => false,
         }
     }

@@ -5,7 +5,8 @@ use ledger::{Currency, Minor};
 use super::evolve::{REFUND_REQUEST, REVIEW_WINDOW};
 use super::refund::accepted;
 use super::{
-    Milestone, MilestoneCommand, MilestoneEvent, Plan, Progress, RefundConsent, dispute, funding, refund, review,
+    Milestone, MilestoneCommand, MilestoneEvent, Plan, Progress, RefundConsent, chargeback, dispute, funding, refund,
+    review,
 };
 use crate::actor::Actor;
 use crate::contract::{ClosedMilestone, MilestoneOutcome, Role};
@@ -59,6 +60,10 @@ pub(super) fn decide(
         | C::ReachHoldLimit { .. }
         | C::End { .. } => refund::decide(milestone, plan, command, context),
 
+        C::Suspend { .. } | C::Resume { .. } | C::RecordFundingLost { .. } => {
+            chargeback::decide(milestone, plan, command, context)
+        }
+
         C::OpenDispute { .. } | C::ResumeAfterDispute { .. } => dispute::decide(milestone, plan, command, context),
 
         C::RestartClock { stopped_at } => {
@@ -105,13 +110,18 @@ fn moved_deadline(milestone: &Milestone, stopped_at: Timestamp, context: &Contex
 }
 
 pub(super) fn wrong_state(milestone: &Milestone, action: &'static str) -> Refusal {
+    if let Some(refusal) = chargeback::why_suspended(milestone) {
+        return refusal;
+    }
     Refusal::MilestoneWrongState { action, state: milestone.state_name() }
 }
 
 /// Why something that needs held and undisputed money cannot be done in a state in which there is none.
 pub(super) fn no_free_money(milestone: &Milestone, action: &'static str) -> Refusal {
     match milestone {
-        Milestone::Planned { .. } | Milestone::FundingPending { .. } => Refusal::MilestoneNotFunded,
+        Milestone::Planned { .. } | Milestone::FundingPending { .. } | Milestone::Unfunded { given_up: false, .. } => {
+            Refusal::MilestoneNotFunded
+        }
         Milestone::Approved { .. } | Milestone::Released { .. } => Refusal::MilestoneAlreadyApproved,
         Milestone::Disputed { dispute_id, .. } => Refusal::MilestoneDisputed { dispute_id: *dispute_id },
         _ => wrong_state(milestone, action),

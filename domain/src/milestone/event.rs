@@ -3,9 +3,11 @@
 use ledger::Minor;
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, PriorState};
+use super::{LossCause, Plan, PriorState};
 use crate::contract::{ClosedMilestone, Role};
-use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::time::Timestamp;
 
 /// Why a milestone counts as approved.
@@ -389,6 +391,51 @@ pub enum MilestoneEvent {
         /// The code of the refusal.
         reason: String,
     },
+    /// A client's bank disagrees with a payment for it: nothing happens, and its clock stops.
+    Suspended {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// In which chargeback.
+        chargeback_id: ChargebackId,
+        /// What was left of the clock that ran, in milliseconds; absent when none did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remaining_ms: Option<i64>,
+    },
+    /// The bank is done with it: it goes on as before, unless another chargeback is open.
+    Resumed {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Which chargeback is over.
+        chargeback_id: ChargebackId,
+        /// Whether another one is open, so that it rests on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rests_on: bool,
+        /// When the clock that was stopped runs out now; absent when none runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new_due_at: Option<Timestamp>,
+    },
+    /// A bank took money that was held for it.
+    FundingLost {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Which payment it was.
+        funding_id: FundingId,
+        /// How that came about.
+        cause: LossCause,
+        /// How much.
+        amount: Minor,
+        /// What is still held.
+        remaining: Minor,
+        /// How it ended, if it did: a part had been released before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closes: Option<ClosedMilestone>,
+    },
 }
 
 impl MilestoneEvent {
@@ -420,7 +467,10 @@ impl MilestoneEvent {
             | Self::Disputed { contract_id, .. }
             | Self::DisputeWithdrawn { contract_id, .. }
             | Self::DeadlineMoved { contract_id, .. }
-            | Self::TimerBlocked { contract_id, .. } => *contract_id,
+            | Self::TimerBlocked { contract_id, .. }
+            | Self::Suspended { contract_id, .. }
+            | Self::Resumed { contract_id, .. }
+            | Self::FundingLost { contract_id, .. } => *contract_id,
         }
     }
 
@@ -430,7 +480,7 @@ impl MilestoneEvent {
             Self::WorkSubmitted { review_due_at: at, .. }
             | Self::RefundRequested { respond_by: at, .. }
             | Self::DeadlineMoved { due_at: at, .. } => Some(*at),
-            Self::DisputeWithdrawn { new_review_due_at: at, .. } => *at,
+            Self::DisputeWithdrawn { new_review_due_at: at, .. } | Self::Resumed { new_due_at: at, .. } => *at,
             _ => None,
         }
     }

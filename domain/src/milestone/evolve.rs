@@ -2,6 +2,7 @@
 
 use ledger::Minor;
 
+use super::chargeback;
 use super::{Milestone, MilestoneEvent, Plan, PriorState, Progress, Remainder};
 use crate::id::RefundId;
 use crate::time::Timestamp;
@@ -26,6 +27,7 @@ fn begun(plan: Plan, amount: Minor) -> Progress {
         releases: 0,
         refunds: 0,
         paying: None,
+        lost: Minor::ZERO,
     }
 }
 
@@ -61,8 +63,10 @@ fn with(mut state: Milestone, change: impl FnOnce(&mut Progress)) -> Milestone {
         | S::PartiallyReleased { progress, .. }
         | S::RefundPending { progress, .. }
         | S::Disputed { progress, .. }
+        | S::Unfunded { progress, .. }
         | S::Released { progress, .. }
         | S::Refunded { progress } => change(progress),
+        S::Suspended { prior, .. } => **prior = with(std::mem::take(prior.as_mut()), change),
         S::NotPlanned | S::Planned { .. } | S::FundingPending { .. } | S::Cancelled { .. } => {}
     }
     state
@@ -100,6 +104,11 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             let paying = Some(pending).filter(|pending| pending != funding_id);
             S::Funded { progress: Progress { paying, ..begun(plan, *amount) } }
         }
+        (S::Unfunded { mut progress, given_up: false, .. }, E::Funded { funding_id, amount, .. }) => {
+            arrived(&mut progress, *amount);
+            progress.paying = progress.paying.filter(|paying| paying != funding_id);
+            resting(progress)
+        }
         (state, E::Funded { funding_id, amount, .. }) => with(state, |progress| {
             arrived(progress, *amount);
             progress.paying = progress.paying.filter(|paying| paying != funding_id);
@@ -116,6 +125,7 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             }
         }
         (S::Planned { plan }, E::Cancelled { .. }) => S::Cancelled { plan },
+        (S::Unfunded { progress, flag, .. }, E::Cancelled { .. }) => S::Unfunded { progress, flag, given_up: true },
 
         (
             S::Funded { mut progress }
@@ -181,6 +191,10 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             }
         }
         (S::Planned { plan }, E::MovedIn { amount, .. }) => S::Funded { progress: begun(plan, *amount) },
+        (S::Unfunded { mut progress, given_up: false, .. }, E::MovedIn { amount, .. }) => {
+            arrived(&mut progress, *amount);
+            resting(progress)
+        }
         (state, E::MovedIn { amount, .. }) => with(state, |progress| arrived(progress, *amount)),
 
         (state, E::RefundRequested { refund_id, amount, respond_by, .. }) => {
@@ -214,6 +228,20 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
         (S::RefundPending { progress, refund_id, refunding, agreed, prior, .. }, E::DeadlineMoved { due_at, .. }) => {
             S::RefundPending { progress, refund_id, refunding, respond_by: Some(*due_at), agreed, prior }
         }
+        (state, E::Suspended { chargeback_id, remaining_ms, .. }) => {
+            chargeback::suspended(state, *chargeback_id, *remaining_ms)
+        }
+        (state, E::Resumed { chargeback_id, new_due_at, .. }) => {
+            chargeback::resumed(state, *chargeback_id, *new_due_at)
+        }
+        (state, E::FundingLost { cause, amount, remaining, closes, .. }) => {
+            let state = with(state, |progress| {
+                progress.held = *remaining;
+                progress.lost = progress.lost.saturating_add(*amount);
+            });
+            chargeback::after_loss(state, *cause, closes.is_some())
+        }
+
         (S::Submitted { progress, .. }, E::TimerBlocked { .. }) => S::Submitted { progress, review_due_at: None },
         (S::RefundPending { progress, refund_id, refunding, agreed, prior, .. }, E::TimerBlocked { .. }) => {
             S::RefundPending { progress, refund_id, refunding, respond_by: None, agreed, prior }
@@ -264,6 +292,7 @@ fn refunding(state: Milestone, refund_id: RefundId, amount: Minor, respond_by: O
             S::Funded { progress }
             | S::ChangesRequested { progress }
             | S::PartiallyReleased { progress, .. }
+            | S::Unfunded { progress, .. }
             | S::Released { progress, .. }
             | S::Refunded { progress },
             Some(prior),
@@ -316,10 +345,13 @@ pub(super) fn prior(state: &Milestone) -> Option<PriorState> {
         Milestone::PartiallyReleased { .. } => Some(PriorState::PartiallyReleased),
         Milestone::Released { .. } => Some(PriorState::Released),
         Milestone::RefundPending { prior, .. } | Milestone::Disputed { prior, .. } => Some(*prior),
+        Milestone::Unfunded { given_up: true, .. } => Some(PriorState::Funded),
+        Milestone::Suspended { prior: before, .. } => prior(before),
         Milestone::NotPlanned
         | Milestone::Planned { .. }
         | Milestone::FundingPending { .. }
         | Milestone::Cancelled { .. }
+        | Milestone::Unfunded { .. }
         | Milestone::Approved { .. } => None,
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn decide(
     match (milestone, command) {
         (_, C::Amend { amount, due_at, review_days }) => {
             check_amendment(milestone, plan, *amount)?;
-            let funded = milestone.progress().map_or(Minor::ZERO, |progress| progress.funded);
+            let funded = milestone.progress().map_or(Minor::ZERO, Progress::paid_in);
             Ok(vec![E::Amended {
                 contract_id,
                 milestone_id,
@@ -49,7 +49,10 @@ pub(super) fn decide(
             Ok(vec![E::FundingRequested { contract_id, milestone_id, funding_id: *funding_id, amount: *amount }])
         }
 
-        (S::Released { .. } | S::Refunded { .. } | S::Cancelled { .. }, C::RecordFunded { funding_id, amount }) => {
+        (
+            S::Released { .. } | S::Refunded { .. } | S::Cancelled { .. } | S::Unfunded { given_up: true, .. },
+            C::RecordFunded { funding_id, amount },
+        ) => {
             let progress = milestone.progress();
             Ok(vec![funded(plan, *funding_id, *amount), agreed(plan, progress, *amount, RefundConsent::TooLate)])
         }
@@ -93,7 +96,12 @@ pub(super) fn decide(
                 role_of(plan, context, "cancel a milestone")?;
             }
             match milestone {
-                S::Planned { .. } => Ok(vec![E::Cancelled { contract_id, milestone_id }]),
+                S::Unfunded { progress, given_up: false, .. } if progress.paying.is_some() => {
+                    Err(Refusal::PaymentUnderWay)
+                }
+                S::Planned { .. } | S::Unfunded { given_up: false, .. } => {
+                    Ok(vec![E::Cancelled { contract_id, milestone_id }])
+                }
                 S::FundingPending { .. } => Err(Refusal::PaymentUnderWay),
                 _ => Err(wrong_state(milestone, "cancelled")),
             }
@@ -110,6 +118,7 @@ fn payable(milestone: &Milestone) -> Result<Minor, Refusal> {
         Milestone::Funded { progress }
         | Milestone::Submitted { progress, .. }
         | Milestone::ChangesRequested { progress }
+        | Milestone::Unfunded { progress, given_up: false, .. }
         | Milestone::PartiallyReleased { progress, .. } => {
             if progress.paying.is_some() {
                 return Err(Refusal::PaymentUnderWay);
@@ -130,12 +139,13 @@ fn check_amendment(milestone: &Milestone, plan: &Plan, amount: Minor) -> Result<
         Milestone::Funded { progress }
         | Milestone::Submitted { progress, .. }
         | Milestone::ChangesRequested { progress }
+        | Milestone::Unfunded { progress, given_up: false, .. }
         | Milestone::PartiallyReleased { progress, .. } => {
             if progress.paying.is_some() && amount != plan.amount {
                 return Err(Refusal::PaymentUnderWay);
             }
-            if amount < progress.funded {
-                let funded = progress.funded;
+            let funded = progress.paid_in();
+            if amount < funded {
                 let message = format!("must be at least what was paid in: {funded} minor units");
                 return Err(Refusal::invalid("/amount", message));
             }

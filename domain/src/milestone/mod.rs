@@ -13,6 +13,8 @@
 //!
 //! funded, changes_requested, partially_released ─RequestRefund─▶ refund_pending ─agreed─▶ refunded, or what it was before
 //! funded, submitted, changes_requested, partially_released ─OpenDispute─▶ disputed ─withdrawn─▶ what it was before
+//! any with money held ─Suspend (a bank disagrees)─▶ suspended ─Resume─▶ what it was before, its clock with what was left
+//! any with money held ─RecordFundingLost─▶ planned again, with a flag; released, when a part had been released
 //! ```
 //!
 //! # Invariants
@@ -25,8 +27,9 @@
 //!
 //! # What is deliberately absent
 //! The money itself: what is agreed here is moved by the escrow, whose word (`Record…`) ends what is agreed. Revisions
-//! that a gig includes, settlement of a dispute, chargebacks.
+//! that a gig includes, settlement of a dispute.
 
+mod chargeback;
 mod command;
 mod decide;
 mod dispute;
@@ -36,6 +39,8 @@ mod funding;
 mod refund;
 mod review;
 
+use std::collections::BTreeSet;
+
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +49,9 @@ pub use event::{ApprovalReason, MilestoneEvent, RefundConsent, Remainder};
 
 use crate::command::Command;
 use crate::contract::{OpenQuestion, Part};
-use crate::id::{ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
+};
 use crate::log::StreamId;
 use crate::policy::Periods;
 use crate::refusal::Refusal;
@@ -88,44 +95,63 @@ pub struct Plan {
     pub reference: Option<String>,
 }
 
+/// Whether something has not happened yet, which documents leave out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none_yet(times: &u32) -> bool {
+    *times == 0
+}
+
 /// What a milestone knows once money was held for it. Amounts are minor units, fees not included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// What it is about.
     pub plan: Plan,
     /// What is held for it now.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub held: Minor,
     /// What was paid in for it or moved to it over its life.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub funded: Minor,
     /// What was released of it, gross.
-    #[serde(default, alias = "gross")]
+    #[serde(default, alias = "gross", skip_serializing_if = "ledger::is_zero")]
     pub released: Minor,
     /// What the payee got of that.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub net: Minor,
     /// What went back to the client.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub refunded: Minor,
     /// What went to other milestones.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub moved_out: Minor,
     /// Number of the last submission, from 1; 0 before the first.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none_yet")]
     pub submission_no: u32,
     /// How often the client wanted changes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none_yet")]
     pub revision_no: u32,
     /// How many releases there were.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none_yet")]
     pub releases: u32,
     /// How many refunds were asked for or agreed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none_yet")]
     pub refunds: u32,
     /// The funding by which the client pays what is missing, while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paying: Option<FundingId>,
+    /// What a bank took back for good.
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
+    pub lost: Minor,
+}
+
+/// Why a milestone that was paid for is to be paid for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossCause {
+    /// A chargeback was lost.
+    FundingLost,
+    /// A bank debit was returned.
+    FundingReturned,
 }
 
 /// What a milestone was before a refund was asked for, or a dispute opened.
@@ -239,13 +265,33 @@ pub enum Milestone {
         /// What was left of the review window, in milliseconds.
         review_remaining_ms: Option<i64>,
     },
+    /// A client's bank disagrees with a payment for it: nothing happens, and no clock runs.
+    Suspended {
+        /// What it was before.
+        prior: Box<Milestone>,
+        /// In which chargebacks.
+        chargebacks: BTreeSet<ChargebackId>,
+        /// What was left of the clock that ran, in milliseconds.
+        remaining_ms: Option<i64>,
+    },
+    /// Its money was held, and a bank took it: planned again. The payee must not deliver more before it is paid for.
+    Unfunded {
+        /// What is known.
+        #[serde(flatten)]
+        progress: Progress,
+        /// How that came about.
+        flag: LossCause,
+        /// Whether it was given up since.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        given_up: bool,
+    },
     /// Over: the payee has been credited.
     Released {
         /// What is known.
         #[serde(flatten)]
         progress: Progress,
         /// Whether time approved, and not the client.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         by_time: bool,
     },
     /// Over: what was held last went back to the client.
@@ -259,7 +305,12 @@ pub enum Milestone {
 impl Progress {
     /// What the client still has to pay in for the amount that is agreed.
     pub fn missing(&self) -> Minor {
-        self.plan.amount.saturating_sub(self.funded)
+        self.plan.amount.saturating_sub(self.paid_in())
+    }
+
+    /// What came in and was not taken back by a bank.
+    pub fn paid_in(&self) -> Minor {
+        self.funded.saturating_sub(self.lost)
     }
 
     /// Whether nothing is held and nothing is on its way.
@@ -289,8 +340,18 @@ impl Milestone {
             | Self::PartiallyReleased { progress, .. }
             | Self::RefundPending { progress, .. }
             | Self::Disputed { progress, .. }
+            | Self::Unfunded { progress, .. }
             | Self::Released { progress, .. }
             | Self::Refunded { progress } => Some(progress),
+            Self::Suspended { prior, .. } => prior.progress(),
+        }
+    }
+
+    /// Why it is to be paid for again, if it is.
+    pub fn flag(&self) -> Option<LossCause> {
+        match self {
+            Self::Unfunded { flag, .. } => Some(*flag),
+            _ => None,
         }
     }
 
@@ -302,7 +363,7 @@ impl Milestone {
         let (refundable, open_question) = match self {
             Self::Submitted { review_due_at, .. } => (Minor::ZERO, Some(until(review_due_at))),
             Self::RefundPending { respond_by, agreed: false, .. } => (held, Some(until(respond_by))),
-            Self::Disputed { .. } => (Minor::ZERO, Some(OpenQuestion::Open)),
+            Self::Disputed { .. } | Self::Suspended { .. } => (Minor::ZERO, Some(OpenQuestion::Open)),
             Self::Approved { .. } | Self::RefundPending { .. } => (Minor::ZERO, None),
             _ => (held, None),
         };
@@ -372,6 +433,10 @@ impl Rules for Milestone {
             Self::PartiallyReleased { .. } => "partially_released",
             Self::RefundPending { .. } => "refund_pending",
             Self::Disputed { .. } => "disputed",
+            Self::Suspended { .. } => "suspended",
+            Self::Unfunded { given_up: true, .. } => "cancelled",
+            Self::Unfunded { progress, .. } if progress.paying.is_some() => "funding_pending",
+            Self::Unfunded { .. } => "planned",
             Self::Released { .. } => "released",
             Self::Refunded { .. } => "refunded",
         }

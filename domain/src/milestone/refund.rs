@@ -152,6 +152,9 @@ fn end(milestone: &Milestone, plan: &Plan, to: Role, cause: EndCause) -> Vec<Mil
     };
     match milestone {
         S::Planned { .. } => vec![MilestoneEvent::Cancelled { contract_id, milestone_id }],
+        S::Unfunded { progress, given_up: false, .. } if progress.paying.is_none() => {
+            vec![MilestoneEvent::Cancelled { contract_id, milestone_id }]
+        }
         S::Funded { progress }
         | S::ChangesRequested { progress }
         | S::PartiallyReleased { progress, .. }

@@ -200,6 +200,7 @@ fn takes_money(milestone: &Milestone) -> Result<(), Refusal> {
         | Milestone::Funded { .. }
         | Milestone::Submitted { .. }
         | Milestone::ChangesRequested { .. }
+        | Milestone::Unfunded { given_up: false, .. }
         | Milestone::PartiallyReleased { .. } => Ok(()),
         Milestone::FundingPending { .. } => Err(Refusal::PaymentUnderWay),
         Milestone::Disputed { dispute_id, .. } => Err(Refusal::MilestoneDisputed { dispute_id: *dispute_id }),

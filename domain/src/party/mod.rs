@@ -1,15 +1,33 @@
 //! Party: a person or organisation that takes part in contracts.
 //!
 //! ```text
-//! unknown ── Register ──▶ registered ── LinkPayoutAccount ──▶ registered (with an account at the provider)
+//! unknown ── Register ──▶ registered ──┬─ LinkPayoutAccount ─────────────────────┬─▶ registered, with an account
+//!                                      └─ RequestPspAccount ─▶ (RecordAccount) ──┘      at the provider
 //! ```
 //!
+//! Beside that runs its [`Standing`]: what the provider demands, why it is not paid, where it is paid to.
+//!
+//! # Invariants
+//! - What the provider tells is taken in any order: what is older than what is known changes nothing.
+//! - A changed bank account, or account at the provider, is used only after [`COOLING_HOURS`]; the first one at once.
+//! - A suspicion about sanctions is dropped by two different members of staff.
+//!
 //! # What is deliberately absent
-//! Names, addresses, logins: a party is an identifier here. KYC, destinations and sanctions come with onboarding.
+//! Names, addresses, logins, and what the provider knows of the person: a party is an identifier here. Links to the
+//! provider's pages. Screening itself: it is done outside, and told.
 
+mod account;
+mod command;
 mod decide;
+mod event;
+mod standing;
 
 use serde::{Deserialize, Serialize};
+
+pub use account::is_destination_error;
+pub use command::{AccountStatus, BankDestination, PartyCommand, Shortfall};
+pub use event::PartyEvent;
+pub use standing::{AccountEnd, Destination, PayeeStanding, Requirements, Restriction, SanctionsHit, Standing};
 
 use crate::id::PartyId;
 use crate::log::StreamId;
@@ -18,6 +36,9 @@ use crate::rules::{Context, Rules};
 
 /// Name of the aggregate.
 pub const TYPE: &str = "party";
+
+/// Hours after which a changed destination is used (B.12): long enough for the owner of a stolen login to notice.
+pub const COOLING_HOURS: u16 = 72;
 
 /// The stream of a party.
 pub fn stream(id: PartyId) -> StreamId {
@@ -37,6 +58,9 @@ pub enum Party {
         party_id: PartyId,
         /// Its account at the payment provider, once linked.
         payout_account: Option<PayoutAccount>,
+        /// Whether it may be paid.
+        #[serde(default)]
+        standing: Box<Standing>,
     },
 }
 
@@ -49,41 +73,16 @@ pub struct PayoutAccount {
     pub psp_account: String,
 }
 
-/// A request about a party.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PartyCommand {
-    /// Make the party known.
-    Register {
-        /// The party.
-        party_id: PartyId,
-    },
-    /// Say where the party's earnings are to be paid.
-    LinkPayoutAccount {
-        /// The party.
-        party_id: PartyId,
-        /// The account.
-        account: PayoutAccount,
-    },
-}
-
-/// A fact about a party.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum PartyEvent {
-    /// The party is known.
-    Registered {
-        /// The party.
-        party_id: PartyId,
-    },
-    /// Earnings of the party are paid to this account from now on.
-    PspAccountLinked {
-        /// The party.
-        party_id: PartyId,
-        /// Which provider.
-        psp: String,
-        /// The account there.
-        psp_account: String,
-    },
+impl Party {
+    /// What its payee accounts have to know of it.
+    pub fn payee_standing(&self) -> PayeeStanding {
+        match self {
+            Self::Unknown => PayeeStanding::default(),
+            Self::Registered { payout_account, standing, .. } => {
+                PayeeStanding { account: payout_account.clone(), standing: standing.as_ref().clone() }
+            }
+        }
+    }
 }
 
 impl Rules for Party {
@@ -96,13 +95,77 @@ impl Rules for Party {
     }
 
     fn evolve(&mut self, event: &PartyEvent) {
+        use PartyEvent as E;
+        if let E::Registered { party_id } = event {
+            *self = Self::Registered { party_id: *party_id, payout_account: None, standing: Box::default() };
+            return;
+        }
+        let Self::Registered { payout_account, standing, .. } = self else { return };
         match event {
-            PartyEvent::Registered { party_id } => {
-                *self = Self::Registered { party_id: *party_id, payout_account: None };
+            E::Registered { .. } | E::OnboardingLinkRequested { .. } | E::PayoutDestinationRequested { .. } => {}
+            E::PspAccountLinked { psp, psp_account, cooling_until, .. } => {
+                *payout_account = Some(PayoutAccount { psp: psp.clone(), psp_account: psp_account.clone() });
+                standing.requested_at_psp = None;
+                standing.relinked_until = *cooling_until;
+                standing.had_account = true;
+                standing.left_in.clear();
+                // What was told of the account before says nothing of this one.
+                standing.told_at = None;
+                standing.requirements = None;
+                standing.restrictions.remove(&Restriction::Requirements);
+                standing.restrictions.remove(&Restriction::Rejected);
+                standing.destinations.clear();
+                standing.blocked.clear();
+                standing.shortfalls.clear();
             }
-            PartyEvent::PspAccountLinked { party_id, psp, psp_account } => {
-                let account = PayoutAccount { psp: psp.clone(), psp_account: psp_account.clone() };
-                *self = Self::Registered { party_id: *party_id, payout_account: Some(account) };
+            E::PspAccountRequested { psp, .. } => standing.requested_at_psp = Some(psp.clone()),
+            E::PspRequirementsChanged { told_at, requirements, .. } => {
+                standing.told_at = Some(*told_at);
+                standing.requirements = Some(requirements.clone());
+            }
+            E::Restricted { reason, .. } => {
+                standing.restrictions.insert(*reason);
+            }
+            E::RestrictionLifted { reason, .. } => {
+                standing.restrictions.remove(reason);
+                standing.let_go_of_what_is_not_held();
+            }
+            E::PayoutDestinationChanged { currency, fingerprint, cooling_until, .. } => {
+                let destination = Destination { fingerprint: fingerprint.clone(), cooling_until: *cooling_until };
+                standing.destinations.insert(*currency, destination);
+                standing.blocked.remove(currency);
+            }
+            E::PayoutDestinationBlocked { currency, code, .. } => {
+                standing.blocked.insert(*currency, code.clone());
+            }
+            E::FundsLeftNoted { currency, .. } => {
+                standing.left_in.insert(*currency);
+            }
+            E::PspAccountEnded { .. } => {
+                *payout_account = None;
+                standing.left_in.clear();
+            }
+            E::PspBalanceNegative { currency, shortfall, .. } => {
+                standing.shortfalls.insert(*currency, *shortfall);
+            }
+            E::PspBalanceRestored { currency, .. } => {
+                standing.shortfalls.remove(currency);
+            }
+            E::HoldNoted { currency, reason, .. } => {
+                standing.held_in.insert((*reason, *currency));
+            }
+            E::SanctionsHitRecorded { screening_ref, .. } => {
+                let screening_ref = screening_ref.clone();
+                standing.sanctions = Some(SanctionsHit { screening_ref, clearance_proposed_by: None });
+            }
+            E::SanctionsClearanceProposed { proposed_by, .. } => {
+                if let Some(hit) = &mut standing.sanctions {
+                    hit.clearance_proposed_by = Some(*proposed_by);
+                }
+            }
+            E::SanctionsCleared { .. } => {
+                standing.sanctions = None;
+                standing.let_go_of_what_is_not_held();
             }
         }
     }
@@ -112,5 +175,18 @@ impl Rules for Party {
             Self::Unknown => "unknown",
             Self::Registered { .. } => "registered",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A state stored before a party had a standing is read.
+    #[test]
+    fn a_party_of_before_has_a_clean_standing() {
+        let text = r#"{"state":"registered","party_id":"pty_00000000000000000000000002","payout_account":null}"#;
+        let party: Party = serde_json::from_str(text).unwrap();
+        assert_eq!(party.payee_standing(), PayeeStanding::default());
     }
 }

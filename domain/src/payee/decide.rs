@@ -2,10 +2,15 @@
 
 use ledger::Minor;
 
-use super::{DebtPart, GratuityPaid, PayeeAccount, PayeeCommand, PayeeEvent, PendingEarning, PendingPart};
+use super::withdraw::{self, Wanted};
+use super::{
+    DebtPart, GratuityPaid, HeldBackPart, HoldReason, PayeeAccount, PayeeCommand, PayeeEvent, PendingEarning,
+    PendingPart,
+};
 use crate::actor::Actor;
-use crate::escrow::{GratuityKind, PspPlace};
-use crate::id::ReleaseId;
+use crate::escrow::GratuityKind;
+use crate::id::{ContractId, ReleaseId};
+use crate::party::PayeeStanding;
 use crate::policy::days_after;
 use crate::refusal::Refusal;
 use crate::rules::Context;
@@ -16,43 +21,65 @@ pub(super) fn decide(
     context: &Context,
 ) -> Result<Vec<PayeeEvent>, Refusal> {
     match command {
+        PayeeCommand::Under { standing, command } => under(payee, standing, command, context),
+        command => under(payee, &PayeeStanding::default(), command, context),
+    }
+}
+
+fn under(
+    payee: &PayeeAccount,
+    standing: &PayeeStanding,
+    command: &PayeeCommand,
+    context: &Context,
+) -> Result<Vec<PayeeEvent>, Refusal> {
+    match command {
+        PayeeCommand::Under { .. } => Err(Refusal::Defect("a standing under another one".to_owned())),
         PayeeCommand::Clear { release_id } => match payee.pending.get(release_id) {
-            Some(earning) => clear(payee, *release_id, earning),
+            Some(earning) => clear(payee, *release_id, earning, standing.standing.holds()),
             // Cleared before.
             None => Ok(Vec::new()),
         },
         PayeeCommand::ReservePayout { payee_id, currency, payout_id, amount, account } => {
-            match context.actor {
-                Actor::Payee(caller) if caller == *payee_id => {}
-                Actor::Client(caller) if caller == *payee_id => {
-                    return Err(Refusal::Forbidden { who: "payee", action: "request a payout" });
-                }
-                _ => return Err(Refusal::NotAParty),
-            }
-            if amount.is_zero() {
-                return Err(Refusal::invalid("/amount", "must be greater than zero"));
-            }
-            let quantum = currency.payout_quantum();
-            if currency.round_down_to_payout(*amount) != *amount {
-                let message =
-                    format!("must be a multiple of {quantum} minor units: {currency} is paid out in whole ones");
-                return Err(Refusal::invalid("/amount", message));
-            }
-            let debt = payee.debt_total();
-            if !debt.is_zero() {
-                return Err(Refusal::PayeeInDebt { debt });
-            }
-            if *amount > payee.available {
-                return Err(Refusal::InsufficientAvailable { available: payee.available });
-            }
-            Ok(vec![PayeeEvent::PayoutReserved {
+            withdraw::only_the_payee(context, *payee_id, "request a payout")?;
+            let wanted = Wanted {
                 payee_id: *payee_id,
+                currency: *currency,
                 payout_id: *payout_id,
                 amount: *amount,
-                transfer_amount: amount.saturating_sub(payee.at_provider),
+                account,
+                retry_of: None,
+                by_schedule: false,
+            };
+            Ok(vec![withdraw::reserve(payee, standing, &wanted, context)?])
+        }
+        PayeeCommand::RetryPayout { payee_id, currency, payout_id, retry_of, amount, account } => {
+            withdraw::only_the_payee(context, *payee_id, "request a payout")?;
+            let wanted = Wanted {
+                payee_id: *payee_id,
                 currency: *currency,
-                place: PspPlace { psp: account.psp.clone(), psp_account: account.psp_account.clone() },
-            }])
+                payout_id: *payout_id,
+                amount: *amount,
+                account,
+                retry_of: Some(*retry_of),
+                by_schedule: false,
+            };
+            Ok(vec![withdraw::reserve(payee, standing, &wanted, context)?])
+        }
+        PayeeCommand::PayBySchedule { payee_id, currency } => {
+            Ok(withdraw::pay_by_schedule(payee, standing, (*payee_id, *currency), context))
+        }
+        PayeeCommand::SetPayoutSchedule { .. } | PayeeCommand::SetPayoutPolicy { .. } => {
+            withdraw::set(command, context)
+        }
+        PayeeCommand::HoldForStanding { payee_id, currency, reason } => {
+            let held = withdraw::held_for_standing((*payee_id, *currency), payee.available, Some(*reason));
+            Ok(held.into_iter().collect())
+        }
+        PayeeCommand::LetGo { payee_id, currency, reason } => {
+            Ok(withdraw::let_go(payee, *payee_id, *currency, *reason))
+        }
+        PayeeCommand::CallBack { payee_id, currency, psp_account } => {
+            Ok(withdraw::call_back(payee, (*payee_id, *currency), psp_account, context))
         }
         PayeeCommand::Hold { payee_id, currency, amount, reason } => {
             only_staff(context, "hold earnings back")?;
@@ -60,7 +87,13 @@ pub(super) fn decide(
             if amount.is_zero() || amount > payee.available {
                 return Err(Refusal::InsufficientAvailable { available: payee.available });
             }
-            Ok(vec![PayeeEvent::EarningsHeld { payee_id: *payee_id, amount, currency: *currency, reason: *reason }])
+            Ok(vec![PayeeEvent::EarningsHeld {
+                payee_id: *payee_id,
+                amount,
+                currency: *currency,
+                reason: *reason,
+                automatic: false,
+            }])
         }
         PayeeCommand::ReleaseHold { payee_id, currency, amount, reason } => {
             only_staff(context, "let earnings go")?;
@@ -77,6 +110,33 @@ pub(super) fn decide(
             }])
         }
         PayeeCommand::GrantRefund { .. } => grant_refund(payee, command),
+        PayeeCommand::ChargeLoss { .. } => charge_loss(payee, command),
+        PayeeCommand::WriteOffDebt { payee_id, currency, cause, amount } => {
+            only_staff(context, "write a debt off")?;
+            let owed = payee.debts.get(cause).copied().ok_or(Refusal::NotFound { what: "debt" })?;
+            let amount = amount.unwrap_or(owed);
+            if amount.is_zero() || amount > owed {
+                return Err(Refusal::invalid("/amount", format!("must be from 1 to {owed}, which is owed")));
+            }
+            let (payee_id, cause, currency) = (*payee_id, cause.clone(), *currency);
+            Ok(vec![PayeeEvent::DebtWrittenOff { payee_id, cause, amount, currency }])
+        }
+        PayeeCommand::HoldAtClearance { payee_id, currency, contract_id, reason } => {
+            let pending = payee.pending.iter().filter(|(id, earning)| {
+                earning.contract_id == *contract_id && !payee.hold_at_clearance.contains_key(*id)
+            });
+            let releases: Vec<_> = pending.map(|(id, _)| *id).collect();
+            if releases.is_empty() {
+                return Ok(Vec::new());
+            }
+            Ok(vec![PayeeEvent::ClearanceHoldPlaced {
+                payee_id: *payee_id,
+                contract_id: *contract_id,
+                releases,
+                reason: *reason,
+                currency: *currency,
+            }])
+        }
         PayeeCommand::RecordGratuity { payee_id, client_id, contract_id, funding_id, currency, gratuity, place } => {
             // Told again.
             if payee.gratuities.contains(funding_id) {
@@ -104,8 +164,14 @@ pub(super) fn decide(
     }
 }
 
-/// Debt first, the rest can be withdrawn.
-fn clear(payee: &PayeeAccount, release_id: ReleaseId, earning: &PendingEarning) -> Result<Vec<PayeeEvent>, Refusal> {
+/// Debt first; the rest can be withdrawn, or is held: where the earning is suspicious, until staff lets it go; else where
+/// the party is not paid, until it is again.
+fn clear(
+    payee: &PayeeAccount,
+    release_id: ReleaseId,
+    earning: &PendingEarning,
+    hold: Option<HoldReason>,
+) -> Result<Vec<PayeeEvent>, Refusal> {
     let (payee_id, currency) = (earning.account.payee_id, earning.account.currency);
     let mut rest = earning.amount;
     let mut debt_recovered = Vec::new();
@@ -132,6 +198,92 @@ fn clear(payee: &PayeeAccount, release_id: ReleaseId, earning: &PendingEarning) 
         amount,
         currency,
     }));
+    if let Some(reason) = payee.hold_at_clearance.get(&release_id)
+        && !rest.is_zero()
+    {
+        events.push(PayeeEvent::EarningsHeld { payee_id, amount: rest, currency, reason: *reason, automatic: false });
+    } else {
+        events.extend(withdraw::held_for_standing((payee_id, currency), rest, hold));
+    }
+    Ok(events)
+}
+
+/// What of `amount` is pending of the contract, the latest to clear first, and what that leaves.
+fn from_pending(
+    payee: &PayeeAccount,
+    contract_id: ContractId,
+    amount: Minor,
+) -> Result<(Vec<PendingPart>, Minor), Refusal> {
+    let mut rest = amount;
+    let mut pending: Vec<_> = payee.pending.iter().filter(|(_, earning)| earning.contract_id == contract_id).collect();
+    pending.sort_by(|(a, first), (b, second)| second.clears_at.cmp(&first.clears_at).then(a.cmp(b)));
+    let mut parts = Vec::new();
+    for (release_id, earning) in pending {
+        let amount = earning.amount.min(rest);
+        if !amount.is_zero() {
+            parts.push(PendingPart { release_id: *release_id, amount });
+            rest = rest.checked_sub(amount)?;
+        }
+    }
+    Ok((parts, rest))
+}
+
+/// Of what is pending of the contract; then of what is available; then of what is held, which is the payee's, too; the
+/// rest is debt.
+fn charge_loss(payee: &PayeeAccount, command: &PayeeCommand) -> Result<Vec<PayeeEvent>, Refusal> {
+    let PayeeCommand::ChargeLoss {
+        chargeback_id,
+        funding_id,
+        payee_id,
+        contract_id,
+        client_id,
+        currency,
+        gross,
+        payee_fee,
+        client_fee,
+        payee_tax,
+        client_tax,
+        from_payee,
+    } = command
+    else {
+        return Ok(Vec::new());
+    };
+    let (from_pending, rest) = from_pending(payee, *contract_id, *from_payee)?;
+    let from_available = rest.min(payee.available);
+    let mut rest = rest.checked_sub(from_available)?;
+    let mut from_held = Vec::new();
+    for (reason, held) in &payee.held {
+        let amount = rest.min(*held);
+        if !amount.is_zero() {
+            from_held.push(HeldBackPart { reason: *reason, amount });
+            rest = rest.checked_sub(amount)?;
+        }
+    }
+    let mut events = vec![PayeeEvent::ChargebackLossCharged {
+        payee_id: *payee_id,
+        chargeback_id: *chargeback_id,
+        funding_id: *funding_id,
+        contract_id: *contract_id,
+        client_id: *client_id,
+        currency: *currency,
+        gross: *gross,
+        payee_fee: *payee_fee,
+        client_fee: *client_fee,
+        payee_tax: payee_tax.clone(),
+        client_tax: client_tax.clone(),
+        from_pending,
+        from_available,
+        from_held,
+        as_debt: rest,
+    }];
+    if rest > Minor::ZERO {
+        events.push(PayeeEvent::DebtRecorded {
+            payee_id: *payee_id,
+            cause: chargeback_id.to_string(),
+            amount: rest,
+            currency: *currency,
+        });
+    }
     Ok(events)
 }
 
@@ -157,17 +309,7 @@ fn grant_refund(payee: &PayeeAccount, command: &PayeeCommand) -> Result<Vec<Paye
     if payee.granted.contains(refund_id) {
         return Ok(Vec::new());
     }
-    let mut rest = *from_payee;
-    let mut pending: Vec<_> = payee.pending.iter().filter(|(_, earning)| earning.contract_id == *contract_id).collect();
-    pending.sort_by(|(a, first), (b, second)| second.clears_at.cmp(&first.clears_at).then(a.cmp(b)));
-    let mut from_pending = Vec::new();
-    for (release_id, earning) in pending {
-        let amount = earning.amount.min(rest);
-        if !amount.is_zero() {
-            from_pending.push(PendingPart { release_id: *release_id, amount });
-            rest = rest.checked_sub(amount)?;
-        }
-    }
+    let (from_pending, rest) = from_pending(payee, *contract_id, *from_payee)?;
     let from_available = rest.min(payee.available);
     let as_debt = rest.checked_sub(from_available)?;
     let mut events = vec![PayeeEvent::PayeeRefundGranted {

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::escrow::{Gratuity, PspPlace, RefundPart};
 use crate::fee::TaxLine;
-use crate::id::{ContractId, EventId, FundingId, PartyId, PayoutId, RefundId, ReleaseId};
+use crate::id::{
+    ChargebackId, ContractId, EventId, FundingId, PartyId, PayoutId, RefundId, ReleaseId, TransferReversalId,
+};
+use crate::payout::{ApprovalCause, PayoutPolicy, PayoutSchedule};
 use crate::time::Timestamp;
 
 /// Why earnings are held.
@@ -37,7 +40,7 @@ impl HoldReason {
 /// A part of what a payee owes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DebtPart {
-    /// What it arose from: the id of a refund.
+    /// What it arose from: the id of a refund or of a chargeback.
     pub cause: String,
     /// How much.
     pub amount: Minor,
@@ -48,6 +51,15 @@ pub struct DebtPart {
 pub struct PendingPart {
     /// Of which release.
     pub release_id: ReleaseId,
+    /// How much.
+    pub amount: Minor,
+}
+
+/// A part of what is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBackPart {
+    /// Why it was held.
+    pub reason: HoldReason,
     /// How much.
     pub amount: Minor,
 }
@@ -99,6 +111,9 @@ pub enum PayeeEvent {
         currency: Currency,
         /// Why.
         reason: HoldReason,
+        /// Whether it follows from the party's standing, and ends with it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        automatic: bool,
     },
     /// What was held back can be withdrawn again. J19.
     EarningsHoldReleased {
@@ -193,6 +208,15 @@ pub enum PayeeEvent {
         /// Where it goes.
         #[serde(flatten)]
         place: PspPlace,
+        /// Why staff has to approve it first; absent when nobody has to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalCause>,
+        /// The payout that did not arrive, and is made again with this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_of: Option<PayoutId>,
+        /// Whether nobody asked for it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        by_schedule: bool,
     },
     /// A payout arrived. Mirror of `payout.paid`.
     PayoutPaidNoted {
@@ -239,6 +263,166 @@ pub enum PayeeEvent {
         /// The code of the refusal.
         reason: String,
     },
+    /// A bank took money that had been released: the payee bears it, and the platform returns its fees. J53, J54, second
+    /// half of J56.
+    ChargebackLossCharged {
+        /// Whose.
+        payee_id: PartyId,
+        /// Which chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment that it was.
+        funding_id: FundingId,
+        /// The contract.
+        contract_id: ContractId,
+        /// Who paid.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much, as it was released, before fees.
+        gross: Minor,
+        /// The payee's fee that the platform returns.
+        payee_fee: Minor,
+        /// The client's fee that the platform returns.
+        client_fee: Minor,
+        /// Tax on the payee's fee that is returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payee_tax: Option<TaxLine>,
+        /// Tax on the client's fee that is returned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_tax: Option<TaxLine>,
+        /// What is taken of earnings of this contract that are not cleared yet.
+        from_pending: Vec<PendingPart>,
+        /// What is taken of what could be withdrawn.
+        from_available: Minor,
+        /// What is taken of what is held back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        from_held: Vec<HeldBackPart>,
+        /// What the payee owes for it from now on.
+        as_debt: Minor,
+    },
+    /// The payee will not pay what is owed: the platform gives it up. J58.
+    DebtWrittenOff {
+        /// Whose.
+        payee_id: PartyId,
+        /// What it arose from.
+        cause: String,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// Earnings that are not cleared yet are to be held back when they are.
+    ClearanceHoldPlaced {
+        /// Whose.
+        payee_id: PartyId,
+        /// Of which contract.
+        contract_id: ContractId,
+        /// Which earnings.
+        releases: Vec<ReleaseId>,
+        /// Why.
+        reason: HoldReason,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// A payout is not made: it can be withdrawn again. Mirror of `payout.cancelled`.
+    PayoutReservationReleased {
+        /// Whose.
+        payee_id: PartyId,
+        /// The payout.
+        payout_id: PayoutId,
+        /// The event that this mirrors.
+        source_event_id: EventId,
+        /// How much.
+        amount: Minor,
+    },
+    /// When earnings are paid out without being asked for.
+    PayoutScheduleChanged {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How often.
+        schedule: PayoutSchedule,
+        /// Not less than this.
+        minimum: Minor,
+        /// The next time; absent when never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_at: Option<Timestamp>,
+    },
+    /// The time has come. What is paid out is in an event of its own.
+    PayoutScheduleReached {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The next time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_at: Option<Timestamp>,
+        /// Why nothing is paid out: the code of a refusal, or `nothing_available`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skipped: Option<String>,
+    },
+    /// What the platform demands of payouts from now on.
+    PayoutPolicySet {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// What it demands.
+        #[serde(flatten)]
+        policy: PayoutPolicy,
+    },
+    /// Money at the payee's account at the provider is to come back to the platform.
+    CallBackRequested {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The account.
+        psp_account: String,
+        /// How much of what each payout left there.
+        parts: Vec<CallBackPart>,
+    },
+    /// It came back. Mirror of `payout.transfer_reversed`.
+    TransferReversedNoted {
+        /// Whose.
+        payee_id: PartyId,
+        /// The payout that had left it there.
+        payout_id: PayoutId,
+        /// The movement.
+        reversal_id: TransferReversalId,
+        /// The event that this mirrors.
+        source_event_id: EventId,
+        /// How much.
+        amount: Minor,
+    },
+    /// It stays there. Mirror of `payout.transfer_reversal_failed`.
+    TransferReversalFailedNoted {
+        /// Whose.
+        payee_id: PartyId,
+        /// The payout that has left it there.
+        payout_id: PayoutId,
+        /// The movement.
+        reversal_id: TransferReversalId,
+        /// The event that this mirrors.
+        source_event_id: EventId,
+    },
+}
+
+/// A part of what comes back to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallBackPart {
+    /// The payout that has left it there.
+    pub payout_id: PayoutId,
+    /// The movement to be made.
+    pub reversal_id: TransferReversalId,
+    /// How much.
+    pub amount: Minor,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A bonus or a tip that arrived.

@@ -6,6 +6,7 @@
 //!                                  ▼                  │ Hold ─▶ held ─ReleaseHold─▶ available
 //!                             debt paid off           └────── payout failed ─────┘
 //! GrantRefund takes what is pending of the contract, then what is available; the rest is debt
+//! ChargeLoss (a bank took it) takes the same, then what is held; the rest is debt
 //! ```
 //!
 //! # Invariants
@@ -14,27 +15,35 @@
 //!   without looking, and a popular payee is no bottleneck.
 //! - Money that already lies at the payee's account at the provider is not transferred there again.
 //!
+//! - A payout goes through the gates of the party's standing ([`PayeeCommand::Under`]), which the unit of work looks up.
+//! - What lies at an account at the provider that a payout does not go through, or comes back from there, is not paid
+//!   twice: it counts as not available until it is back.
+//! - A balance that is not a multiple of what the currency pays out leaves a residue, which stays available.
+//!
 //! # What is deliberately absent
-//! Writing debt off, chargebacks, penalties, destinations and payout schedules. Holding back what is still pending: it is
-//! held when it clears.
+//! The second pair of eyes that writing a debt off needs; penalties. Holding back what is still pending: it is marked
+//! ([`PayeeCommand::HoldAtClearance`]), and held when it clears. A rolling reserve: the specification has none, and
+//! [`HoldReason::ChargebackReserve`] is for staff.
 
+mod command;
 mod decide;
 mod event;
+mod payouts;
 pub mod posting_rules;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
 
-pub use event::{DebtPart, GratuityPaid, HoldReason, PayeeEvent, PendingPart};
+pub use command::PayeeCommand;
+pub use event::{CallBackPart, DebtPart, GratuityPaid, HeldBackPart, HoldReason, PayeeEvent, PendingPart};
+pub use payouts::{PayoutBook, ProviderLot, Scheduled, Trace};
 
 use crate::command::Command;
-use crate::escrow::{Gratuity, PspPlace, RefundPart};
-use crate::fee::TaxLine;
 use crate::id::{ContractId, FundingId, PartyId, PayoutId, RefundId, ReleaseId};
 use crate::log::StreamId;
-use crate::party::PayoutAccount;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
@@ -87,6 +96,9 @@ pub struct PayeeAccount {
     /// What is held back, by reason.
     #[serde(default)]
     pub held: BTreeMap<HoldReason, Minor>,
+    /// Pending earnings that are to be held back when they clear, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hold_at_clearance: BTreeMap<ReleaseId, HoldReason>,
     /// What the payee owes, by what it arose from.
     #[serde(default)]
     pub debts: BTreeMap<String, Minor>,
@@ -96,6 +108,12 @@ pub struct PayeeAccount {
     /// Bonuses and tips that arrived, by payment.
     #[serde(default)]
     pub gratuities: BTreeSet<FundingId>,
+    /// What it knows of its payouts.
+    #[serde(default)]
+    pub payouts: Box<PayoutBook>,
+    /// Whose it is, once it is scheduled.
+    #[serde(default)]
+    pub owner: Option<OwnedBy>,
 }
 
 /// An earning that is not cleared yet.
@@ -129,103 +147,29 @@ pub struct Reservation {
     pub transfer_amount: Minor,
 }
 
-/// A request about a payee account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PayeeCommand {
-    /// An earning's security period is over.
-    Clear {
-        /// Which.
-        release_id: ReleaseId,
-    },
-    /// Set money aside for a payout.
-    ReservePayout {
-        /// Whose money.
-        payee_id: PartyId,
-        /// In which currency.
-        currency: Currency,
-        /// The payout to be made.
-        payout_id: PayoutId,
-        /// How much.
-        amount: Minor,
-        /// Where it goes.
-        account: PayoutAccount,
-    },
-    /// Hold available money back. Staff, or the engine itself.
-    Hold {
-        /// Whose.
-        payee_id: PartyId,
-        /// In which currency.
-        currency: Currency,
-        /// How much; all that is available when absent.
-        amount: Option<Minor>,
-        /// Why.
-        reason: HoldReason,
-    },
-    /// Let go what was held back. Staff, or the engine itself.
-    ReleaseHold {
-        /// Whose.
-        payee_id: PartyId,
-        /// In which currency.
-        currency: Currency,
-        /// How much; all that is held for that reason when absent.
-        amount: Option<Minor>,
-        /// Why it was held.
-        reason: HoldReason,
-    },
-    /// Give released money back to the client. The escrow has judged it.
-    GrantRefund {
-        /// Which refund; its first part has the same id.
-        refund_id: RefundId,
-        /// Whose money.
-        payee_id: PartyId,
-        /// The contract.
-        contract_id: ContractId,
-        /// Who gets it.
-        client_id: PartyId,
-        /// In which currency.
-        currency: Currency,
-        /// How much, as it was released, before fees.
-        gross: Minor,
-        /// The payee's fee that the platform returns.
-        payee_fee: Minor,
-        /// The client's fee that the platform returns.
-        client_fee: Minor,
-        /// Tax on the payee's fee that is returned.
-        payee_tax: Option<TaxLine>,
-        /// Tax on the client's fee that is returned.
-        client_tax: Option<TaxLine>,
-        /// What the payee gives of it.
-        from_payee: Minor,
-        /// What goes back by which way.
-        parts: Vec<RefundPart>,
-    },
-    /// A bonus or a tip arrived. A fact: never refused.
-    RecordGratuity {
-        /// Whose.
-        payee_id: PartyId,
-        /// Who paid.
-        client_id: PartyId,
-        /// The contract.
-        contract_id: ContractId,
-        /// The payment.
-        funding_id: FundingId,
-        /// In which currency.
-        currency: Currency,
-        /// How much, and what becomes of it.
-        gratuity: Gratuity,
-        /// Where the money lies.
-        place: PspPlace,
-    },
-    /// A timer of it fired and was refused.
-    BlockTimer {
-        /// Which timer: the id of the release.
-        key: String,
-        /// The code of the refusal.
-        reason: String,
-    },
-}
+/// The key of the timer of the schedule.
+const SCHEDULE: &str = "payout_schedule";
 
 impl PayeeAccount {
+    fn count_at_provider(&mut self) {
+        self.at_provider = self.payouts.lots.iter().fold(Minor::ZERO, |sum, lot| sum.saturating_add(lot.amount));
+    }
+
+    /// Of what is held for the party's standing there is never more than what is held for that reason.
+    fn forget_holds(&mut self) {
+        self.held.retain(|_, held| !held.is_zero());
+        let held = &self.held;
+        self.payouts.automatic_holds.retain(|reason, automatic| {
+            *automatic = (*automatic).min(held.get(reason).copied().unwrap_or_default());
+            !automatic.is_zero()
+        });
+    }
+
+    fn forget_payouts(&mut self) {
+        let in_transit = &self.in_transit;
+        self.payouts.forget(|payout_id| in_transit.contains_key(&payout_id));
+    }
+
     /// Sum of what the payee owes.
     pub fn debt_total(&self) -> Minor {
         self.debts.values().fold(Minor::ZERO, |sum, debt| sum.saturating_add(*debt))
@@ -262,19 +206,25 @@ impl Rules for PayeeAccount {
             }
             E::EarningsCleared { release_id, amount, debt_recovered, .. } => {
                 self.pending.remove(release_id);
+                self.hold_at_clearance.remove(release_id);
                 let recovered = debt_recovered.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
                 self.available = self.available.saturating_add(amount.saturating_sub(recovered));
             }
-            E::EarningsHeld { amount, reason, .. } => {
+            E::EarningsHeld { amount, reason, automatic, .. } => {
                 self.available = self.available.saturating_sub(*amount);
                 let held = self.held.entry(*reason).or_default();
                 *held = held.saturating_add(*amount);
+                if *automatic {
+                    let held = self.payouts.automatic_holds.entry(*reason).or_default();
+                    *held = held.saturating_add(*amount);
+                }
             }
             E::EarningsHoldReleased { amount, reason, .. } => {
                 self.available = self.available.saturating_add(*amount);
                 let held = self.held.entry(*reason).or_default();
                 *held = held.saturating_sub(*amount);
-                self.held.retain(|_, held| !held.is_zero());
+                // What staff lets go of is first what staff has held.
+                self.forget_holds();
             }
             E::PayeeRefundGranted { refund_id, from_pending, from_available, .. } => {
                 self.granted.insert(*refund_id);
@@ -285,11 +235,27 @@ impl Rules for PayeeAccount {
                 }
                 self.available = self.available.saturating_sub(*from_available);
             }
+            E::ChargebackLossCharged { from_pending, from_available, from_held, .. } => {
+                for part in from_pending {
+                    if let Some(earning) = self.pending.get_mut(&part.release_id) {
+                        earning.amount = earning.amount.saturating_sub(part.amount);
+                    }
+                }
+                self.available = self.available.saturating_sub(*from_available);
+                for part in from_held {
+                    let held = self.held.entry(part.reason).or_default();
+                    *held = held.saturating_sub(part.amount);
+                }
+                self.forget_holds();
+            }
+            E::ClearanceHoldPlaced { releases, reason, .. } => {
+                self.hold_at_clearance.extend(releases.iter().map(|release_id| (*release_id, *reason)));
+            }
             E::DebtRecorded { cause, amount, .. } => {
                 let debt = self.debts.entry(cause.clone()).or_default();
                 *debt = debt.saturating_add(*amount);
             }
-            E::DebtRecovered { cause, amount, .. } => {
+            E::DebtRecovered { cause, amount, .. } | E::DebtWrittenOff { cause, amount, .. } => {
                 if let Some(debt) = self.debts.get_mut(cause) {
                     *debt = debt.saturating_sub(*amount);
                 }
@@ -305,21 +271,64 @@ impl Rules for PayeeAccount {
                 self.pending.insert(paid.release_id, earning);
                 self.gratuities.insert(paid.funding_id);
             }
-            E::PayoutReserved { payout_id, amount, transfer_amount, .. } => {
+            E::PayoutReserved { payout_id, amount, transfer_amount, place, .. } => {
                 self.available = self.available.saturating_sub(*amount);
-                self.at_provider = self.at_provider.saturating_sub(amount.saturating_sub(*transfer_amount));
+                self.payouts.reserve(*payout_id, &place.psp_account, *amount, *transfer_amount);
+                self.count_at_provider();
                 let reservation = Reservation { amount: *amount, transfer_amount: *transfer_amount };
                 self.in_transit.insert(*payout_id, reservation);
             }
             E::PayoutPaidNoted { payout_id, .. } => {
                 self.in_transit.remove(payout_id);
+                self.forget_payouts();
             }
             E::PayoutFailedNoted { payout_id, amount, left_at_provider, .. } => {
                 self.in_transit.remove(payout_id);
                 self.available = self.available.saturating_add(*amount);
-                self.at_provider = self.at_provider.saturating_add(*left_at_provider);
+                self.payouts.give_back(*payout_id, *left_at_provider);
+                self.count_at_provider();
+                self.forget_payouts();
             }
-            E::LateTransferNoted { amount, .. } => self.at_provider = self.at_provider.saturating_add(*amount),
+            E::LateTransferNoted { payout_id, amount, .. } => {
+                self.payouts.give_back(*payout_id, *amount);
+                self.count_at_provider();
+            }
+            E::PayoutReservationReleased { payout_id, amount, .. } => {
+                let reserved = self.in_transit.remove(payout_id);
+                self.available = self.available.saturating_add(*amount);
+                let transferred = reserved.map_or(*amount, |reserved| reserved.transfer_amount);
+                self.payouts.give_back(*payout_id, amount.saturating_sub(transferred));
+                self.count_at_provider();
+                self.forget_payouts();
+            }
+            E::PayoutScheduleChanged { payee_id, currency, schedule, minimum, next_at } => {
+                self.owner = Some(OwnedBy { payee_id: *payee_id, currency: *currency });
+                let scheduled = Scheduled { schedule: *schedule, minimum: *minimum, next_at: *next_at };
+                self.payouts.scheduled = Some(scheduled);
+            }
+            E::PayoutScheduleReached { next_at, .. } => {
+                if let Some(scheduled) = &mut self.payouts.scheduled {
+                    scheduled.next_at = *next_at;
+                }
+            }
+            E::PayoutPolicySet { policy, .. } => self.payouts.policy = *policy,
+            E::CallBackRequested { psp_account, parts, .. } => {
+                for part in parts {
+                    self.payouts.call_back(part.payout_id, psp_account, part.reversal_id);
+                }
+            }
+            E::TransferReversedNoted { payout_id, reversal_id, amount, .. } => {
+                self.payouts.called_back(*payout_id, *reversal_id, Some(*amount));
+                self.count_at_provider();
+            }
+            E::TransferReversalFailedNoted { payout_id, reversal_id, .. } => {
+                self.payouts.called_back(*payout_id, *reversal_id, None);
+            }
+            E::TimerBlocked { key, .. } if key == SCHEDULE => {
+                if let Some(scheduled) = &mut self.payouts.scheduled {
+                    scheduled.next_at = None;
+                }
+            }
             E::TimerBlocked { key, .. } => {
                 if let Some(earning) = key.parse().ok().and_then(|release: ReleaseId| self.pending.get_mut(&release)) {
                     earning.clears_at = None;
@@ -328,7 +337,7 @@ impl Rules for PayeeAccount {
         }
     }
 
-    /// The earnings that wait for their security period.
+    /// The earnings that wait for their security period, and the schedule.
     fn timers(&self, stream: &StreamId) -> Vec<Timer> {
         let waiting = self.pending.iter().filter_map(|(release_id, earning)| {
             let id = PayeeAccountId { party_id: earning.account.payee_id, currency: earning.account.currency };
@@ -340,7 +349,18 @@ impl Rules for PayeeAccount {
                 command: Command::Payee(id, PayeeCommand::Clear { release_id: *release_id }),
             })
         });
-        waiting.collect()
+        let scheduled = self.payouts.scheduled.and_then(|scheduled| {
+            let OwnedBy { payee_id, currency } = self.owner?;
+            let id = PayeeAccountId { party_id: payee_id, currency };
+            Some(Timer {
+                due_at: scheduled.next_at?,
+                rank: Rank::ScheduledPayout,
+                stream: stream.clone(),
+                key: SCHEDULE.to_owned(),
+                command: Command::Payee(id, PayeeCommand::PayBySchedule { payee_id, currency }),
+            })
+        });
+        waiting.chain(scheduled).collect()
     }
 
     fn state_name(&self) -> &'static str {

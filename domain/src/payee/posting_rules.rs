@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry, Minor};
 
-use super::{DebtPart, GratuityPaid, PayeeEvent};
+use super::{DebtPart, GratuityPaid, HeldBackPart, PayeeEvent};
+use crate::chargeback::posting_rules::contested;
 use crate::escrow::posting_rules::{at, at_rate, refund_parts};
 use crate::id::PartyId;
 
@@ -19,7 +20,15 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
         | PayeeEvent::LateTransferNoted { .. }
         | PayeeEvent::DebtRecorded { .. }
         | PayeeEvent::DebtRecovered { .. }
-        | PayeeEvent::TimerBlocked { .. } => return Ok(None),
+        | PayeeEvent::ClearanceHoldPlaced { .. }
+        | PayeeEvent::TimerBlocked { .. }
+        | PayeeEvent::PayoutReservationReleased { .. }
+        | PayeeEvent::PayoutScheduleChanged { .. }
+        | PayeeEvent::PayoutScheduleReached { .. }
+        | PayeeEvent::PayoutPolicySet { .. }
+        | PayeeEvent::CallBackRequested { .. }
+        | PayeeEvent::TransferReversedNoted { .. }
+        | PayeeEvent::TransferReversalFailedNoted { .. } => return Ok(None),
         // Fees may take all of a release; then nothing is booked.
         PayeeEvent::EarningsCleared { amount, .. } if amount.is_zero() => return Ok(None),
 
@@ -37,7 +46,7 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
             }
             entry.credit(Account::PayeeAvailable, rest, payee)
         }
-        PayeeEvent::EarningsHeld { payee_id, amount, currency, reason } => {
+        PayeeEvent::EarningsHeld { payee_id, amount, currency, reason, .. } => {
             EntryBuilder::new("earnings_hold", value_date, *currency)
                 .debit(Account::PayeeAvailable, *amount, of(payee_id))
                 .credit(Account::PayeeHeld, *amount, of(payee_id).with(Key::HoldReason, reason.word()))
@@ -48,6 +57,13 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
                 .credit(Account::PayeeAvailable, *amount, of(payee_id))
         }
         PayeeEvent::PayeeRefundGranted { .. } => refund_granted(event, value_date)?,
+        PayeeEvent::DebtWrittenOff { payee_id, cause, amount, currency } => {
+            let owed = of(payee_id).with(Key::Cause, cause);
+            EntryBuilder::new("debt_written_off", value_date, *currency)
+                .debit(Account::WriteOffs, *amount, owed.clone())
+                .credit(Account::ReceivableFromPayee, *amount, owed)
+        }
+        PayeeEvent::ChargebackLossCharged { .. } => loss_charged(event, value_date)?,
         PayeeEvent::BonusPaid { paid } => gratuity("bonus", paid, value_date)?,
         PayeeEvent::TipPaid { paid } => gratuity("tip", paid, value_date)?,
         PayeeEvent::PayoutReserved { payee_id, payout_id, amount, currency, .. } => {
@@ -95,6 +111,47 @@ fn refund_granted(event: &PayeeEvent, value_date: NaiveDate) -> Result<EntryBuil
     let taxes = [payee_tax, client_tax].into_iter().flatten();
     let entry = taxes.fold(entry, |entry, line| entry.debit(Account::OutputTax, line.amount, at_rate(line)));
     Ok(refund_parts(entry, *client_id, parts))
+}
+
+fn loss_charged(event: &PayeeEvent, value_date: NaiveDate) -> Result<EntryBuilder, EntryError> {
+    let PayeeEvent::ChargebackLossCharged {
+        payee_id,
+        chargeback_id,
+        funding_id,
+        contract_id,
+        client_id,
+        currency,
+        payee_fee,
+        client_fee,
+        payee_tax,
+        client_tax,
+        from_pending,
+        from_available,
+        from_held,
+        as_debt,
+        ..
+    } = event
+    else {
+        return Err(EntryError::TooFewPostings);
+    };
+    let contract = Dimensions::new().with(Key::Contract, contract_id);
+    let pending = Minor::sum(from_pending.iter().map(|part| part.amount))?;
+    let taxes = || [payee_tax, client_tax].into_iter().flatten();
+    let parts = [pending, *from_available, *as_debt, *payee_fee, *client_fee].into_iter();
+    let held = from_held.iter().map(|part| part.amount);
+    let total = Minor::sum(parts.chain(held).chain(taxes().map(|line| line.amount)))?;
+    let entry = EntryBuilder::new("chargeback_loss_charged", value_date, *currency)
+        .debit(Account::PayeePending, pending, of(payee_id).with(Key::Contract, contract_id))
+        .debit(Account::PayeeAvailable, *from_available, of(payee_id));
+    let entry = from_held.iter().fold(entry, |entry, HeldBackPart { reason, amount }| {
+        entry.debit(Account::PayeeHeld, *amount, of(payee_id).with(Key::HoldReason, reason.word()))
+    });
+    let entry = entry
+        .debit(Account::ReceivableFromPayee, *as_debt, of(payee_id).with(Key::Cause, chargeback_id))
+        .debit(Account::PayeeServiceFees, *payee_fee, contract.clone().with(Key::Payee, payee_id))
+        .debit(Account::ClientMarketplaceFees, *client_fee, contract.with(Key::Client, client_id));
+    let entry = taxes().fold(entry, |entry, line| entry.debit(Account::OutputTax, line.amount, at_rate(line)));
+    Ok(entry.credit(Account::ChargebacksUnderContest, total, contested(*chargeback_id, *funding_id)))
 }
 
 fn gratuity(rule: &'static str, paid: &GratuityPaid, value_date: NaiveDate) -> Result<EntryBuilder, EntryError> {

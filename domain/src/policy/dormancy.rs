@@ -25,6 +25,7 @@ pub struct Dormancy {
 }
 
 impl Default for Dormancy {
+    /// What stored policies without these days have. Frozen.
     fn default() -> Self {
         Self {
             warn_days: 76,

@@ -4,10 +4,12 @@
 //! Days are days of 24 hours, counted from the instant that starts them.
 //!
 //! # What is deliberately absent
-//! Periods of disputes, chargebacks, bookings and approvals, which come with them. Calendars of business days.
+//! Periods of disputes, bookings and approvals, which come with them. Calendars of business days.
 
 mod dormancy;
 mod psp_hold;
+mod reference;
+mod stored;
 mod validate;
 
 use chrono::TimeDelta;
@@ -15,11 +17,32 @@ use serde::{Deserialize, Serialize};
 
 pub use dormancy::Dormancy;
 pub use psp_hold::{HoldAction, HoldLimit, PspHold};
+pub(crate) use reference::policy_ref;
+pub(crate) use stored::stored;
 
 pub use crate::fee::{Fee, FeeSchedule};
 use crate::time::Timestamp;
 
-/// The periods of a contract. A policy stored before a period existed reads with that period's default.
+/// Who bears what a bank takes back after it was released.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liability {
+    /// The payee, out of earnings or as a debt; the platform returns its fees. J53, J54.
+    #[default]
+    Payee,
+    /// The platform, which keeps its fees. J55.
+    Platform,
+}
+
+impl Liability {
+    /// Whether it is the usual one, which policies leave out.
+    pub fn is_payee(&self) -> bool {
+        *self == Self::Payee
+    }
+}
+
+/// The periods of a contract. A policy stored before a period existed reads with that period's default; events and
+/// documents leave out what is a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Name of the policy set.
@@ -56,9 +79,12 @@ pub struct Policy {
     /// How long the provider lets money be held.
     #[serde(default)]
     pub psp_hold: PspHold,
+    /// Who bears a chargeback of money that was released. What is still held is gone either way.
+    #[serde(default, skip_serializing_if = "Liability::is_payee")]
+    pub chargeback_liability: Liability,
 }
 
-/// Defaults of periods that older policies, and events with periods of their own, lack.
+/// Defaults of periods that stored policies, and events with periods of their own, lack. Frozen.
 pub(crate) struct Periods;
 
 impl Periods {
@@ -119,6 +145,7 @@ impl Policy {
             bonus_window_days: Periods::bonus_window_days(),
             dormancy: Dormancy::default(),
             psp_hold: PspHold::default(),
+            chargeback_liability: Liability::default(),
         }
     }
 }

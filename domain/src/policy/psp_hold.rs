@@ -12,6 +12,18 @@ use super::days_after;
 use crate::jurisdiction::Jurisdiction;
 use crate::time::Timestamp;
 
+/// Days that reading fills in: Thailand and the United States, all other countries, warnings (Stripe). Frozen: stored
+/// policies leave them out.
+const LIMITS: [(&str, u16); 2] = [("TH", 10), ("US", 730)];
+pub(super) const OTHER_DAYS: u16 = 90;
+pub(super) const WARN_DAYS: [u16; 4] = [30, 14, 5, 1];
+
+/// Whether the limits are those that reading fills in.
+pub(super) fn is_usual(limits: &[HoldLimit]) -> bool {
+    let limits = limits.iter().map(|limit| (limit.country.code(), limit.days));
+    limits.eq(LIMITS)
+}
+
 /// What is done with money that reaches the limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,12 +66,12 @@ pub struct PspHold {
 impl Default for PspHold {
     /// Thailand 10 days, United States 730, elsewhere 90 (Stripe); warnings 30, 14, 5 and 1 day before; refund.
     fn default() -> Self {
-        let limit = |code: &str, days| Jurisdiction::new(code).ok().map(|country| HoldLimit { country, days });
+        let limit = |(code, days): (&str, u16)| Jurisdiction::new(code).ok().map(|country| HoldLimit { country, days });
         Self {
             platform_country: None,
-            limits: [limit("TH", 10), limit("US", 730)].into_iter().flatten().collect(),
-            other_days: 90,
-            warn_days: vec![30, 14, 5, 1],
+            limits: LIMITS.into_iter().filter_map(limit).collect(),
+            other_days: OTHER_DAYS,
+            warn_days: WARN_DAYS.to_vec(),
             action: HoldAction::Refund,
         }
     }

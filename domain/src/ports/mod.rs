@@ -3,7 +3,10 @@
 //! The log has its port in [`crate::log`].
 
 pub mod clock;
+pub mod dispute;
+pub mod history;
 pub mod provider;
 
 pub use clock::Clock;
+pub use history::ProviderHistory;
 pub use provider::PaymentProvider;

@@ -12,10 +12,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, MoneyError};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ContractId, FundingId, PartyId, PayoutId, RefundId};
+pub use super::dispute::{DisputeDirection, DisputeMovement, DisputeReport, DisputeStatus, FraudWarningReport};
+use crate::chargeback::EvidenceBundle;
+use crate::exchange::Settled;
+use crate::id::{
+    ChargebackId, ContractId, FundingId, OnboardingLinkId, PartyId, PayoutId, RefundId, SweepId, TopUpId,
+    TransferReversalId,
+};
+use crate::jurisdiction::Jurisdiction;
+use crate::party::AccountStatus;
 use crate::time::Timestamp;
 
 /// Something the provider is asked to do or to tell.
@@ -104,19 +112,104 @@ pub enum ProviderOrder {
         /// The payee's account at the provider.
         account: String,
     },
+    /// Answer a dispute with what the log proves. Once submitted it is final.
+    SubmitEvidence {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The provider's dispute.
+        dispute_ref: String,
+        /// What is proved.
+        evidence: Box<EvidenceBundle>,
+    },
+    /// Make an account for a payee. What it may receive and pay out is for the provider to find out.
+    CreateAccount {
+        /// The payee; travels as metadata, so that an early webhook can be resolved.
+        party_id: PartyId,
+        /// Where the payee lives.
+        country: Jurisdiction,
+    },
+    /// Make a link to the provider's own pages, where a payee gives what is demanded.
+    CreateOnboardingLink {
+        /// The link.
+        link_id: OnboardingLinkId,
+        /// Whose account.
+        party_id: PartyId,
+        /// The payee's account at the provider.
+        account: String,
+    },
+    /// Make a bank account the one that a payee's account pays to in a currency.
+    SetDestination {
+        /// Whose account.
+        party_id: PartyId,
+        /// The payee's account at the provider.
+        account: String,
+        /// Its currency.
+        currency: Currency,
+        /// The provider's token of the bank account.
+        token: String,
+    },
+    /// Read what the provider demands of a payee, and whether its account is in order.
+    ReadAccount {
+        /// Whose account.
+        party_id: PartyId,
+        /// The payee's account at the provider.
+        account: String,
+    },
+    /// Take money from the payee's account at the provider back to the platform's balance.
+    ReverseTransfer {
+        /// The movement; travels as metadata.
+        reversal_id: TransferReversalId,
+        /// The payout that had left it there.
+        payout_id: PayoutId,
+        /// The provider's transfer that had brought it there.
+        transfer_ref: String,
+        /// How much.
+        amount: Minor,
+        /// Its currency.
+        currency: Currency,
+        /// The payee's account at the provider.
+        account: String,
+    },
+    /// Take own money from the platform's bank to its balance at the provider.
+    TopUp {
+        /// The movement; travels as metadata.
+        top_up_id: TopUpId,
+        /// How much.
+        amount: Minor,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Pay own money from the platform's balance at the provider to its bank.
+    PayPlatform {
+        /// The movement; travels as metadata.
+        sweep_id: SweepId,
+        /// How much.
+        amount: Minor,
+        /// Its currency.
+        currency: Currency,
+    },
 }
 
 impl ProviderOrder {
     /// Whether carrying it out twice would move money twice.
     pub fn moves_money(&self) -> bool {
         match self {
-            Self::CollectPayment { .. } | Self::Refund { .. } | Self::MoveToPayee { .. } | Self::PayToBank { .. } => {
-                true
-            }
+            Self::CollectPayment { .. }
+            | Self::Refund { .. }
+            | Self::MoveToPayee { .. }
+            | Self::PayToBank { .. }
+            | Self::ReverseTransfer { .. }
+            | Self::TopUp { .. }
+            | Self::PayPlatform { .. } => true,
             Self::CancelPayment { .. }
             | Self::ReadReceipt { .. }
             | Self::ReadRefund { .. }
-            | Self::ReadBankPayout { .. } => false,
+            | Self::ReadBankPayout { .. }
+            | Self::SubmitEvidence { .. }
+            | Self::CreateAccount { .. }
+            | Self::CreateOnboardingLink { .. }
+            | Self::SetDestination { .. }
+            | Self::ReadAccount { .. } => false,
         }
     }
 
@@ -132,6 +225,14 @@ impl ProviderOrder {
             Self::MoveToPayee { .. } => "move_to_payee",
             Self::PayToBank { .. } => "pay_to_bank",
             Self::ReadBankPayout { .. } => "read_bank_payout",
+            Self::SubmitEvidence { .. } => "submit_evidence",
+            Self::CreateAccount { .. } => "create_account",
+            Self::CreateOnboardingLink { .. } => "create_onboarding_link",
+            Self::SetDestination { .. } => "set_destination",
+            Self::ReadAccount { .. } => "read_account",
+            Self::ReverseTransfer { .. } => "reverse_transfer",
+            Self::TopUp { .. } => "top_up",
+            Self::PayPlatform { .. } => "pay_platform",
         }
     }
 
@@ -145,6 +246,14 @@ impl ProviderOrder {
             Self::MoveToPayee { payout_id, .. }
             | Self::PayToBank { payout_id, .. }
             | Self::ReadBankPayout { payout_id, .. } => payout_id.to_string(),
+            Self::SubmitEvidence { chargeback_id, .. } => chargeback_id.to_string(),
+            Self::CreateAccount { party_id, .. }
+            | Self::SetDestination { party_id, .. }
+            | Self::ReadAccount { party_id, .. } => party_id.to_string(),
+            Self::CreateOnboardingLink { link_id, .. } => link_id.to_string(),
+            Self::ReverseTransfer { reversal_id, .. } => reversal_id.to_string(),
+            Self::TopUp { top_up_id, .. } => top_up_id.to_string(),
+            Self::PayPlatform { sweep_id, .. } => sweep_id.to_string(),
         }
     }
 }
@@ -180,6 +289,38 @@ pub enum ProviderObject {
         /// The account it is paid from.
         account: String,
     },
+    /// A disagreement of a client's bank with a charge.
+    Dispute {
+        /// The provider's dispute.
+        dispute_ref: String,
+    },
+    /// A network's warning that a charge may be fraud.
+    FraudWarning {
+        /// The provider's warning.
+        warning_ref: String,
+    },
+    /// A payee's account.
+    Account {
+        /// The account.
+        account: String,
+    },
+    /// Money on its way back from a payee's account.
+    TransferReversal {
+        /// The transfer that had brought it there.
+        transfer_ref: String,
+        /// The provider's reversal.
+        reversal_ref: String,
+    },
+    /// Own money on its way to the platform's balance.
+    TopUp {
+        /// The provider's top-up.
+        top_up_ref: String,
+    },
+    /// A payout of the platform's own balance.
+    PlatformPayout {
+        /// The provider's payout.
+        bank_payout_ref: String,
+    },
 }
 
 /// What the provider holds to be true of one object.
@@ -194,6 +335,123 @@ pub enum ProviderReport {
     Transfer(TransferReport),
     /// Of a payout to a bank.
     BankPayout(BankPayoutReport),
+    /// Of a disagreement of a client's bank.
+    Dispute(DisputeReport),
+    /// Of a warning of fraud.
+    FraudWarning(FraudWarningReport),
+    /// Of a payee's account.
+    Account(AccountReport),
+    /// Of a link to the provider's own pages.
+    OnboardingLink(OnboardingLinkReport),
+    /// Of money on its way back from a payee's account.
+    TransferReversal(TransferReversalReport),
+    /// Of own money on its way to the platform's balance.
+    TopUp(TopUpReport),
+    /// Of a payout of the platform's own balance.
+    PlatformPayout(PlatformPayoutReport),
+}
+
+/// State of a payee's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountReport {
+    /// Which provider, such as `stripe`.
+    pub psp: String,
+    /// From the metadata we sent along, or from the order; `None` when it is not an account of a party of ours.
+    pub party_id: Option<PartyId>,
+    /// What is so.
+    pub status: AccountStatus,
+}
+
+/// A link to the provider's own pages. It is a key to the payee's account: it is shown to the payee once, and neither
+/// stored nor logged.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnboardingLinkReport {
+    /// The link, as we call it.
+    pub link_id: OnboardingLinkId,
+    /// Its address; not written, and empty when read.
+    #[serde(skip)]
+    pub url: String,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// Without the address.
+impl std::fmt::Debug for OnboardingLinkReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { link_id, url: _, expires_at } = self;
+        f.debug_struct("OnboardingLinkReport")
+            .field("link_id", link_id)
+            .field("expires_at", expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// State of money on its way back from a payee's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferReversalReport {
+    /// The provider's reversal.
+    pub reversal_ref: String,
+    /// From the metadata we sent along; `None` when it is not one of ours.
+    pub reversal_id: Option<TransferReversalId>,
+    /// From the metadata we sent along.
+    pub payout_id: Option<PayoutId>,
+    /// How much came back.
+    pub amount: Minor,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+/// State of own money on its way to the platform's balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopUpReport {
+    /// Which provider.
+    pub psp: String,
+    /// The provider's top-up.
+    pub top_up_ref: String,
+    /// From the metadata we sent along; `None` when it was made elsewhere.
+    pub top_up_id: Option<TopUpId>,
+    /// How much.
+    pub amount: Minor,
+    /// In which currency.
+    pub currency: Currency,
+    /// How far it is.
+    pub status: TopUpStatus,
+}
+
+/// How far own money on its way to the platform's balance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum TopUpStatus {
+    /// On its way.
+    Pending,
+    /// Arrived.
+    Succeeded,
+    /// Did not arrive.
+    Failed {
+        /// The provider's code.
+        code: String,
+    },
+    /// Arrived and was taken back.
+    Reversed,
+}
+
+/// State of a payout of the platform's own balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformPayoutReport {
+    /// Which provider.
+    pub psp: String,
+    /// The provider's payout.
+    pub bank_payout_ref: String,
+    /// From the metadata we sent along; `None` when nobody here has ordered it.
+    pub sweep_id: Option<SweepId>,
+    /// How much.
+    pub amount: Minor,
+    /// In which currency.
+    pub currency: Currency,
+    /// Whether the provider made it by itself.
+    pub automatic: bool,
+    /// How far it is.
+    pub status: BankPayoutStatus,
 }
 
 /// State of a client's payment.
@@ -237,6 +495,19 @@ pub enum PaymentStatus {
     },
     /// Called off.
     Cancelled,
+    /// Collected, and taken back by the bank later without a dispute: a bank debit that was returned.
+    Returned {
+        /// What the bank took back.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// The provider's booking.
+        balance_transaction_ref: String,
+        /// Date of the booking (UTC).
+        booked_on: NaiveDate,
+        /// The provider's code, such as `insufficient_funds`.
+        code: String,
+    },
 }
 
 /// What a collected payment left in the platform's balance.
@@ -256,6 +527,19 @@ pub struct Receipt {
     pub available_on: Timestamp,
     /// Whether it is available already.
     pub available: bool,
+}
+
+impl Receipt {
+    /// What the provider has for a payment in `paid`, before its fee, where it settles it in another currency.
+    ///
+    /// # Errors
+    /// [`MoneyError::OutOfRange`] when fee and net are more than can be counted.
+    pub fn settled(&self, paid: Currency) -> Result<Option<Settled>, MoneyError> {
+        if self.currency == paid {
+            return Ok(None);
+        }
+        Ok(Some(Settled { amount: self.fee.checked_add(self.net)?, currency: self.currency }))
+    }
 }
 
 /// State of money on its way back to a client.
@@ -281,11 +565,15 @@ pub enum RefundStatus {
     Succeeded {
         /// The provider's booking, once there is one.
         balance_transaction_ref: Option<String>,
+        /// What it took, where that is of another currency than the refund.
+        taken: Option<Settled>,
     },
     /// Refused or given back by the bank.
     Failed {
         /// The provider's code, such as `expired_or_canceled_card`.
         code: String,
+        /// What came back to the provider's balance, where that is of another currency than the refund.
+        came_back: Option<Settled>,
     },
     /// Called off.
     Cancelled,
@@ -358,6 +646,14 @@ pub enum ProviderError {
     /// No answer, or one that proves nothing. Only the same idempotency key may be sent again.
     #[error("the outcome at the payment provider is unknown: {0}")]
     Unknown(String),
+    /// As [`ProviderError::Unknown`], and the provider asks to be left alone meanwhile.
+    #[error("the payment provider is not available, the outcome is unknown: {why}")]
+    Unavailable {
+        /// What it said.
+        why: String,
+        /// How long it asks to wait.
+        retry_after: Duration,
+    },
     /// Too many requests; nothing has happened.
     #[error("the payment provider asks to slow down")]
     RateLimited {

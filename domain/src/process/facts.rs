@@ -2,27 +2,44 @@
 
 use uuid::Uuid;
 
+use crate::chargeback::{self, ChargebackCommand};
 use crate::command::Command;
 use crate::funding::FundingCommand;
-use crate::id::{FundingId, PayoutId, RefundId};
+use crate::id::{FundingId, PartyId, PayoutId, RefundId};
+use crate::party::PartyCommand;
 use crate::payout::PayoutCommand;
 use crate::ports::provider::{
-    BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundReport,
-    RefundStatus, TransferReport,
+    AccountReport, BankPayoutReport, BankPayoutStatus, DisputeReport, FraudWarningReport, PaymentReport, PaymentStatus,
+    PlatformPayoutReport, ProviderOrder, ProviderReport, RefundReport, RefundStatus, TopUpReport, TopUpStatus,
+    TransferReport, TransferReversalReport,
 };
+use crate::reaction::PSP;
 use crate::refund::RefundCommand;
+use crate::treasury::{TreasuryCommand, TreasuryId};
 
 /// What is to be recorded when the provider cannot carry an order out for lack of money. It is tried again later.
 pub fn lacks_funds(order: &ProviderOrder) -> Vec<Fact> {
     match order {
         ProviderOrder::Refund { refund_id, .. } => vec![lack_of_funds(*refund_id)],
+        // It keeps its place: nothing overtakes it on its lane ([`super::lane`]).
+        ProviderOrder::MoveToPayee { payout_id, .. } => {
+            let lacks = PayoutCommand::RecordLackOfFunds;
+            vec![fact(&payout_id.to_string(), "lacks_funds", Command::Payout(*payout_id, lacks))]
+        }
         ProviderOrder::CollectPayment { .. }
         | ProviderOrder::CancelPayment { .. }
         | ProviderOrder::ReadReceipt { .. }
         | ProviderOrder::ReadRefund { .. }
-        | ProviderOrder::MoveToPayee { .. }
         | ProviderOrder::PayToBank { .. }
-        | ProviderOrder::ReadBankPayout { .. } => Vec::new(),
+        | ProviderOrder::ReadBankPayout { .. }
+        | ProviderOrder::SubmitEvidence { .. }
+        | ProviderOrder::CreateAccount { .. }
+        | ProviderOrder::CreateOnboardingLink { .. }
+        | ProviderOrder::SetDestination { .. }
+        | ProviderOrder::ReadAccount { .. }
+        | ProviderOrder::ReverseTransfer { .. }
+        | ProviderOrder::TopUp { .. }
+        | ProviderOrder::PayPlatform { .. } => Vec::new(),
     }
 }
 
@@ -54,8 +71,20 @@ pub fn facts(report: &ProviderReport) -> Vec<Fact> {
         ProviderReport::Refund(report) => report.refund_id.map_or_else(Vec::new, |id| of_refund(id, report)),
         ProviderReport::Transfer(report) => report.payout_id.map_or_else(Vec::new, |id| of_transfer(id, report)),
         ProviderReport::BankPayout(report) => report.payout_id.map_or_else(Vec::new, |id| of_bank_payout(id, report)),
+        ProviderReport::Dispute(report) => report.funding_id.map_or_else(Vec::new, |_| of_dispute(report)),
+        ProviderReport::FraudWarning(report) => report.funding_id.map_or_else(Vec::new, |id| of_warning(id, report)),
+        ProviderReport::Account(report) => report.party_id.map_or_else(Vec::new, |id| of_account(id, report)),
+        // It is shown to whoever asked for it, and recorded nowhere.
+        ProviderReport::OnboardingLink(_) => Vec::new(),
+        ProviderReport::TransferReversal(report) => of_reversal(report),
+        ProviderReport::TopUp(report) => vec![of_top_up(report)],
+        ProviderReport::PlatformPayout(report) => vec![of_platform_payout(report)],
     }
 }
+
+/// Codes that say that an account cannot receive money: what is missing is the payee's to give.
+const CANNOT_RECEIVE: [&str; 3] =
+    ["account_invalid", "insufficient_capabilities_for_transfer", "transfers_not_allowed"];
 
 /// The facts that follow when the provider proves that it will not carry out an order. None, where a later try may
 /// succeed.
@@ -69,6 +98,11 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let failed = PayoutCommand::RecordFailed { code: code.to_owned() };
             vec![fact(&payout_id.to_string(), "refused", Command::Payout(*payout_id, failed))]
         }
+        // The payee's account cannot receive: nothing has moved, and the payee can withdraw it again once it can.
+        ProviderOrder::MoveToPayee { payout_id, .. } if CANNOT_RECEIVE.contains(&code) => {
+            let failed = PayoutCommand::RecordFailed { code: code.to_owned() };
+            vec![fact(&payout_id.to_string(), "not_transferred", Command::Payout(*payout_id, failed))]
+        }
         // It is past calling off: its success is reported, and goes back.
         ProviderOrder::CancelPayment { funding_id, payment_ref } => {
             let known = FundingCommand::LinkPayment { payment_ref: payment_ref.clone() };
@@ -78,13 +112,46 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let refused = RefundCommand::RecordRefused { code: code.to_owned() };
             vec![fact(&refund_id.to_string(), "refused", Command::Refund(*refund_id, refused))]
         }
+        // What cannot be taken back stays at the payee's account, and is seen there.
+        ProviderOrder::ReverseTransfer { reversal_id, payout_id, .. } => {
+            let failed = PayoutCommand::RecordReversalFailed { reversal_id: *reversal_id, code: code.to_owned() };
+            vec![fact(&reversal_id.to_string(), "refused", Command::Payout(*payout_id, failed))]
+        }
+        ProviderOrder::TopUp { top_up_id, amount, currency } => {
+            let refused = TreasuryCommand::RecordTopUp {
+                top_up_id: Some(*top_up_id),
+                top_up_ref: None,
+                amount: *amount,
+                status: TopUpStatus::Failed { code: code.to_owned() },
+            };
+            let treasury = TreasuryId { psp: PSP.to_owned(), currency: *currency };
+            vec![fact(&top_up_id.to_string(), "refused", Command::Treasury(treasury, refused))]
+        }
+        ProviderOrder::PayPlatform { sweep_id, amount, currency } => {
+            let refused = TreasuryCommand::RecordPlatformPayout {
+                sweep_id: Some(*sweep_id),
+                bank_payout_ref: None,
+                amount: *amount,
+                automatic: false,
+                status: BankPayoutStatus::Failed { code: code.to_owned() },
+            };
+            let treasury = TreasuryId { psp: PSP.to_owned(), currency: *currency };
+            vec![fact(&sweep_id.to_string(), "refused", Command::Treasury(treasury, refused))]
+        }
         // A balance that is too low now is enough later; and a transfer that cannot be made needs an operator.
         ProviderOrder::PayToBank { .. }
         | ProviderOrder::Refund { .. }
         | ProviderOrder::MoveToPayee { .. }
         | ProviderOrder::ReadReceipt { .. }
         | ProviderOrder::ReadRefund { .. }
-        | ProviderOrder::ReadBankPayout { .. } => Vec::new(),
+        | ProviderOrder::ReadBankPayout { .. }
+        // Evidence that comes too late changes nothing: the bank decides without it.
+        | ProviderOrder::SubmitEvidence { .. }
+        // An account that cannot be made, or read, needs an operator, too.
+        | ProviderOrder::CreateAccount { .. }
+        | ProviderOrder::CreateOnboardingLink { .. }
+        | ProviderOrder::SetDestination { .. }
+        | ProviderOrder::ReadAccount { .. } => Vec::new(),
     }
 }
 
@@ -107,6 +174,7 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
                 captured: *captured,
                 currency: *currency,
                 collected_at: *collected_at,
+                settled: receipt.as_ref().and_then(|receipt| receipt.settled(*currency).ok().flatten()),
             };
             facts.push(on_funding("succeeded", succeeded));
             if let Some(receipt) = receipt {
@@ -120,8 +188,36 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
         PaymentStatus::Cancelled => {
             facts.push(on_funding("failed", FundingCommand::RecordFailed { code: "cancelled".to_owned() }));
         }
+        PaymentStatus::Returned { amount, currency, balance_transaction_ref, booked_on, code } => {
+            let returned = FundingCommand::RecordReturned {
+                amount: *amount,
+                currency: *currency,
+                balance_transaction_ref: balance_transaction_ref.clone(),
+                booked_on: *booked_on,
+                code: code.clone(),
+            };
+            facts.push(on_funding(&format!("{balance_transaction_ref}/returned"), returned));
+        }
     }
     facts
+}
+
+/// The whole report is one fact: status and money are told together, and what of it is news is the chargeback's to say.
+/// The same report has the same identity; a report with one more movement, or another status, is another fact.
+fn of_dispute(report: &DisputeReport) -> Vec<Fact> {
+    let id = chargeback::first_cycle(&report.dispute_ref);
+    let movements: Vec<_> = report.movements.iter().map(|movement| movement.balance_transaction_ref.as_str()).collect();
+    let due = report.evidence_due_by.map(|due| due.timestamp_millis());
+    let what = format!("{:?}/{due:?}/{}/{}", report.status, report.amount.get(), movements.join("+"));
+    let record = ChargebackCommand::Record { report: Box::new(report.clone()), charged: None };
+    vec![fact(&id.to_string(), &what, Command::Chargeback(id, record))]
+}
+
+fn of_warning(funding_id: FundingId, report: &FraudWarningReport) -> Vec<Fact> {
+    let id = chargeback::first_cycle(&report.warning_ref);
+    let warning_ref = report.warning_ref.clone();
+    let record = ChargebackCommand::RecordFraudWarning { warning_ref, funding_id, charged: None };
+    vec![fact(&id.to_string(), "warned", Command::Chargeback(id, record))]
 }
 
 fn of_refund(refund_id: RefundId, report: &RefundReport) -> Vec<Fact> {
@@ -133,14 +229,17 @@ fn of_refund(refund_id: RefundId, report: &RefundReport) -> Vec<Fact> {
             ("submitted", RefundCommand::RecordSubmitted { refund_ref: refund.to_owned() })
         }
         RefundStatus::Pending => ("submitted", RefundCommand::RecordSubmitted { refund_ref: refund.to_owned() }),
-        RefundStatus::Succeeded { balance_transaction_ref } => {
+        RefundStatus::Succeeded { balance_transaction_ref, taken } => {
             let succeeded = RefundCommand::RecordSucceeded {
                 refund_ref: refund.to_owned(),
                 balance_transaction_ref: balance_transaction_ref.clone(),
+                taken: *taken,
             };
             ("succeeded", succeeded)
         }
-        RefundStatus::Failed { code } => ("failed", RefundCommand::RecordFailed { code: code.clone() }),
+        RefundStatus::Failed { code, came_back } => {
+            ("failed", RefundCommand::RecordFailed { code: code.clone(), came_back: *came_back })
+        }
         RefundStatus::Cancelled => ("cancelled", RefundCommand::RecordCancelled),
     };
     facts.push(fact(&refund_id.to_string(), &format!("{refund}/{what}"), Command::Refund(refund_id, command)));
@@ -175,6 +274,58 @@ fn of_bank_payout(payout_id: PayoutId, report: &BankPayoutReport) -> Vec<Fact> {
             vec![on_payout("failed", PayoutCommand::RecordFailed { code: "cancelled".to_owned() })]
         }
     }
+}
+
+/// What is so can be so again later, so the identity has the instant in it, and what is said: two reports of one instant
+/// may differ, as the provider's clock has whole seconds.
+fn of_account(party_id: PartyId, report: &AccountReport) -> Vec<Fact> {
+    let status = &report.status;
+    let said = serde_json::to_string(status).unwrap_or_default();
+    let record = PartyCommand::RecordAccount { party_id, psp: report.psp.clone(), status: status.clone() };
+    vec![fact(&party_id.to_string(), &format!("{}/account/{said}", report.psp), Command::Party(party_id, record))]
+}
+
+fn of_reversal(report: &TransferReversalReport) -> Vec<Fact> {
+    let (Some(reversal_id), Some(payout_id)) = (report.reversal_id, report.payout_id) else { return Vec::new() };
+    let reversed = PayoutCommand::RecordReversed { reversal_id, reversal_ref: report.reversal_ref.clone() };
+    let what = format!("{}/reversed", report.reversal_ref);
+    vec![fact(&reversal_id.to_string(), &what, Command::Payout(payout_id, reversed))]
+}
+
+fn of_top_up(report: &TopUpReport) -> Fact {
+    let status = match &report.status {
+        TopUpStatus::Pending => "pending",
+        TopUpStatus::Succeeded => "succeeded",
+        TopUpStatus::Failed { .. } => "failed",
+        TopUpStatus::Reversed => "reversed",
+    };
+    let record = TreasuryCommand::RecordTopUp {
+        top_up_id: report.top_up_id,
+        top_up_ref: Some(report.top_up_ref.clone()),
+        amount: report.amount,
+        status: report.status.clone(),
+    };
+    let treasury = TreasuryId { psp: report.psp.clone(), currency: report.currency };
+    fact(&report.top_up_ref, status, Command::Treasury(treasury, record))
+}
+
+fn of_platform_payout(report: &PlatformPayoutReport) -> Fact {
+    let status = match &report.status {
+        BankPayoutStatus::Pending { .. } => "pending",
+        BankPayoutStatus::InTransit { .. } => "in_transit",
+        BankPayoutStatus::Paid => "paid",
+        BankPayoutStatus::Failed { .. } => "failed",
+        BankPayoutStatus::Cancelled => "cancelled",
+    };
+    let record = TreasuryCommand::RecordPlatformPayout {
+        sweep_id: report.sweep_id,
+        bank_payout_ref: Some(report.bank_payout_ref.clone()),
+        amount: report.amount,
+        automatic: report.automatic,
+        status: report.status.clone(),
+    };
+    let treasury = TreasuryId { psp: report.psp.clone(), currency: report.currency };
+    fact(&report.bank_payout_ref, status, Command::Treasury(treasury, record))
 }
 
 #[cfg(test)]
@@ -220,8 +371,8 @@ mod tests {
         let states = || {
             [
                 RefundStatus::Pending,
-                RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()) },
-                RefundStatus::Failed { code: "declined".to_owned() },
+                RefundStatus::Succeeded { balance_transaction_ref: Some("txn_1".to_owned()), taken: None },
+                RefundStatus::Failed { code: "declined".to_owned(), came_back: None },
                 RefundStatus::Cancelled,
             ]
         };

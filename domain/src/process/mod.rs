@@ -11,10 +11,14 @@
 //!   in any order, it is recorded once.
 //!
 //! # What is deliberately absent
-//! Sending, retrying, storing: the outbox worker does that.
+//! Sending and storing: the outbox worker does that.
 
 pub mod facts;
 pub mod orders;
+pub mod settlement;
+pub mod unfinished;
 
 pub use facts::{Fact, facts, lacks_funds, refused};
-pub use orders::{Order, orders, read_again_after, settles};
+pub use orders::{Order, lane, orders, read_again_after, receipt_again_after, settles};
+pub use settlement::{Next, Settlement, must_be_looked_for, searched, settle};
+pub use unfinished::unfinished;

@@ -4,16 +4,19 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::chargeback::ChargebackEvent;
 use crate::escrow::PaidFrom;
 use crate::event::DomainEvent;
 use crate::funding::FundingEvent;
 use crate::id::EventId;
-use crate::payout::PayoutEvent;
+use crate::party::PartyEvent;
+use crate::payout::{PayoutEvent, Withdrawal};
 use crate::ports::provider::{
     BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundStatus,
 };
 use crate::refund::{RefundEvent, RefundOrder};
 use crate::time::Timestamp;
+use crate::treasury::TreasuryEvent;
 
 /// Something to be carried out once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ const FIRST_READ: TimeDelta = TimeDelta::minutes(10);
 /// Banks answer refunds after days; asking more often than daily finds nothing that a webhook has not told.
 const LAST_READ: TimeDelta = TimeDelta::days(1);
 
+/// What a payment costs is told within moments, now and then after minutes; until then it is not asked for all the time.
+const RECEIPT_READ: TimeDelta = TimeDelta::minutes(1);
+
 fn first_read(order: &ProviderOrder) -> Option<TimeDelta> {
     matches!(order, ProviderOrder::ReadRefund { .. }).then_some(FIRST_READ)
 }
@@ -47,9 +53,18 @@ fn first_read(order: &ProviderOrder) -> Option<TimeDelta> {
 /// How long to wait, by the tenant's clock, until something that was read `times` times and is not final is read again;
 /// `None` for what is asked for without a pause, because it is due. Twice as long each time, a day at most.
 pub fn read_again_after(order: &ProviderOrder, times: u32) -> Option<TimeDelta> {
-    let first = first_read(order)?;
+    Some(twice_as_long(first_read(order)?, times))
+}
+
+/// The same for what a payment costs, when the provider does not know it yet.
+pub fn receipt_again_after(order: &ProviderOrder, times: u32) -> Option<TimeDelta> {
+    matches!(order, ProviderOrder::ReadReceipt { until_available: false, .. })
+        .then(|| twice_as_long(RECEIPT_READ, times))
+}
+
+fn twice_as_long(first: TimeDelta, times: u32) -> TimeDelta {
     let factor = 1_i32.checked_shl(times.min(16)).unwrap_or(i32::MAX);
-    Some(first.checked_mul(factor).map_or(LAST_READ, |wait| wait.min(LAST_READ)))
+    first.checked_mul(factor).map_or(LAST_READ, |wait| wait.min(LAST_READ))
 }
 
 /// The orders that follow from an event.
@@ -106,26 +121,13 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
         DomainEvent::Refund(RefundEvent::Submitted { refund_id, refund_ref }) => {
             order(None, ProviderOrder::ReadRefund { refund_id: *refund_id, refund_ref: refund_ref.clone() })
         }
-        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) if withdrawal.transfer_amount.is_zero() => order(
-            None,
-            ProviderOrder::PayToBank {
-                payout_id: withdrawal.payout_id,
-                amount: withdrawal.amount,
-                currency: withdrawal.currency,
-                account: withdrawal.place.psp_account.clone(),
-            },
-        ),
-        DomainEvent::Payout(PayoutEvent::Requested { withdrawal }) => order(
-            None,
-            ProviderOrder::MoveToPayee {
-                payout_id: withdrawal.payout_id,
-                payee_id: withdrawal.payee_id,
-                amount: withdrawal.transfer_amount,
-                currency: withdrawal.currency,
-                account: withdrawal.place.psp_account.clone(),
-            },
-        ),
-        DomainEvent::Payout(PayoutEvent::TransferCompleted { payout_id, payout_amount, currency, place, .. }) => order(
+        DomainEvent::Payout(PayoutEvent::Requested { withdrawal } | PayoutEvent::Approved { withdrawal, .. }) => {
+            order(None, first_leg(withdrawal))
+        }
+        DomainEvent::Payout(
+            PayoutEvent::TransferCompleted { payout_id, payout_amount, currency, place, .. }
+            | PayoutEvent::TransferConverted { payout_id, payout_amount, currency, place, .. },
+        ) => order(
             None,
             ProviderOrder::PayToBank {
                 payout_id: *payout_id,
@@ -145,7 +147,79 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 },
             )
         }
+        DomainEvent::Chargeback(ChargebackEvent::EvidenceSubmitted {
+            chargeback_id, dispute_ref, evidence, ..
+        }) => order(
+            None,
+            ProviderOrder::SubmitEvidence {
+                chargeback_id: *chargeback_id,
+                dispute_ref: dispute_ref.clone(),
+                evidence: evidence.clone(),
+            },
+        ),
+        DomainEvent::Payout(PayoutEvent::TransferReversalRequested {
+            payout_id,
+            reversal_id,
+            transfer_ref,
+            amount,
+            currency,
+            place,
+            ..
+        }) => order(
+            None,
+            ProviderOrder::ReverseTransfer {
+                reversal_id: *reversal_id,
+                payout_id: *payout_id,
+                transfer_ref: transfer_ref.clone(),
+                amount: *amount,
+                currency: *currency,
+                account: place.psp_account.clone(),
+            },
+        ),
+        DomainEvent::Party(PartyEvent::PspAccountRequested { party_id, country, .. }) => {
+            order(None, ProviderOrder::CreateAccount { party_id: *party_id, country: country.clone() })
+        }
+        DomainEvent::Party(PartyEvent::OnboardingLinkRequested { party_id, link_id, psp_account, .. }) => {
+            let account = psp_account.clone();
+            order(None, ProviderOrder::CreateOnboardingLink { link_id: *link_id, party_id: *party_id, account })
+        }
+        DomainEvent::Party(PartyEvent::PayoutDestinationRequested {
+            party_id, currency, psp_account, token, ..
+        }) => {
+            let (account, token) = (psp_account.clone(), token.clone());
+            let set = ProviderOrder::SetDestination { party_id: *party_id, account, currency: *currency, token };
+            order(None, set)
+        }
+        DomainEvent::Treasury(TreasuryEvent::TopUpRequested { balance, top_up_id, amount, .. }) => {
+            let (top_up_id, amount, currency) = (*top_up_id, *amount, balance.currency);
+            order(None, ProviderOrder::TopUp { top_up_id, amount, currency })
+        }
+        DomainEvent::Treasury(TreasuryEvent::SweepApproved { balance, sweep_id, amount, .. }) => {
+            let (sweep_id, amount, currency) = (*sweep_id, *amount, balance.currency);
+            order(None, ProviderOrder::PayPlatform { sweep_id, amount, currency })
+        }
         _ => Vec::new(),
+    }
+}
+
+/// What an order has to wait its turn for: transfers out of one balance go one after the other, oldest first, so that the
+/// provider's "not enough" means something (D-123). `None` for orders that wait for no other.
+pub fn lane(order: &ProviderOrder) -> Option<String> {
+    match order {
+        ProviderOrder::MoveToPayee { currency, .. } => Some(format!("transfer:{currency}")),
+        _ => None,
+    }
+}
+
+/// What is to be done first for a payout that nothing stops any more.
+fn first_leg(withdrawal: &Withdrawal) -> ProviderOrder {
+    let (payout_id, currency) = (withdrawal.payout_id, withdrawal.currency);
+    let account = withdrawal.place.psp_account.clone();
+    if withdrawal.transfer_amount.is_zero() {
+        ProviderOrder::PayToBank { payout_id, amount: withdrawal.amount, currency, account }
+    } else {
+        let (payee_id, amount) = (withdrawal.payee_id, withdrawal.transfer_amount);
+        ProviderOrder::MoveToPayee { payout_id, payee_id, amount, currency, account }
     }
 }
 
@@ -171,7 +245,15 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
             | ProviderOrder::CancelPayment { .. }
             | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
-            | ProviderOrder::PayToBank { .. },
+            | ProviderOrder::PayToBank { .. }
+            | ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::SetDestination { .. }
+            | ProviderOrder::ReadAccount { .. }
+            | ProviderOrder::ReverseTransfer { .. }
+            | ProviderOrder::TopUp { .. }
+            | ProviderOrder::PayPlatform { .. },
             _,
         ) => true,
     }
@@ -220,6 +302,14 @@ mod tests {
             .map(|times| read_again_after(&what, times).map(|pause| pause.num_minutes()))
             .collect();
         assert_eq!(pauses, [10, 20, 40, 1_280, 1_440, 1_440, 1_440].map(Some));
+        let receipt = |until_available| ProviderOrder::ReadReceipt {
+            funding_id: crate::id::FundingId::from_uuid(Uuid::from_u128(1)),
+            payment_ref: "pi_1".to_owned(),
+            until_available,
+        };
+        let minutes = |times| receipt_again_after(&receipt(false), times).map(|pause| pause.num_minutes());
+        assert_eq!([minutes(0), minutes(1), minutes(4), minutes(31)], [1, 2, 16, 1_440].map(Some), "D-27");
+        assert_eq!(receipt_again_after(&receipt(true), 0), None, "it is due when it is asked for");
         let bank = ProviderOrder::ReadBankPayout {
             payout_id: crate::id::PayoutId::from_uuid(Uuid::from_u128(1)),
             bank_payout_ref: "po_1".to_owned(),
@@ -234,8 +324,8 @@ mod tests {
         for (status, settled) in [
             (RefundStatus::Pending, false),
             (RefundStatus::WaitsForFunds, false),
-            (RefundStatus::Succeeded { balance_transaction_ref: None }, true),
-            (RefundStatus::Failed { code: "declined".to_owned() }, true),
+            (RefundStatus::Succeeded { balance_transaction_ref: None, taken: None }, true),
+            (RefundStatus::Failed { code: "declined".to_owned(), came_back: None }, true),
             (RefundStatus::Cancelled, true),
         ] {
             let report = RefundReport { refund_ref: "re_1".to_owned(), refund_id: Some(refund_id()), status };

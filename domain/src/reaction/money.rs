@@ -2,7 +2,7 @@
 
 use ledger::{Currency, Minor};
 
-use super::{PSP, Reaction};
+use super::{PSP, Reaction, exchange};
 use crate::command::Command;
 use crate::contract::ContractCommand;
 use crate::escrow::{
@@ -13,8 +13,8 @@ use crate::event::DomainEvent;
 use crate::funding::{FundingCommand, FundingEvent, Order, Purpose, SuspenseReason};
 use crate::id::{ContractId, EventId, FundingId, MilestoneId, PartyId, RefundId};
 use crate::milestone::MilestoneCommand;
+use crate::pair::{PairCommand, PairId};
 use crate::payee::{self, PayeeAccountId, PayeeCommand, PayeeEvent};
-use crate::payout::{PayoutCommand, Withdrawal};
 use crate::policy::HoldAction;
 use crate::refund::{RefundCommand, RefundEvent, RefundOrder};
 use crate::wallet::{self, CreditCause, WalletCommand, WalletEvent, WalletId};
@@ -48,8 +48,13 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
             gross,
             net,
             clears_at,
+            client_id,
+            billed_before,
             ..
         } => {
+            let pair = PairId { client_id: *client_id, payee_id: *payee_id, currency: *currency };
+            let bill = PairCommand::Bill { pair, contract_id: *contract_id, release_id: *release_id, gross: *gross };
+            let bill = billed_before.map(|_| Reaction::Ask(Command::Pair(pair, bill)));
             let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
             let credit = PayeeEvent::EarningsCredited {
                 payee_id: *payee_id,
@@ -61,10 +66,11 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
                 clears_at: *clears_at,
             };
             let released = MilestoneCommand::RecordRelease { release_id: *release_id, gross: *gross, net: *net };
-            vec![
+            let told = [
                 Reaction::Note(payee::stream(account), DomainEvent::Payee(credit)),
                 Reaction::Ask(Command::Milestone(*milestone_id, released)),
-            ]
+            ];
+            told.into_iter().chain(bill).collect()
         }
         EscrowEvent::RefundInitiated {
             refund_id,
@@ -170,6 +176,12 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
             let contract = ContractCommand::RestartClock { stopped_at: *stopped_at };
             milestones.iter().map(go_on).chain([Reaction::Ask(Command::Contract(*contract_id, contract))]).collect()
         }
+        EscrowEvent::ChargeDisputed { .. }
+        | EscrowEvent::ChargebackHeld { .. }
+        | EscrowEvent::ChargebackReleased { .. }
+        | EscrowEvent::ChargebackAbsorbed { .. }
+        | EscrowEvent::ChargeCleared { .. }
+        | EscrowEvent::FundingReturned { .. } => super::chargeback::of_escrow_event(event),
         EscrowEvent::Opened { .. }
         | EscrowEvent::FeesReallocated { .. }
         | EscrowEvent::DisputeHoldPlaced { .. }
@@ -307,6 +319,7 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
             charge_ref,
             place,
             currency,
+            settled,
             as_requested: true,
             purpose,
             client_id,
@@ -333,6 +346,7 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
                         funding_id: *funding_id,
                         place: place.clone(),
                         charge: Some(charge),
+                        settled: *settled,
                     };
                     vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
                 }
@@ -363,6 +377,11 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
             };
             vec![request_refund(*refund_id, order)]
         }
+        FundingEvent::Returned { funding_id, contract_id, amount, place, escrowed: true, .. } => {
+            let record =
+                EscrowCommand::RecordFundingReturn { funding_id: *funding_id, amount: *amount, place: place.clone() };
+            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
+        }
         FundingEvent::Failed { funding_id, allocations, code, .. } => not_funded(*funding_id, allocations, code),
         FundingEvent::Cancelled { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "cancelled"),
         FundingEvent::Expired { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "expired"),
@@ -377,7 +396,12 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
         | FundingEvent::Processing { .. }
         | FundingEvent::TimerBlocked { .. }
         | FundingEvent::PspFeeRecorded { .. }
-        | FundingEvent::PspFundsBecameAvailable { .. } => Vec::new(),
+        | FundingEvent::PspFundsBecameAvailable { .. }
+        | FundingEvent::Exchanged { .. }
+        | FundingEvent::RefundExchanged { .. }
+        | FundingEvent::FxResultRealised { .. }
+        | FundingEvent::Returned { .. }
+        | FundingEvent::LateReturnRecorded { .. } => Vec::new(),
     }
 }
 
@@ -393,16 +417,8 @@ fn not_funded(funding_id: FundingId, allocations: &[Allocation], reason: &str) -
 
 pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
     match event {
-        PayeeEvent::PayoutReserved { payee_id, payout_id, amount, transfer_amount, currency, place } => {
-            let withdrawal = Withdrawal {
-                payout_id: *payout_id,
-                payee_id: *payee_id,
-                amount: *amount,
-                transfer_amount: *transfer_amount,
-                currency: *currency,
-                place: place.clone(),
-            };
-            vec![Reaction::Ask(Command::Payout(*payout_id, PayoutCommand::Request { withdrawal }))]
+        PayeeEvent::PayoutReserved { .. } | PayeeEvent::EarningsHeld { .. } | PayeeEvent::CallBackRequested { .. } => {
+            super::payout::of_payee(event)
         }
         PayeeEvent::PayeeRefundGranted { contract_id, client_id, currency, parts, .. } => {
             refunds(*contract_id, *client_id, *currency, parts).collect()
@@ -412,13 +428,21 @@ pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
         }
         PayeeEvent::EarningsCredited { .. }
         | PayeeEvent::EarningsCleared { .. }
-        | PayeeEvent::EarningsHeld { .. }
         | PayeeEvent::EarningsHoldReleased { .. }
         | PayeeEvent::DebtRecorded { .. }
         | PayeeEvent::DebtRecovered { .. }
         | PayeeEvent::PayoutPaidNoted { .. }
         | PayeeEvent::PayoutFailedNoted { .. }
         | PayeeEvent::LateTransferNoted { .. }
+        | PayeeEvent::ChargebackLossCharged { .. }
+        | PayeeEvent::ClearanceHoldPlaced { .. }
+        | PayeeEvent::DebtWrittenOff { .. }
+        | PayeeEvent::PayoutReservationReleased { .. }
+        | PayeeEvent::PayoutScheduleChanged { .. }
+        | PayeeEvent::PayoutScheduleReached { .. }
+        | PayeeEvent::PayoutPolicySet { .. }
+        | PayeeEvent::TransferReversedNoted { .. }
+        | PayeeEvent::TransferReversalFailedNoted { .. }
         | PayeeEvent::TimerBlocked { .. } => Vec::new(),
     }
 }
@@ -432,14 +456,14 @@ pub(super) fn of_refund(event_id: EventId, event: &RefundEvent) -> Vec<Reaction>
         RefundEvent::Redirected { client_id, currency, amount, .. } => {
             (client_id, currency, amount, CreditCause::RefundRedirected)
         }
+        RefundEvent::Succeeded { .. } => return exchange::of_refund(event).into_iter().collect(),
         RefundEvent::Requested { .. }
         | RefundEvent::FundingRequired { .. }
         | RefundEvent::Submitted { .. }
-        | RefundEvent::Succeeded { .. }
         | RefundEvent::ManualRequired { .. }
         | RefundEvent::DebitSuspended { .. } => return Vec::new(),
     };
-    vec![credit(event_id, *client_id, *currency, *amount, cause)]
+    [credit(event_id, *client_id, *currency, *amount, cause)].into_iter().chain(exchange::of_refund(event)).collect()
 }
 
 pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction> {

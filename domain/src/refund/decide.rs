@@ -3,6 +3,7 @@
 use super::{Refund, RefundCommand, RefundEvent, RefundOrder};
 use crate::actor::Actor;
 use crate::escrow::{PLATFORM_ACCOUNT, PaidFrom, PspPlace};
+use crate::exchange::{RefundExchange, Settled};
 use crate::id::BreakId;
 use crate::reaction::PSP;
 use crate::refusal::Refusal;
@@ -25,7 +26,7 @@ pub(super) fn decide(refund: &Refund, command: &RefundCommand, context: &Context
         }
         (
             S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
-            C::RecordSucceeded { refund_ref, balance_transaction_ref },
+            C::RecordSucceeded { refund_ref, balance_transaction_ref, taken },
         ) => Ok(vec![E::Succeeded {
             refund_id: order.refund_id,
             client_id: order.client_id,
@@ -34,13 +35,16 @@ pub(super) fn decide(refund: &Refund, command: &RefundCommand, context: &Context
             refund_ref: refund_ref.clone(),
             balance_transaction_ref: balance_transaction_ref.clone(),
             place: place(order),
+            exchange: taken.map(|taken| exchange(order, taken)),
         }]),
         (
             S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
-            C::RecordFailed { code },
-        ) => Ok(vec![failed(order, code, None)]),
+            C::RecordFailed { code, .. },
+        ) => Ok(vec![failed(order, code, None, None)]),
         // A bank can give it back days later.
-        (S::Succeeded { order, .. }, C::RecordFailed { code }) => Ok(vec![failed(order, code, Some(place(order)))]),
+        (S::Succeeded { order, taken, .. }, C::RecordFailed { code, came_back }) => {
+            Ok(vec![failed(order, code, Some(place(order)), came_back.or(*taken))])
+        }
         (
             S::Requested { order, .. } | S::Submitted { order, .. } | S::RequiresManual { order, .. },
             C::RecordCancelled,
@@ -54,12 +58,14 @@ pub(super) fn decide(refund: &Refund, command: &RefundCommand, context: &Context
             Ok(vec![E::ManualRequired { refund_id: order.refund_id, reason: code.clone() }])
         }
         // The money left although the wallet has it: that is recorded, and somebody has to look.
-        (S::Redirected { order, sent_too: false }, C::RecordSucceeded { refund_ref, .. }) => {
+        (S::Redirected { order, sent_too: false }, C::RecordSucceeded { refund_ref, taken, .. }) => {
+            let Settled { amount, currency } =
+                taken.unwrap_or(Settled { amount: order.amount, currency: order.currency });
             Ok(vec![E::DebitSuspended {
                 refund_id: order.refund_id,
                 break_id: BreakId::derived(order.refund_id.as_uuid(), "debit"),
-                amount: order.amount,
-                currency: order.currency,
+                amount,
+                currency,
                 refund_ref: refund_ref.clone(),
                 place: place(order),
             }])
@@ -106,7 +112,11 @@ fn redirected(order: &RefundOrder) -> RefundEvent {
     }
 }
 
-fn failed(order: &RefundOrder, code: &str, came_back_to: Option<PspPlace>) -> RefundEvent {
+fn exchange(order: &RefundOrder, settled: Settled) -> RefundExchange {
+    RefundExchange { funding_id: order.funding_id, settled }
+}
+
+fn failed(order: &RefundOrder, code: &str, came_back_to: Option<PspPlace>, came_back: Option<Settled>) -> RefundEvent {
     RefundEvent::Failed {
         refund_id: order.refund_id,
         client_id: order.client_id,
@@ -114,6 +124,7 @@ fn failed(order: &RefundOrder, code: &str, came_back_to: Option<PspPlace>) -> Re
         currency: order.currency,
         code: code.to_owned(),
         came_back_to,
+        exchange: came_back.map(|settled| exchange(order, settled)),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RefundOrder;
 use crate::escrow::PspPlace;
+use crate::exchange::RefundExchange;
 use crate::id::{BreakId, PartyId, RefundId};
 
 /// A fact about a refund; amounts are minor units of its currency.
@@ -29,7 +30,7 @@ pub enum RefundEvent {
         /// The provider's refund.
         refund_ref: String,
     },
-    /// It left the provider's balance. J31.
+    /// It left the provider's balance. J31; where that has another currency, J71.
     Succeeded {
         /// The refund.
         refund_id: RefundId,
@@ -47,6 +48,9 @@ pub enum RefundEvent {
         /// Where it lay.
         #[serde(flatten)]
         place: PspPlace,
+        /// What the provider took, where that is of another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchange: Option<RefundExchange>,
     },
     /// It did not arrive, or came back: the wallet has it. J32.
     Failed {
@@ -63,6 +67,9 @@ pub enum RefundEvent {
         /// Where it lies again, when it had left; absent when it never did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         came_back_to: Option<PspPlace>,
+        /// What came back there, where that is of another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchange: Option<RefundExchange>,
     },
     /// Somebody has to decide by which way it goes.
     ManualRequired {
@@ -89,9 +96,9 @@ pub enum RefundEvent {
         refund_id: RefundId,
         /// The difference to be explained.
         break_id: BreakId,
-        /// How much.
+        /// How much the provider took.
         amount: Minor,
-        /// In which currency.
+        /// In which currency, which may be another than the refund's.
         currency: Currency,
         /// The provider's refund.
         refund_ref: String,

@@ -13,9 +13,12 @@
 //! - What the provider reports is recorded, in whatever order it arrives; the same report again changes nothing.
 //! - Money that does not arrive is the client's all the same: it is credited to the wallet. Where the provider reports it
 //!   as sent after that, it is booked as a debit to be explained (1900): nothing leaves unseen.
+//! - Where the provider takes it out of a balance in another currency, both amounts are booked (J71), and the funding is
+//!   told: it has the FX position. What comes back is, where the provider does not say otherwise, what it had taken.
 //!
 //! # What is deliberately absent
-//! Payment by bank transfer, refunds that somebody makes at the provider by hand, exchange rates.
+//! Payment by bank transfer, refunds that somebody makes at the provider by hand. A refund whose booking the provider
+//! does not tell with its success is booked in its own currency.
 
 mod decide;
 mod event;
@@ -27,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use event::RefundEvent;
 
 use crate::escrow::{ChargeRef, PaidFrom};
+use crate::exchange::Settled;
 use crate::id::{ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::refusal::Refusal;
@@ -92,6 +96,9 @@ pub enum Refund {
         order: RefundOrder,
         /// The provider's refund.
         refund_ref: String,
+        /// What the provider took, where that is of another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken: Option<Settled>,
     },
     /// Did not arrive, or came back; the wallet has it.
     Failed {
@@ -143,11 +150,15 @@ pub enum RefundCommand {
         refund_ref: String,
         /// The provider's booking, if it told it.
         balance_transaction_ref: Option<String>,
+        /// What it took, where that is of another currency.
+        taken: Option<Settled>,
     },
     /// It did not arrive, or came back.
     RecordFailed {
         /// The provider's code.
         code: String,
+        /// What came back, where that is of another currency.
+        came_back: Option<Settled>,
     },
     /// The provider called it off.
     RecordCancelled,
@@ -187,7 +198,11 @@ impl Refund {
             E::Requested { .. } => self,
             E::FundingRequired { .. } => Self::Requested { order, lacks_funds: true },
             E::Submitted { refund_ref, .. } => Self::Submitted { order, refund_ref: refund_ref.clone() },
-            E::Succeeded { refund_ref, .. } => Self::Succeeded { order, refund_ref: refund_ref.clone() },
+            E::Succeeded { refund_ref, exchange, .. } => Self::Succeeded {
+                order,
+                refund_ref: refund_ref.clone(),
+                taken: exchange.map(|exchange| exchange.settled),
+            },
             E::Failed { code, .. } => Self::Failed { order, code: code.clone() },
             E::ManualRequired { reason, .. } => Self::RequiresManual { order, reason: reason.clone() },
             E::Redirected { .. } => Self::Redirected { order, sent_too: false },

@@ -5,6 +5,7 @@ use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError,
 
 use super::RefundEvent;
 use crate::escrow::posting_rules::at;
+use crate::exchange::{Settled, of_refund};
 use crate::id::{PartyId, RefundId};
 
 /// The entry of an event; `None` where no money moves.
@@ -18,6 +19,36 @@ pub fn journal_entry(event: &RefundEvent, value_date: NaiveDate) -> Result<Optio
         | RefundEvent::Submitted { .. }
         | RefundEvent::ManualRequired { .. } => return Ok(None),
 
+        RefundEvent::Succeeded { refund_id, client_id, amount, currency, place, exchange: Some(exchange), .. } => {
+            let position = || of_refund(*refund_id, exchange, *currency);
+            let there = EntryBuilder::new("refund_settled", value_date, *currency)
+                .debit(Account::RefundsInTransit, *amount, in_transit(client_id, refund_id))
+                .credit(Account::FxPosition, *amount, position());
+            let Settled { amount: taken, currency } = exchange.settled;
+            let here = EntryBuilder::new("refund_settled", value_date, currency)
+                .debit(Account::FxPosition, taken, position())
+                .credit(Account::PspAvailable, taken, at(place));
+            there.and(here)
+        }
+        RefundEvent::Failed {
+            refund_id,
+            client_id,
+            amount,
+            currency,
+            came_back_to: Some(place),
+            exchange: Some(exchange),
+            ..
+        } => {
+            let position = || of_refund(*refund_id, exchange, *currency);
+            let there = EntryBuilder::new("refund_failed", value_date, *currency)
+                .debit(Account::FxPosition, *amount, position())
+                .credit(Account::ClientWallet, *amount, wallet(client_id));
+            let Settled { amount: back, currency } = exchange.settled;
+            let here = EntryBuilder::new("refund_failed", value_date, currency)
+                .debit(Account::PspAvailable, back, at(place))
+                .credit(Account::FxPosition, back, position());
+            there.and(here)
+        }
         RefundEvent::Succeeded { refund_id, client_id, amount, currency, place, .. } => {
             EntryBuilder::new("refund_settled", value_date, *currency)
                 .debit(Account::RefundsInTransit, *amount, in_transit(client_id, refund_id))

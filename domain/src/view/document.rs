@@ -151,7 +151,12 @@ impl Document {
                 .order()
                 .map_or_else(|| of(None, None, None), |order| of(order.contract_id, Some(order.client_id), None)),
             AggregateState::Wallet(wallet) => of(None, wallet.client_id, None),
-            AggregateState::Party(_) | AggregateState::Payee(_) => of(None, None, None),
+            // What the bank says is the platform's business; the parties see what becomes of their milestones.
+            AggregateState::Chargeback(chargeback) => {
+                of(chargeback.charged().map(|charged| charged.contract_id), None, None)
+            }
+            AggregateState::Pair(pair) => of(None, pair.client_id, pair.payee_id),
+            AggregateState::Party(_) | AggregateState::Payee(_) | AggregateState::Treasury(_) => of(None, None, None),
         }
     }
 }
@@ -183,7 +188,9 @@ impl PayeeBalance {
                 self.available = self.available.saturating_sub(*from_available);
             }
             PayeeEvent::DebtRecorded { amount, .. } => self.debt = self.debt.saturating_add(*amount),
-            PayeeEvent::DebtRecovered { amount, .. } => self.debt = self.debt.saturating_sub(*amount),
+            PayeeEvent::DebtRecovered { amount, .. } | PayeeEvent::DebtWrittenOff { amount, .. } => {
+                self.debt = self.debt.saturating_sub(*amount);
+            }
             PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid } => {
                 self.payee_id = Some(paid.payee_id);
                 self.currency = Some(paid.currency);
@@ -205,8 +212,29 @@ impl PayeeBalance {
                 }
                 self.available = self.available.saturating_add(*amount);
             }
+            PayeeEvent::ChargebackLossCharged { from_pending, from_available, from_held, .. } => {
+                let pending = from_pending.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
+                let held = from_held.iter().fold(Minor::ZERO, |sum, part| sum.saturating_add(part.amount));
+                self.pending = self.pending.saturating_sub(pending);
+                self.available = self.available.saturating_sub(*from_available);
+                self.held = self.held.saturating_sub(held);
+            }
             // Where it lies makes no difference to whom it belongs.
-            PayeeEvent::LateTransferNoted { .. } | PayeeEvent::TimerBlocked { .. } => {}
+            PayeeEvent::LateTransferNoted { .. } | PayeeEvent::ClearanceHoldPlaced { .. } => {}
+            PayeeEvent::PayoutReservationReleased { amount, .. } => {
+                self.in_transit = self.in_transit.saturating_sub(*amount);
+                self.available = self.available.saturating_add(*amount);
+            }
+            PayeeEvent::PayoutScheduleChanged { payee_id, currency, .. }
+            | PayeeEvent::PayoutPolicySet { payee_id, currency, .. } => {
+                self.payee_id = Some(*payee_id);
+                self.currency = Some(*currency);
+            }
+            PayeeEvent::TimerBlocked { .. }
+            | PayeeEvent::PayoutScheduleReached { .. }
+            | PayeeEvent::CallBackRequested { .. }
+            | PayeeEvent::TransferReversedNoted { .. }
+            | PayeeEvent::TransferReversalFailedNoted { .. } => {}
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Facts about a client's wallet.
 
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
-use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace, is_zero};
+use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace};
 use crate::id::{ContractId, EventId, FundingId, PartyId, RefundId};
 
 /// Why a wallet was credited.

@@ -306,6 +306,8 @@ fn what_a_contract_does_in_each_state() {
       otherwise: refused forbidden
     Cancel by payee
       pending_funding: contract.cancelled
+      ending: contract.end_agreed
+      active, active (client proposed 8), paused by client, paused (client proposed 8): contract.end_requested, contract.end_agreed
       not_drafted, draft, cancelled (draft): refused not_found
       otherwise: refused contract_wrong_state
     Cancel by payee as client
@@ -523,6 +525,28 @@ fn what_a_contract_makes_of_what_a_command_says() {
         ("AcceptAmendment 9", C::AcceptAmendment { amendment_id: amendment(9) }),
         ("RejectAmendment 8 by who proposed it", C::RejectAmendment { amendment_id: amendment(8) }),
     ];
+    let payee = Actor::Payee(payee_id());
+    let mut released = holding();
+    released.milestones[0].released = minor(1);
+    let by_payee = [
+        ("Cancel while a payment is under way", C::Cancel { reason: None, parts: paying() }),
+        ("Cancel with words", C::Cancel { reason: Some("he is rude".to_owned()), parts: holding() }),
+        ("Cancel after a release", C::Cancel { reason: None, parts: released }),
+    ];
+    insta::assert_snapshot!(table_of(payee, &states(), &by_payee, DomainEvent::Contract), @r"
+    Cancel while a payment is under way
+      not_drafted, draft, cancelled (draft): refused not_found
+      pending_funding, active, active (client proposed 8), paused by client, paused (client proposed 8), ending: refused payment_under_way
+      otherwise: refused contract_wrong_state
+    Cancel with words
+      not_drafted, draft, cancelled (draft): refused not_found
+      pending_funding, active, active (client proposed 8), paused by client, paused (client proposed 8), ending: refused validation_failed
+      otherwise: refused contract_wrong_state
+    Cancel after a release
+      pending_funding: contract.cancelled
+      not_drafted, draft, cancelled (draft): refused not_found
+      otherwise: refused contract_wrong_state
+    ");
     let client = Actor::Client(client_id());
     insta::assert_snapshot!(table_of(client, &states(), &commands, DomainEvent::Contract), @r"
     Cancel while a payment is under way
@@ -646,10 +670,14 @@ fn what_silence_does_to_a_contract() {
       always: refused forbidden
     Pause by outsider, staff, system
       always: refused not_found
-    Cancel by client, payee
+    Cancel by client
       always: refused contract_wrong_state
     Cancel by client as payee, payee as client
       always: refused forbidden
+    Cancel by payee
+      dormant (client asked), dormant (payee asked), dormant (release requested): contract.reactivated, contract.end_requested, contract.end_agreed
+      ending (by default): refused contract_wrong_state
+      otherwise: contract.end_requested, contract.end_agreed
     Cancel by outsider, staff, system
       always: refused not_found
     ProposeAmendment by client, payee

@@ -52,7 +52,7 @@ fn request_but(change: impl FnOnce(&mut Currency, &mut String)) -> C {
 
 fn record(funding: u128) -> C {
     let place = PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
-    C::RecordFunding { funding_id: FundingId::from_uuid(id(funding)), place, charge: None }
+    C::RecordFunding { funding_id: FundingId::from_uuid(id(funding)), place, charge: None, settled: None }
 }
 
 fn release(number: u128, gross: i64) -> C {

@@ -3,8 +3,9 @@
 use domain::actor::Actor;
 use domain::escrow::{Allocation, PspPlace};
 use domain::event::DomainEvent;
+use domain::exchange::Settled;
 use domain::funding::{Funding, FundingCommand as C, Order, Purpose, SuspenseReason};
-use domain::id::{ContractId, FundingId, MilestoneId};
+use domain::id::{ContractId, FundingId, MilestoneId, RefundId};
 use domain::ports::provider::Receipt;
 use ledger::Currency;
 
@@ -43,6 +44,7 @@ fn succeeded(captured: i64, currency: Currency) -> C {
         captured: minor(captured),
         currency,
         collected_at: now(),
+        settled: None,
     }
 }
 
@@ -57,6 +59,39 @@ fn receipt(available: bool) -> C {
         available,
     };
     C::RecordReceipt { receipt }
+}
+
+fn settled() -> Settled {
+    Settled { amount: minor(97_000), currency: Currency::EUR }
+}
+
+/// Paid in dollars, and in euros in the provider's balance.
+fn succeeded_exchanged(captured: i64) -> C {
+    match succeeded(captured, Currency::USD) {
+        C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at, .. } => {
+            C::RecordSucceeded { payment_ref, charge_ref, captured, currency, collected_at, settled: Some(settled()) }
+        }
+        other => other,
+    }
+}
+
+fn receipt_exchanged() -> C {
+    match receipt(false) {
+        C::RecordReceipt { receipt } => C::RecordReceipt {
+            receipt: Receipt { fee: minor(2800), net: minor(94_200), currency: Currency::EUR, ..receipt },
+        },
+        other => other,
+    }
+}
+
+fn refund_exchanged(amount: i64) -> C {
+    C::RecordRefundExchange {
+        refund_id: RefundId::from_uuid(id(50)),
+        amount: minor(amount),
+        currency: Currency::USD,
+        settled: Settled { amount: minor(97_500), currency: Currency::EUR },
+        came_back: false,
+    }
 }
 
 fn suspend() -> C {
@@ -77,6 +112,9 @@ fn states() -> Vec<(&'static str, Funding)> {
         ("processing", state(&[C::RecordProcessing])),
         ("failed", state(&[failed()])),
         ("succeeded", state(std::slice::from_ref(&success))),
+        ("succeeded (exchanged)", state(&[succeeded_exchanged(105_000)])),
+        ("succeeded (exchanged later)", state(&[success.clone(), receipt_exchanged()])),
+        ("succeeded (refund exchanged before it)", state(&[success.clone(), refund_exchanged(105_000)])),
         ("succeeded (cost known)", state(&[success.clone(), receipt(false)])),
         ("available", state(&[success.clone(), receipt(true)])),
         ("under_review", state(&[success.clone(), suspend()])),
@@ -99,6 +137,11 @@ fn what_a_funding_does_in_each_state() {
         ("RecordSucceeded", succeeded(105_000, Currency::USD)),
         ("RecordSucceeded with another amount", succeeded(100_000, Currency::USD)),
         ("RecordSucceeded in another currency", succeeded(105_000, Currency::EUR)),
+        ("RecordSucceeded and exchanged", succeeded_exchanged(105_000)),
+        ("RecordSucceeded with another amount and exchanged", succeeded_exchanged(100_000)),
+        ("RecordReceipt, exchanged", receipt_exchanged()),
+        ("RecordRefundExchange of all", refund_exchanged(105_000)),
+        ("RecordRefundExchange of a part", refund_exchanged(5000)),
         ("RecordReceipt, not available", receipt(false)),
         ("RecordReceipt, available", receipt(true)),
         ("SuspendReceipt", suspend()),
@@ -143,22 +186,47 @@ fn what_a_funding_does_in_each_state() {
       cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel
       not_created: refused not_found
       otherwise: nothing
+    RecordSucceeded and exchanged
+      created, created (linked), action_required, processing, failed: funding.succeeded
+      cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel, funding.exchanged
+      not_created: refused not_found
+      otherwise: nothing
+    RecordSucceeded with another amount and exchanged
+      created, created (linked), action_required, processing, failed: funding.succeeded, funding.receipt_suspended, funding.exchanged
+      cancelled, cancelled (linked), expired: funding.succeeded, funding.succeeded_after_cancel, funding.exchanged
+      not_created: refused not_found
+      otherwise: nothing
+    RecordReceipt, exchanged
+      succeeded (refund exchanged before it): funding.exchanged, funding.fx_result_realised, funding.psp_fee_recorded
+      succeeded, under_review, sent_back, sent_back (the contract was over): funding.exchanged, funding.psp_fee_recorded
+      succeeded (exchanged): funding.psp_fee_recorded
+      not_created: refused not_found
+      otherwise: nothing
+    RecordRefundExchange of all
+      succeeded, succeeded (refund exchanged before it), succeeded (cost known), available, under_review, sent_back, sent_back (the contract was over): funding.refund_exchanged
+      succeeded (exchanged), succeeded (exchanged later): funding.refund_exchanged, funding.fx_result_realised
+      otherwise: nothing
+    RecordRefundExchange of a part
+      not_created, created, created (linked), action_required, processing, failed, cancelled, cancelled (linked), expired: nothing
+      otherwise: funding.refund_exchanged
     RecordReceipt, not available
-      succeeded, under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded
+      succeeded, succeeded (exchanged), succeeded (refund exchanged before it), under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded
       not_created: refused not_found
       otherwise: nothing
     RecordReceipt, available
-      succeeded, under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded, funding.psp_funds_became_available
-      succeeded (cost known): funding.psp_funds_became_available
+      succeeded, succeeded (exchanged), succeeded (refund exchanged before it), under_review, sent_back, sent_back (the contract was over): funding.psp_fee_recorded, funding.psp_funds_became_available
+      succeeded (exchanged later), succeeded (cost known): funding.psp_funds_became_available
       not_created: refused not_found
       otherwise: nothing
     SuspendReceipt
-      succeeded, succeeded (cost known), available: funding.receipt_suspended
+      succeeded, succeeded (exchanged later), succeeded (refund exchanged before it), succeeded (cost known), available: funding.receipt_suspended
+      succeeded (exchanged): funding.receipt_suspended, funding.exchanged
       under_review, sent_back, sent_back (the contract was over): nothing
       not_created: refused not_found
       otherwise: refused internal_error
     ReturnLateReceipt
-      succeeded, succeeded (cost known), available: funding.succeeded_after_cancel
+      succeeded, succeeded (exchanged later), succeeded (refund exchanged before it), succeeded (cost known), available: funding.succeeded_after_cancel
+      succeeded (exchanged): funding.succeeded_after_cancel, funding.exchanged
       under_review, sent_back, sent_back (the contract was over): nothing
       not_created: refused not_found
       otherwise: refused internal_error

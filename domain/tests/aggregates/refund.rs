@@ -41,11 +41,11 @@ fn submitted() -> C {
 }
 
 fn succeeded() -> C {
-    C::RecordSucceeded { refund_ref: "re_1".to_owned(), balance_transaction_ref: Some("txn_1".to_owned()) }
+    C::RecordSucceeded { refund_ref: "re_1".to_owned(), balance_transaction_ref: Some("txn_1".to_owned()), taken: None }
 }
 
 fn failed() -> C {
-    C::RecordFailed { code: "expired_or_canceled_card".to_owned() }
+    C::RecordFailed { code: "expired_or_canceled_card".to_owned(), came_back: None }
 }
 
 fn refused() -> C {

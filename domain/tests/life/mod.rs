@@ -235,6 +235,7 @@ impl World {
             captured: minor(captured),
             currency: Currency::USD,
             collected_at,
+            settled: None,
         };
         self.system(Intent::Fact(Command::Funding(funding_id, succeeded)))
     }

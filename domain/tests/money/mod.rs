@@ -187,6 +187,7 @@ impl Desk {
             funding_id: f(funding),
             place: platform(),
             charge: Some(charge(f(funding))),
+            settled: None,
         };
         self.act(Actor::System(SystemPart::Psp), &record).unwrap()
     }

@@ -194,6 +194,7 @@ impl World {
             captured: minor(captured),
             currency: self.currency,
             collected_at: self.now,
+            settled: None,
         };
         self.fact(Command::Funding(funding, succeeded))
     }

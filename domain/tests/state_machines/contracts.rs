@@ -8,9 +8,10 @@ use domain::escrow::{
 };
 use domain::event::DomainEvent;
 use domain::id::{
-    AmendmentId, ContractId, DisputeId, EventId, FundingId, MilestoneId, ReallocationId, RefundId, ReleaseId,
+    AmendmentId, ChargebackId, ContractId, DisputeId, EventId, FundingId, MilestoneId, ReallocationId, RefundId,
+    ReleaseId,
 };
-use domain::milestone::{EndCause, Milestone, MilestoneCommand as M, Plan, Remainder};
+use domain::milestone::{EndCause, LossCause, Milestone, MilestoneCommand as M, Plan, Remainder};
 use domain::policy::{FeeSchedule, Policy};
 use ledger::Currency;
 
@@ -33,6 +34,10 @@ fn funding_id(number: u128) -> FundingId {
 
 fn dispute_id() -> DisputeId {
     DisputeId::from_uuid(id(9))
+}
+
+fn chargeback_id() -> ChargebackId {
+    ChargebackId::from_uuid(id(14))
 }
 
 fn block() -> (String, String) {
@@ -161,6 +166,8 @@ pub fn milestone() -> Found {
         M::OpenDispute { dispute_id: dispute_id() },
         M::ResumeAfterDispute { dispute_id: dispute_id() },
         M::RestartClock { stopped_at: now() },
+        M::Suspend { chargeback_id: chargeback_id() },
+        M::Resume { chargeback_id: chargeback_id() },
         M::BlockTimer { key, reason },
     ];
     for (number, amount) in [(6, WORTH), (6, 10)] {
@@ -185,10 +192,26 @@ pub fn milestone() -> Found {
         commands.push(M::RequestRefund { amount: Some(minor(amount)), currency: None });
         commands.push(M::GrantRefund { amount: Some(minor(amount)), currency: None });
     }
+    for cause in [LossCause::FundingLost, LossCause::FundingReturned] {
+        commands.push(M::RecordFundingLost { funding_id: funding_id(6), cause, amount: minor(WORTH) });
+    }
     for to in [Role::Client, Role::Payee] {
         commands.push(M::End { to, cause: EndCause::Agreed });
     }
     explore::<Milestone>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Milestone })
+}
+
+/// What banks do with the first payment.
+fn of_banks(place: &PspPlace) -> Vec<E> {
+    vec![
+        E::NoteChargeback { chargeback_id: chargeback_id(), funding_id: funding_id(6), inquiry: true },
+        E::NoteChargeback { chargeback_id: chargeback_id(), funding_id: funding_id(6), inquiry: false },
+        E::HoldForChargeback { chargeback_id: chargeback_id(), amount: minor(WORTH) },
+        E::HoldForChargeback { chargeback_id: chargeback_id(), amount: minor(0) },
+        E::AbsorbChargeback { chargeback_id: chargeback_id(), funding_id: funding_id(6), amount: minor(WORTH) },
+        E::ClearChargeback { chargeback_id: chargeback_id() },
+        E::RecordFundingReturn { funding_id: funding_id(6), amount: minor(WORTH), place: place.clone() },
+    ]
 }
 
 pub fn escrow() -> Found {
@@ -207,16 +230,20 @@ pub fn escrow() -> Found {
         amount: minor(amount),
         reason: RefundReason::Agreed,
     };
+    let open = E::Open {
+        contract_id: contract_id(),
+        client_id: client_id(),
+        payee_id: payee_id(),
+        currency: Currency::USD,
+        fee_schedule: FeeSchedule::two_sided(),
+        policy: Policy::default(),
+    };
+    let mut banks = vec![open.clone(), request(6, &[(4, WORTH)], 0)];
+    banks.push(E::RecordFunding { funding_id: funding_id(6), place: place.clone(), charge: None, settled: None });
+    banks.extend(of_banks(&place));
     let (key, reason) = block();
     let mut commands = vec![
-        E::Open {
-            contract_id: contract_id(),
-            client_id: client_id(),
-            payee_id: payee_id(),
-            currency: Currency::USD,
-            fee_schedule: FeeSchedule::two_sided(),
-            policy: Policy::default(),
-        },
+        open,
         request(6, &[(4, WORTH)], PART),
         request(16, &[(4, WORTH)], 0),
         E::RecordWalletFunding {
@@ -240,6 +267,7 @@ pub fn escrow() -> Found {
         E::Close,
         E::BlockTimer { key, reason },
     ];
+    commands.extend(of_banks(&place));
     for from in [None, Some(milestone_id(4))] {
         commands.push(E::Reallocate {
             reallocation_id: ReallocationId::from_uuid(id(12)),
@@ -252,7 +280,7 @@ pub fn escrow() -> Found {
     for number in [6, 16] {
         let funding_id = funding_id(number);
         commands.extend([
-            E::RecordFunding { funding_id, place: place.clone(), charge: None },
+            E::RecordFunding { funding_id, place: place.clone(), charge: None, settled: None },
             E::WarnOfHoldLimit { funding_id, days_left: 30 },
             E::ReachHoldLimit { funding_id },
             E::RefundAtHoldLimit { funding_id, milestone_id: milestone_id(4) },
@@ -279,5 +307,6 @@ pub fn escrow() -> Found {
             payment_method: "pm_card_visa".to_owned(),
         });
     }
-    explore::<Escrow>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Escrow })
+    let of = |commands| explore::<Escrow>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Escrow });
+    of(commands).and(of(banks))
 }

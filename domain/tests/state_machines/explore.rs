@@ -36,12 +36,14 @@ pub fn payee_id() -> PartyId {
     PartyId::from_uuid(id(2))
 }
 
-/// Everybody who might try, by the word for it. The last one has no part in anything.
-fn actors() -> [(&'static str, Actor); 5] {
+/// Everybody who might try, by the word for it: two of the staff, since some things need both. The last one has no part
+/// in anything.
+fn actors() -> [(&'static str, Actor); 6] {
     [
         ("client", Actor::Client(client_id())),
         ("payee", Actor::Payee(payee_id())),
         ("staff", Actor::Staff(StaffRole::Admin, PartyId::from_uuid(id(90)))),
+        ("staff", Actor::Staff(StaffRole::Admin, PartyId::from_uuid(id(91)))),
         ("system", Actor::System(SystemPart::Timer)),
         ("outsider", Actor::Client(PartyId::from_uuid(id(99)))),
     ]
@@ -64,6 +66,25 @@ pub struct Step {
     pub to: Option<&'static str>,
 }
 
+impl Found {
+    /// With what another exploration of the same aggregate has found: fewer commands lead further.
+    pub fn and(mut self, other: Self) -> Self {
+        for step in other.steps {
+            let same = |known: &&mut Step| {
+                (&known.command, &known.by, &known.events, known.to) == (&step.command, &step.by, &step.events, step.to)
+            };
+            match self.steps.iter_mut().find(same) {
+                Some(known) => {
+                    let news: Vec<_> = step.from.into_iter().filter(|from| !known.from.contains(from)).collect();
+                    known.from.extend(news);
+                }
+                None => self.steps.push(step),
+            }
+        }
+        self
+    }
+}
+
 /// What is tried with an aggregate.
 pub struct Tried<R: Rules> {
     pub commands: Vec<R::Command>,
@@ -77,6 +98,16 @@ type Pair = (&'static str, String, Vec<&'static str>, &'static str);
 
 /// Tries everything, in every state that it leads to.
 pub fn explore<R>(tried: &Tried<R>) -> Found
+where
+    R: Rules,
+    R::Command: Debug,
+    R::Event: Clone,
+{
+    explore_named(tried, |command| command)
+}
+
+/// As [`explore`], where a command may stand within another one: `name` says whose name it has.
+pub fn explore_named<R>(tried: &Tried<R>, name: fn(&R::Command) -> &R::Command) -> Found
 where
     R: Rules,
     R::Command: Debug,
@@ -118,7 +149,7 @@ where
                     if let Ok(events) = state.decide(command, &context)
                         && !events.is_empty()
                     {
-                        lead(name_of(command), events, Some(who));
+                        lead(name_of(name(command)), events, Some(who));
                     }
                 }
             }
@@ -156,8 +187,10 @@ fn steps(pairs: &[Pair], by: &BTreeMap<Pair, BTreeSet<usize>>) -> Vec<Step> {
         let (from, command, events, after) = pair;
         let who = by.get(pair).unwrap();
         // What anybody at all may bring about is not asked for: it follows.
-        let words = actors().into_iter().enumerate().filter(|(index, _)| who.len() < 5 && who.contains(index));
-        let by: Vec<_> = words.map(|(_, (word, _))| word).collect();
+        let all = actors().len();
+        let words = actors().into_iter().enumerate().filter(|(index, _)| who.len() < all && who.contains(index));
+        let mut by: Vec<_> = words.map(|(_, (word, _))| word).collect();
+        by.dedup();
         let to = (after != from).then_some(*after);
         let same =
             |step: &&mut Step| step.command == *command && step.events == *events && step.to == to && step.by == by;

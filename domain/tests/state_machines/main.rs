@@ -5,6 +5,7 @@
 //! state_machines`. Look at what has changed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
+mod banks;
 mod contracts;
 mod explore;
 mod payments;
@@ -29,6 +30,9 @@ fn found() -> Vec<Found> {
         payments::payout(),
         payments::wallet(),
         payments::party(),
+        banks::chargeback(),
+        banks::treasury(),
+        payments::pair(),
     ]
 }
 
@@ -132,7 +136,7 @@ fn the_page_is_true() {
 fn a_diagram_shows_states_and_commands() {
     let payout = MACHINES.iter().find(|machine| machine.aggregate == "payout").unwrap();
     assert_eq!(payout.initial, "not_requested");
-    assert_eq!(payout.final_states(), ["failed", "returned"]);
+    assert_eq!(payout.final_states(), ["failed", "cancelled", "returned"]);
     let diagram = payout.diagram();
     assert!(diagram.contains("    [*] --> transferring: request\n"), "{diagram}");
     assert!(diagram.contains("    paid --> returned: record_failed\n"), "{diagram}");

@@ -1,18 +1,28 @@
 //! What is tried with fundings, refunds, payee accounts, payouts, wallets and parties.
 
+use chrono::TimeDelta;
 use domain::escrow::{Allocation, ChargeRef, Deposit, Gratuity, GratuityKind, PaidFrom, PspPlace};
 use domain::event::DomainEvent;
+use domain::exchange::Settled;
 use domain::funding::{Funding, FundingCommand as F, Order, Purpose, SuspenseReason};
-use domain::id::{ContractId, EventId, FundingId, MilestoneId, PayoutId, RefundId, ReleaseId};
-use domain::party::{Party, PartyCommand, PayoutAccount};
+use domain::id::{
+    ChargebackId, ContractId, EventId, FundingId, MilestoneId, OnboardingLinkId, PayoutId, RefundId, ReleaseId,
+    TransferReversalId,
+};
+use domain::jurisdiction::Jurisdiction;
+use domain::pair::{Pair, PairCommand as B, PairId};
+use domain::party::{
+    AccountEnd, AccountStatus, BankDestination, Party, PartyCommand as Y, PayeeStanding, PayoutAccount, Requirements,
+    Shortfall, Standing,
+};
 use domain::payee::{HoldReason, PayeeAccount, PayeeCommand as P, PayeeEvent};
-use domain::payout::{Payout, PayoutCommand as O, Withdrawal};
+use domain::payout::{ApprovalCause, Payout, PayoutCommand as O, PayoutPolicy, PayoutSchedule, Withdrawal};
 use domain::ports::provider::Receipt;
 use domain::refund::{Refund, RefundCommand as R, RefundOrder};
 use domain::wallet::{ClientWallet, CreditCause, WalletCommand as W, WalletEvent};
 use ledger::Currency;
 
-use super::explore::{Found, Tried, client_id, explore, id, minor, now, payee_id};
+use super::explore::{Found, Tried, client_id, explore, explore_named, id, minor, now, payee_id};
 
 const WORTH: i64 = 100_000;
 
@@ -66,6 +76,7 @@ pub fn funding() -> Found {
         captured: minor(captured),
         currency,
         collected_at: now(),
+        settled: None,
     };
     let receipt = |available| F::RecordReceipt {
         receipt: Receipt {
@@ -78,6 +89,33 @@ pub fn funding() -> Found {
             available,
         },
     };
+    let euros = |amount| Settled { amount: minor(amount), currency: Currency::EUR };
+    let settled_in_euros = F::RecordSucceeded {
+        payment_ref: "pi_1".to_owned(),
+        charge_ref: "ch_1".to_owned(),
+        captured: minor(WORTH + 5000),
+        currency: Currency::USD,
+        collected_at: now(),
+        settled: Some(euros(97_000)),
+    };
+    let exchanged_receipt = F::RecordReceipt {
+        receipt: Receipt {
+            balance_transaction_ref: "txn_1".to_owned(),
+            fee: minor(2800),
+            net: minor(94_200),
+            currency: Currency::EUR,
+            booked_on: now().date_naive(),
+            available_on: now(),
+            available: false,
+        },
+    };
+    let refund_exchange = |came_back| F::RecordRefundExchange {
+        refund_id: RefundId::from_uuid(id(8)),
+        amount: minor(WORTH + 5000),
+        currency: Currency::USD,
+        settled: euros(98_000),
+        came_back,
+    };
     let commands = vec![
         F::Create { order: order(Purpose::Escrow) },
         F::Create { order: order(bonus) },
@@ -88,10 +126,22 @@ pub fn funding() -> Found {
         succeeded(WORTH + 5000, Currency::USD),
         succeeded(WORTH, Currency::USD),
         succeeded(WORTH + 5000, Currency::EUR),
+        settled_in_euros,
+        exchanged_receipt,
+        refund_exchange(false),
+        refund_exchange(true),
         receipt(false),
         receipt(true),
         F::SuspendReceipt { reason: SuspenseReason::NotHoldable },
         F::ReturnLateReceipt,
+        F::RecordReturned {
+            amount: minor(WORTH + 5000),
+            currency: Currency::USD,
+            balance_transaction_ref: "txn_2".to_owned(),
+            booked_on: now().date_naive(),
+            code: "insufficient_funds".to_owned(),
+        },
+        F::RecordLateReturn { amount: minor(WORTH) },
         F::Cancel,
         F::CallOff,
         F::Expire,
@@ -119,8 +169,13 @@ pub fn refund() -> Found {
         R::Request { order: order(None, PaidFrom::Wallet) },
         R::RecordSubmitted { refund_ref: refund_ref() },
         R::RecordLackOfFunds,
-        R::RecordSucceeded { refund_ref: refund_ref(), balance_transaction_ref: None },
-        R::RecordFailed { code: "declined".to_owned() },
+        R::RecordSucceeded { refund_ref: refund_ref(), balance_transaction_ref: None, taken: None },
+        R::RecordFailed { code: "declined".to_owned(), came_back: None },
+        R::RecordSucceeded {
+            refund_ref: refund_ref(),
+            balance_transaction_ref: None,
+            taken: Some(Settled { amount: minor(1), currency: Currency::EUR }),
+        },
         R::RecordCancelled,
         R::RecordRefused { code: "charge_disputed".to_owned() },
         R::RedirectToWallet,
@@ -128,10 +183,20 @@ pub fn refund() -> Found {
     explore::<Refund>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Refund })
 }
 
+/// Under a standing it is the same command.
+fn inside(command: &P) -> &P {
+    match command {
+        P::Under { command, .. } => command,
+        other => other,
+    }
+}
+
 pub fn payee() -> Found {
     let (payee_id, currency) = (payee_id(), Currency::USD);
     let release_id = ReleaseId::from_uuid(id(7));
     let (payout_id, source_event_id) = (PayoutId::from_uuid(id(8)), EventId::from_uuid(id(70)));
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() };
+    let reversal_id = TransferReversalId::from_uuid(id(22));
     let mut commands = vec![
         P::Clear { release_id },
         P::ReservePayout {
@@ -157,6 +222,39 @@ pub fn payee() -> Found {
             from_payee: minor(WORTH),
             parts: Vec::new(),
         },
+        P::ChargeLoss {
+            chargeback_id: ChargebackId::from_uuid(id(14)),
+            funding_id: funding_id(),
+            payee_id,
+            contract_id: contract_id(),
+            client_id: client_id(),
+            currency,
+            gross: minor(WORTH),
+            payee_fee: minor(0),
+            client_fee: minor(0),
+            payee_tax: None,
+            client_tax: None,
+            from_payee: minor(WORTH),
+        },
+        P::WriteOffDebt { payee_id, currency, cause: ChargebackId::from_uuid(id(14)).to_string(), amount: None },
+        P::HoldAtClearance { payee_id, currency, contract_id: contract_id(), reason: HoldReason::Fraud },
+        P::RetryPayout {
+            payee_id,
+            currency,
+            payout_id: PayoutId::from_uuid(id(18)),
+            retry_of: payout_id,
+            amount: minor(WORTH),
+            account: account.clone(),
+        },
+        P::SetPayoutSchedule { payee_id, currency, schedule: PayoutSchedule::Daily, minimum: minor(0) },
+        P::SetPayoutPolicy {
+            payee_id,
+            currency,
+            policy: PayoutPolicy { pays_debtors: true, ..PayoutPolicy::default() },
+        },
+        P::HoldForStanding { payee_id, currency, reason: HoldReason::Sanctions },
+        P::LetGo { payee_id, currency, reason: HoldReason::Sanctions },
+        P::CallBack { payee_id, currency, psp_account: "acct_1".to_owned() },
         P::BlockTimer { key: release_id.to_string(), reason: "internal_error".to_owned() },
     ];
     for kind in [GratuityKind::Bonus, GratuityKind::Tip] {
@@ -170,9 +268,19 @@ pub fn payee() -> Found {
             place: place("platform"),
         });
     }
+    for restrictions in [Vec::new(), vec![domain::party::Restriction::Staff]] {
+        let standing = Standing { restrictions: restrictions.into_iter().collect(), ..Standing::default() };
+        let standing = Box::new(PayeeStanding { account: Some(account.clone()), standing });
+        for command in [P::Clear { release_id }, P::PayBySchedule { payee_id, currency }] {
+            commands.push(P::Under { standing: standing.clone(), command: Box::new(command) });
+        }
+    }
     let amount = minor(WORTH);
     let notes = vec![
         PayeeEvent::LateTransferNoted { payee_id, payout_id, source_event_id, amount },
+        PayeeEvent::PayoutReservationReleased { payee_id, payout_id, source_event_id, amount },
+        PayeeEvent::TransferReversedNoted { payee_id, payout_id, reversal_id, source_event_id, amount },
+        PayeeEvent::TransferReversalFailedNoted { payee_id, payout_id, reversal_id, source_event_id },
         PayeeEvent::EarningsCredited {
             payee_id,
             release_id,
@@ -193,23 +301,51 @@ pub fn payee() -> Found {
         },
         PayeeEvent::LateTransferNoted { payee_id, payout_id, source_event_id, amount: minor(0) },
     ];
-    explore::<PayeeAccount>(&Tried { commands, notes, wrap: DomainEvent::Payee })
+    let left = PayeeEvent::PayoutFailedNoted {
+        payee_id,
+        payout_id,
+        source_event_id,
+        amount,
+        left_at_provider: amount,
+        returned: false,
+    };
+    let earned = notes.iter().filter(|note| matches!(note, PayeeEvent::EarningsCredited { .. })).cloned();
+    let back_notes = earned.chain([left]).collect();
+    let goes_back = |command: &&P| matches!(command, P::Clear { .. } | P::ReservePayout { .. } | P::CallBack { .. });
+    let back = commands.iter().filter(goes_back).cloned().collect();
+    let of =
+        |commands, notes| explore_named::<PayeeAccount>(&Tried { commands, notes, wrap: DomainEvent::Payee }, inside);
+    of(commands, notes).and(of(back, back_notes))
 }
 
 pub fn payout() -> Found {
-    let request = |transfer| O::Request {
-        withdrawal: Withdrawal {
-            payout_id: PayoutId::from_uuid(id(8)),
-            payee_id: payee_id(),
-            amount: minor(WORTH),
-            transfer_amount: minor(transfer),
-            currency: Currency::USD,
-            place: place("acct_1"),
-        },
+    let withdrawal = |transfer| Withdrawal {
+        payout_id: PayoutId::from_uuid(id(8)),
+        payee_id: payee_id(),
+        amount: minor(WORTH),
+        transfer_amount: minor(transfer),
+        currency: Currency::USD,
+        place: place("acct_1"),
     };
+    let reversal_id = TransferReversalId::from_uuid(id(22));
     let commands = vec![
-        request(WORTH),
-        request(0),
+        O::Request { withdrawal: withdrawal(WORTH) },
+        O::Request { withdrawal: withdrawal(0) },
+        O::RequestApproval { withdrawal: withdrawal(WORTH), cause: ApprovalCause::AboveThreshold },
+        O::RequestApproval { withdrawal: withdrawal(0), cause: ApprovalCause::AboveThreshold },
+        O::Approve,
+        O::Cancel,
+        O::RecordLackOfFunds,
+        O::RecordTransferConverted {
+            transfer_ref: "tr_1".to_owned(),
+            amount: minor(WORTH),
+            taken: minor(WORTH),
+            taken_currency: Currency::EUR,
+        },
+        O::ReverseTransfer { reversal_id, amount: minor(WORTH) },
+        O::RecordReversed { reversal_id, reversal_ref: "trr_1".to_owned() },
+        O::RecordReversalFailed { reversal_id, code: "insufficient_funds".to_owned() },
+        O::RecordPspFee { balance_transaction_ref: "txn_3".to_owned(), fee: minor(25) },
         O::RecordTransferred { transfer_ref: "tr_1".to_owned(), amount: minor(WORTH) },
         O::RecordSubmitted { bank_payout_ref: "po_1".to_owned(), arrival_at: now() },
         O::RecordPaid { bank_payout_ref: "po_1".to_owned() },
@@ -240,9 +376,48 @@ pub fn wallet() -> Found {
     explore::<ClientWallet>(&Tried { commands, notes, wrap: DomainEvent::Wallet })
 }
 
+pub fn pair() -> Found {
+    let pair = PairId { client_id: client_id(), payee_id: payee_id(), currency: Currency::USD };
+    let release_id = ReleaseId::from_uuid(id(7));
+    let commands = vec![B::Bill { pair, contract_id: contract_id(), release_id, gross: minor(100) }];
+    explore::<Pair>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Pair })
+}
+
 pub fn party() -> Found {
     let party_id = payee_id();
-    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() };
-    let commands = vec![PartyCommand::Register { party_id }, PartyCommand::LinkPayoutAccount { party_id, account }];
+    let account = |number| PayoutAccount { psp: "stripe".to_owned(), psp_account: format!("acct_{number}") };
+    let currency = Currency::USD;
+    let status = |hours, transfers_enabled, fingerprint: &str, shortfall: Option<i64>, end| Y::RecordAccount {
+        party_id,
+        psp: "stripe".to_owned(),
+        status: AccountStatus {
+            psp_account: "acct_1".to_owned(),
+            told_at: now() + TimeDelta::hours(hours),
+            requirements: Requirements { transfers_enabled, payouts_enabled: true, ..Requirements::default() },
+            destinations: vec![BankDestination { currency, fingerprint: fingerprint.to_owned() }],
+            shortfalls: shortfall.map(|amount| Shortfall { currency, amount: minor(amount) }).into_iter().collect(),
+            end,
+        },
+    };
+    let commands = vec![
+        Y::Register { party_id },
+        Y::LinkPayoutAccount { party_id, account: account(1) },
+        Y::LinkPayoutAccount { party_id, account: account(2) },
+        Y::RequestPspAccount { party_id, psp: "stripe".to_owned(), country: Jurisdiction::new("DE").unwrap() },
+        Y::RequestOnboardingLink { party_id, link_id: OnboardingLinkId::from_uuid(id(23)) },
+        Y::RequestDestination { party_id, currency, token: "btok_1".to_owned() },
+        status(1, true, "f1", None, None),
+        status(2, false, "f1", None, None),
+        status(3, true, "f2", Some(10), None),
+        status(4, true, "f2", None, None),
+        status(5, true, "f2", None, Some(AccountEnd::Closed)),
+        Y::NotePayoutFailure { party_id, currency, code: "account_closed".to_owned(), leaves_money: true },
+        Y::NoteHold { party_id, currency, reason: HoldReason::Kyc },
+        Y::Restrict { party_id },
+        Y::LiftRestriction { party_id },
+        Y::RecordSanctionsHit { party_id, screening_ref: "scr_1".to_owned(), currencies: vec![currency] },
+        Y::ProposeSanctionsClearance { party_id },
+        Y::ApproveSanctionsClearance { party_id },
+    ];
     explore::<Party>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Party })
 }

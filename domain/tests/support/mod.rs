@@ -201,6 +201,7 @@ impl World {
             captured: minor(captured),
             currency: self.currency,
             collected_at,
+            settled: None,
         })
     }
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use domain::time::Timestamp;
 use serde_json::Value;
 
-use super::Raw;
+use super::{Raw, usual};
 use crate::failure::Violation;
 
 /// An amendment that waits.
@@ -20,6 +20,8 @@ struct Proposal {
 /// How far an end is.
 #[derive(Debug)]
 struct End {
+    /// The payee cancels, which asks and agrees at once.
+    cancels: bool,
     respond_by: Option<Timestamp>,
     /// When it was agreed.
     agreed_at: Option<Timestamp>,
@@ -104,7 +106,7 @@ impl Contract {
                 self.is_by(raw, self.answers)?;
                 is_before(raw, self.offer_expires_at.take())?;
                 self.funding_due_at = Some(raw.instant("funding_due_at")?);
-                self.policy = raw.data.get("policy").cloned().unwrap_or_default();
+                self.policy = usual::policy(raw);
                 if self.funding_due_at != Some(raw.at + self.days("first_funding_days")) {
                     return Err(raw.breaks("I5", "the first money is due at another instant than was agreed"));
                 }
@@ -134,7 +136,7 @@ impl Contract {
                 let deadline = match raw.text("key")? {
                     "first_funding" => &mut self.funding_due_at,
                     "end_request" => match &mut self.end {
-                        Some(End { respond_by, agreed_at: None }) => respond_by,
+                        Some(End { cancels: false, respond_by, agreed_at: None }) => respond_by,
                         _ => return Err(raw.breaks("I5", "nobody has asked for the end")),
                     },
                     _ => return Err(raw.breaks("I5", "no such deadline can be moved")),
@@ -221,25 +223,29 @@ impl Contract {
     fn follow_the_end(&mut self, raw: &Raw) -> Result<(), Violation> {
         match raw.event_type.as_str() {
             "contract.end_requested" => {
-                self.is_by(raw, "client")?;
+                let cancels = raw.text("by")? == "payee";
+                self.is_by(raw, if cancels { "payee" } else { "client" })?;
                 let respond_by = raw.instant("respond_by")?;
-                if self.end.is_some() || respond_by != raw.at + self.days("end_request_days") {
+                let time = if cancels { TimeDelta::zero() } else { self.days("end_request_days") };
+                if self.end.is_some() || respond_by != raw.at + time {
                     return Err(raw.breaks("I5", "asked for twice, or the payee has another time to answer"));
                 }
                 self.proposal = None;
                 self.paused_by = None;
                 self.dormancy.due_at = None;
-                self.end = Some(End { respond_by: Some(respond_by), agreed_at: None });
+                self.end = Some(End { cancels, respond_by: Some(respond_by), agreed_at: None });
             }
             "contract.end_agreed" => {
-                let due_at = match &mut self.end {
-                    Some(End { respond_by, agreed_at: agreed_at @ None }) => {
+                let (cancels, due_at) = match &mut self.end {
+                    Some(End { cancels, respond_by, agreed_at: agreed_at @ None }) => {
                         *agreed_at = Some(raw.at);
-                        respond_by.take()
+                        (*cancels, respond_by.take())
                     }
                     _ => return Err(raw.breaks("I5", "nobody has asked for the end")),
                 };
                 match raw.text("by") {
+                    Ok("payee") if cancels && due_at == Some(raw.at) => self.is_by(raw, "payee")?,
+                    _ if cancels => return Err(raw.breaks("I5", "the payee cancelled, and agreed at another instant")),
                     Ok("payee") => {
                         self.is_by(raw, "payee")?;
                         self.is_in_time(raw, due_at)?;

@@ -6,7 +6,7 @@
 use domain::time::Timestamp;
 use serde_json::Value;
 
-use super::{Raw, amount_of, text_of};
+use super::{Raw, amount_of, text_of, usual};
 use crate::failure::Violation;
 
 /// A percentage in hundredths of a percent.
@@ -51,7 +51,8 @@ pub(super) fn rounded(part: i128, whole: i128) -> i128 {
 
 impl Schedule {
     pub(super) fn read(raw: &Raw) -> Result<Self, Violation> {
-        let fees = raw.data.get("fee_schedule").unwrap_or(&Value::Null);
+        let whole = usual::fee_schedule(raw);
+        let fees = &whole;
         let rules = |key: &str| -> Result<Vec<Rule>, Violation> {
             match fees.get(key) {
                 None => Ok(Vec::new()),
@@ -90,6 +91,14 @@ impl Schedule {
             payee_tax: tax("payee", "percent")?,
             withholding: tax("payee", "withholding")?,
         })
+    }
+
+    /// Whether it depends on what the pair has billed before.
+    pub(super) fn goes_by_billing(&self) -> bool {
+        let stepped = |rules: &[Rule]| rules.iter().any(|rule| rule.steps.len() > 1);
+        stepped(&self.client)
+            || stepped(&self.payee)
+            || self.promotions.iter().any(|offer| offer.first_billed.is_some())
     }
 
     /// The client's fee on the first `basis` of something, `billed` before it.

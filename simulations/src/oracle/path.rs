@@ -29,6 +29,12 @@ pub(super) struct Path {
     touched_vaults: BTreeSet<String>,
     /// The contract whose escrow was unfrozen.
     thawed: Option<String>,
+    /// What each pair has billed in contracts whose fees go by it, by stream.
+    pairs: BTreeMap<String, i128>,
+    /// The contract that its payee cancels, until the same append ends it.
+    cancelling: Option<String>,
+    /// Releases that their pair has to be told of in the same append: stream, release, amount.
+    unbilled: BTreeSet<(String, String, i128)>,
 }
 
 impl Path {
@@ -72,6 +78,12 @@ impl Path {
             "payout" => self.payees.follow_payout(raw, books)?,
             "refund" => self.refunds.follow(raw, books)?,
             "wallet" => self.refunds.follow_wallet(raw, books)?,
+            "pair" => {
+                let told = (raw.stream.clone(), raw.text("release_id")?.to_owned(), raw.amount("gross")?);
+                if !self.unbilled.remove(&told) {
+                    return Err(raw.breaks("I4", "billed is not what was released"));
+                }
+            }
             _ => {}
         }
         // Silence is counted from what somebody does about a contract or a part of it.
@@ -100,7 +112,14 @@ impl Path {
             "contract.cancelled" if released != 0 => {
                 return Err(raw.breaks("I4", "cancelled after money had been released"));
             }
+            "contract.end_requested" if raw.text("by")? == "payee" => {
+                if released != 0 {
+                    return Err(raw.breaks("I5", "the payee cancels after money had been released"));
+                }
+                self.cancelling = Some(id.to_owned());
+            }
             "contract.end_agreed" | "contract.dormancy_defaulted" => {
+                self.cancelling = None;
                 let account = |id: &String| vault.and_then(|vault| vault.accounts.get(id));
                 let parts = self.milestones.iter().filter(of);
                 let ours: i128 = parts.map(|(id, milestone)| milestone.refundable(account(id))).sum();
@@ -126,6 +145,7 @@ impl Path {
         let Some(vault) = self.vaults.get_mut(&contract_id) else {
             return Err(raw.breaks("I5", "an escrow that was never opened"));
         };
+        vault.pair_billed = vault.pair.as_ref().and_then(|pair| self.pairs.get(pair)).copied().unwrap_or_default();
         let contract = self.contracts.entry(contract_id.clone()).or_default();
         self.touched_vaults.insert(contract_id);
         match raw.event_type.as_str() {
@@ -232,6 +252,11 @@ impl Path {
         let id = raw.text("milestone_id")?.to_owned();
         self.milestones.entry(id.clone()).or_default().release(raw)?;
         vault.release(raw, books)?;
+        if let Some(pair) = vault.pair.clone() {
+            let gross = raw.amount("gross")?;
+            *self.pairs.entry(pair.clone()).or_default() += gross;
+            self.unbilled.insert((pair, raw.text("release_id")?.to_owned(), gross));
+        }
         let clears_at = raw.instant("clears_at")?;
         if clears_at != raw.at + TimeDelta::days(vault.days("clearance_days")) {
             return Err(raw.breaks("I5", "it clears at another instant than was agreed"));
@@ -304,6 +329,12 @@ impl Path {
             if let Some(found) = self.vaults.get_mut(&id).and_then(|vault| vault.is_left_with(&id, books)) {
                 return broken("I4", format!("{id}: {found}"));
             }
+        }
+        if let Some(id) = self.cancelling.take() {
+            return broken("I5", format!("{id}: the payee cancelled, and it did not end"));
+        }
+        if let Some((pair, release, _)) = self.unbilled.pop_first() {
+            return broken("I4", format!("{pair}: was not told of {release}"));
         }
         let thawed = self.thawed.take();
         if let Some(found) = thawed.and_then(|id| self.contracts.get_mut(&id)?.is_left_with()) {

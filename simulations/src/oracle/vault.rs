@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::books::Books;
 use super::fees::{Schedule, rounded};
 use super::purse::{First, Parts, Purse};
-use super::{Raw, amount_of, text_of};
+use super::{Raw, amount_of, text_of, usual};
 use crate::failure::Violation;
 
 /// The money of one milestone.
@@ -87,6 +87,9 @@ pub(super) struct Vault {
     moving_fee: Option<(String, String, i128)>,
     /// A payment whose limit was reached in this append, and is to be dealt with.
     at_limit: Option<String>,
+    /// The pair that its fees go by, if they do; and what that had billed before the event at hand, in all contracts.
+    pub(super) pair: Option<String>,
+    pub(super) pair_billed: i128,
 }
 
 /// A refund that has to be asked for in the same append.
@@ -106,10 +109,13 @@ fn days(policy: &Value, key: &str) -> i64 {
 
 impl Vault {
     pub(super) fn open(raw: &Raw) -> Result<Self, Violation> {
+        let schedule = Schedule::read(raw)?;
+        let pair = format!("pair-{}-{}-{}", raw.text("client_id")?, raw.text("payee_id")?, raw.text("currency")?);
         Ok(Self {
             currency: raw.text("currency")?.to_owned(),
-            schedule: Schedule::read(raw)?,
-            policy: raw.data.get("policy").cloned().unwrap_or_default(),
+            pair: schedule.goes_by_billing().then_some(pair),
+            schedule,
+            policy: usual::policy(raw),
             ..Self::default()
         })
     }
@@ -121,6 +127,11 @@ impl Vault {
     /// What was released of this contract, gross.
     fn billed(&self) -> i128 {
         self.accounts.values().map(|account| account.released).sum()
+    }
+
+    /// Where the pair stands: what fees go by.
+    fn standing(&self) -> i128 {
+        if self.pair.is_some() { self.pair_billed } else { self.billed() }
     }
 
     fn account(&mut self, id: &str) -> &mut Account {
@@ -141,7 +152,7 @@ impl Vault {
         if self.closed_at.is_some() {
             return Err(raw.breaks("I5", "money is asked for a contract that is over"));
         }
-        let (billed, mut total, mut fees) = (self.billed(), 0, 0);
+        let (billed, mut total, mut fees) = (self.standing(), 0, 0);
         for part in raw.list("allocations")? {
             let account = self.account(text_of(part, "milestone_id"));
             let (before, came, amount) = (billed - account.released, account.purse.came, amount_of(part, "amount"));
@@ -236,7 +247,11 @@ impl Vault {
     /// Money of a milestone becomes the payee's.
     pub(super) fn release(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
         self.may_leave(raw)?;
-        let (gross, now, billed) = (raw.amount("gross")?, raw.at, self.billed());
+        let (gross, now, billed) = (raw.amount("gross")?, raw.at, self.standing());
+        let told = raw.data.get("billed_before").and_then(Value::as_i64).map(i128::from);
+        if told != self.pair.as_ref().map(|_| billed) {
+            return Err(raw.breaks("I4", &format!("the pair had billed {billed}, not {told:?}")));
+        }
         let id = raw.text("milestone_id")?;
         let account = self.accounts.entry(id.to_owned()).or_default();
         let schedule = &self.schedule;
@@ -374,7 +389,7 @@ impl Vault {
         if closed.is_some_and(|closed_at| raw.at >= closed_at) {
             return Err(raw.breaks("I5", &format!("the time for it had ended at {closed:?}")));
         }
-        let (gross, billed) = (raw.amount("gross")?, self.billed());
+        let (gross, billed) = (raw.amount("gross")?, self.standing());
         let bonus = raw.text("kind")? == "bonus";
         let of = |amount: i128| if bonus { amount } else { 0 };
         let client_fee = of(self.schedule.client_fee(billed, gross));

@@ -80,8 +80,10 @@ impl Refund {
     pub(super) fn report(&self, name: &str) -> ProviderReport {
         let status = match self.status {
             RefundStep::Pending => RefundStatus::Pending,
-            RefundStep::Succeeded => RefundStatus::Succeeded { balance_transaction_ref: Some(format!("txn_{name}")) },
-            RefundStep::Failed => RefundStatus::Failed { code: "expired_or_canceled_card".to_owned() },
+            RefundStep::Succeeded => {
+                RefundStatus::Succeeded { balance_transaction_ref: Some(format!("txn_{name}")), taken: None }
+            }
+            RefundStep::Failed => RefundStatus::Failed { code: "expired_or_canceled_card".to_owned(), came_back: None },
             RefundStep::Cancelled => RefundStatus::Cancelled,
         };
         ProviderReport::Refund(RefundReport { refund_ref: name.to_owned(), refund_id: Some(self.refund_id), status })

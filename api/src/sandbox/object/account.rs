@@ -1,13 +1,15 @@
-//! Accounts and their bank accounts.
+//! Accounts as the platform sees them.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use super::BankAccount;
 use crate::sandbox::form::Metadata;
 
-/// A row of `accounts`.
+/// A row of `accounts`, with its bank accounts.
 #[derive(Debug, Clone, sqlx::FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "a row as it is stored")]
 pub(in crate::sandbox) struct Account {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) platform: bool,
@@ -16,16 +18,32 @@ pub(in crate::sandbox) struct Account {
     pub(in crate::sandbox) default_currency: String,
     pub(in crate::sandbox) email: Option<String>,
     pub(in crate::sandbox) business_type: Option<String>,
-    pub(in crate::sandbox) bank_account: String,
     pub(in crate::sandbox) metadata: Json<Metadata>,
     pub(in crate::sandbox) created_at: DateTime<Utc>,
+    pub(in crate::sandbox) transfers: String,
+    pub(in crate::sandbox) payouts_enabled: bool,
+    pub(in crate::sandbox) submitted: bool,
+    pub(in crate::sandbox) currently_due: Vec<String>,
+    pub(in crate::sandbox) past_due: Vec<String>,
+    pub(in crate::sandbox) due_by: Option<DateTime<Utc>>,
+    pub(in crate::sandbox) disabled_reason: Option<String>,
+    pub(in crate::sandbox) payout_interval: String,
+    pub(in crate::sandbox) deauthorized: bool,
+    /// Oldest first. Filled in by whoever reads the row.
+    #[sqlx(skip)]
+    pub(in crate::sandbox) bank_accounts: Vec<BankAccount>,
 }
 
 impl Account {
     pub(in crate::sandbox) fn show(&self) -> Value {
-        let requirements = json!({
+        let nothing = json!({
             "alternatives": [], "current_deadline": null, "currently_due": [], "disabled_reason": null, "errors": [],
             "eventually_due": [], "past_due": [], "pending_verification": [],
+        });
+        let requirements = json!({
+            "alternatives": [], "current_deadline": self.due_by.map(|due_by| due_by.timestamp()),
+            "currently_due": self.currently_due, "disabled_reason": self.disabled_reason, "errors": [],
+            "eventually_due": self.currently_due, "past_due": self.past_due, "pending_verification": [],
         });
         let address = json!({
             "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null,
@@ -38,6 +56,13 @@ impl Account {
         } else {
             json!({ "type": "account" })
         };
+        let mut schedule = json!({ "delay_days": 2, "interval": self.payout_interval });
+        match self.payout_interval.as_str() {
+            "weekly" => schedule["weekly_anchor"] = json!("monday"),
+            "monthly" => schedule["monthly_anchor"] = json!(1),
+            _ => {}
+        }
+        let bank_accounts: Vec<_> = self.bank_accounts.iter().map(BankAccount::show).collect();
         json!({
             "id": self.id,
             "object": "account",
@@ -47,21 +72,21 @@ impl Account {
                 "support_address": address, "support_email": null, "support_phone": null, "support_url": null, "url": null,
             },
             "business_type": self.business_type,
-            "capabilities": { "card_payments": "active", "transfers": "active" },
-            "charges_enabled": true,
+            "capabilities": { "card_payments": self.transfers, "transfers": self.transfers },
+            "charges_enabled": self.transfers == "active",
             "controller": controller,
             "country": self.country,
             "created": self.created_at.timestamp(),
             "default_currency": self.default_currency,
-            "details_submitted": true,
+            "details_submitted": self.submitted,
             "email": self.email,
             "external_accounts": {
-                "object": "list", "data": [self.show_bank_account()], "has_more": false, "total_count": 1,
+                "object": "list", "data": bank_accounts, "has_more": false, "total_count": self.bank_accounts.len(),
                 "url": format!("/v1/accounts/{}/external_accounts", self.id),
             },
-            "future_requirements": requirements,
+            "future_requirements": nothing,
             "metadata": self.metadata,
-            "payouts_enabled": true,
+            "payouts_enabled": self.payouts_enabled,
             "requirements": requirements,
             "settings": {
                 "bacs_debit_payments": { "display_name": null, "service_user_number": null },
@@ -78,11 +103,7 @@ impl Account {
                     "statement_descriptor": null, "statement_descriptor_kana": null, "statement_descriptor_kanji": null,
                     "statement_descriptor_prefix_kana": null, "statement_descriptor_prefix_kanji": null,
                 },
-                "payouts": {
-                    "debit_negative_balances": false,
-                    "schedule": { "delay_days": 2, "interval": "manual" },
-                    "statement_descriptor": null,
-                },
+                "payouts": { "debit_negative_balances": false, "schedule": schedule, "statement_descriptor": null },
                 "sepa_debit_payments": {},
             },
             "tos_acceptance": { "date": null, "ip": null, "user_agent": null },
@@ -90,25 +111,9 @@ impl Account {
         })
     }
 
-    pub(in crate::sandbox) fn show_bank_account(&self) -> Value {
-        json!({
-            "id": self.bank_account,
-            "object": "bank_account",
-            "account": self.id,
-            "account_holder_name": null,
-            "account_holder_type": null,
-            "account_type": null,
-            "available_payout_methods": ["standard"],
-            "bank_name": "SANDBOX TEST BANK",
-            "country": self.country,
-            "currency": self.default_currency,
-            "customer": null,
-            "default_for_currency": true,
-            "fingerprint": "sandboxBankAccount",
-            "last4": "6789",
-            "metadata": {},
-            "routing_number": "110000000",
-            "status": "new",
-        })
+    /// Where a payout in this currency goes: the bank account for it; where there is none, the first one.
+    pub(in crate::sandbox) fn bank_account_for(&self, currency: &str) -> Option<&BankAccount> {
+        let own = self.bank_accounts.iter().find(|bank| bank.currency == currency && bank.default_for_currency);
+        own.or_else(|| self.bank_accounts.first())
     }
 }

@@ -6,21 +6,27 @@
 //! - An object is shown from its row alone; what it refers to is an id unless the caller asked to expand it.
 //!
 //! # What is deliberately absent
-//! Live mode, customers, disputes: their fields are there, empty.
+//! Live mode, customers: their fields are there, empty.
 
 mod account;
+mod bank_account;
+mod dispute;
 mod money;
 mod payment;
 mod refund;
+mod topup;
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 pub(super) use account::Account;
-pub(super) use money::{BalanceTransaction, Payout, Transfer};
+pub(super) use bank_account::BankAccount;
+pub(super) use dispute::{Dispute, EVIDENCE, FraudWarning};
+pub(super) use money::{BalanceTransaction, Payout, Transfer, TransferReversal};
 use money::{CurrencyBalance, show_balance};
 pub(super) use payment::{Charge, PaymentIntent, show_payment_method};
 pub(super) use refund::Refund;
+pub(super) use topup::TopUp;
 
 use super::refusal::{Failure, Refusal};
 
@@ -69,27 +75,43 @@ pub(super) async fn load(connection: &mut PgConnection, id: &str) -> Result<Opti
             .fetch_optional(connection)
             .await?
             .map(|row| (row.show(), row.account_id)),
+        Some("dp") => sqlx::query_as::<_, Dispute>("SELECT * FROM disputes WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?
+            .map(|row| (row.show(), row.account_id)),
+        Some("issfr") => sqlx::query_as::<_, FraudWarning>("SELECT * FROM early_fraud_warnings WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?
+            .map(|row| (row.show(), row.account_id)),
         Some("txn") => sqlx::query_as::<_, BalanceTransaction>("SELECT * FROM balance_transactions WHERE id = $1")
             .bind(id)
             .fetch_optional(connection)
             .await?
             .map(|row| (row.show(), row.account_id)),
-        Some("tr") => sqlx::query_as::<_, Transfer>("SELECT * FROM transfers WHERE id = $1")
-            .bind(id)
-            .fetch_optional(connection)
-            .await?
-            .map(|row| (row.show(), row.account_id)),
+        Some("tr") => transfer(connection, id).await?.map(|row| (row.show(), row.account_id)),
         Some("po") => sqlx::query_as::<_, Payout>("SELECT * FROM payouts WHERE id = $1")
             .bind(id)
             .fetch_optional(connection)
             .await?
             .map(|row| (row.show(), row.account_id)),
         Some("acct") => account(connection, id).await?.map(|row| (row.show(), row.id)),
-        Some("ba") => sqlx::query_as::<_, Account>("SELECT * FROM accounts WHERE bank_account = $1")
+        Some("ba") => sqlx::query_as::<_, BankAccount>("SELECT * FROM bank_accounts WHERE id = $1")
             .bind(id)
             .fetch_optional(connection)
             .await?
-            .map(|row| (row.show_bank_account(), row.id)),
+            .map(|row| (row.show(), row.account_id)),
+        Some("tu") => sqlx::query_as::<_, TopUp>("SELECT * FROM topups WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?
+            .map(|row| (row.show(), row.account_id)),
+        Some("trr") => sqlx::query_as::<_, TransferReversal>("SELECT * FROM transfer_reversals WHERE id = $1")
+            .bind(id)
+            .fetch_optional(connection)
+            .await?
+            .map(|row| (row.show(), row.account_id)),
         Some("evt") => sqlx::query_as::<_, StoredEvent>(
             "SELECT account_id, body,
                 (SELECT count(*) FROM webhook_deliveries WHERE event_id = events.id AND state <> 'delivered') AS undelivered
@@ -104,9 +126,28 @@ pub(super) async fn load(connection: &mut PgConnection, id: &str) -> Result<Opti
     Ok(shown.map(|(value, account)| Shown { account, value }))
 }
 
-/// An account by its id.
+/// An account by its id, with its bank accounts.
 pub(super) async fn account(connection: &mut PgConnection, id: &str) -> Result<Option<Account>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM accounts WHERE id = $1").bind(id).fetch_optional(connection).await
+    let account: Option<Account> =
+        sqlx::query_as("SELECT * FROM accounts WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
+    let Some(mut account) = account else { return Ok(None) };
+    account.bank_accounts = sqlx::query_as("SELECT * FROM bank_accounts WHERE account_id = $1 ORDER BY seq")
+        .bind(id)
+        .fetch_all(connection)
+        .await?;
+    Ok(Some(account))
+}
+
+/// A transfer by its id, with its reversals.
+pub(super) async fn transfer(connection: &mut PgConnection, id: &str) -> Result<Option<Transfer>, sqlx::Error> {
+    let transfer: Option<Transfer> =
+        sqlx::query_as("SELECT * FROM transfers WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
+    let Some(mut transfer) = transfer else { return Ok(None) };
+    transfer.reversals = sqlx::query_as("SELECT * FROM transfer_reversals WHERE transfer = $1 ORDER BY seq DESC")
+        .bind(id)
+        .fetch_all(connection)
+        .await?;
+    Ok(Some(transfer))
 }
 
 async fn payment_intent(connection: &mut PgConnection, id: &str) -> Result<Option<PaymentIntent>, sqlx::Error> {
@@ -130,11 +171,13 @@ const EXPANDABLE: &[&str] = &[
     "charge",
     "destination",
     "destination_payment",
+    "destination_payment_refund",
     "failure_balance_transaction",
     "latest_charge",
     "payment_intent",
     "source",
     "source_transfer",
+    "transfer",
 ];
 
 /// Replaces ids by their objects along each path. A list is expanded with paths that begin with `data`.
@@ -168,6 +211,10 @@ async fn expand_along(
     let mut here = value;
     for name in path {
         let known = EXPANDABLE.contains(&name.as_str());
+        // A refund shows it only once there is one; it can be asked for all the same.
+        if name == "failure_balance_transaction" && here.get(name).is_none() && here["object"] == "refund" {
+            break;
+        }
         let Some(field) = here.get_mut(name).filter(|_| known) else {
             return Err(Refusal::invalid("expand", format!("This property cannot be expanded ({whole}).")).into());
         };

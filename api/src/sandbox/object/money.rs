@@ -1,9 +1,10 @@
-//! Balances, their entries, and what leaves them: transfers and payouts.
+//! Balances, their entries, and what leaves them: transfers, their reversals, and payouts.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use crate::sandbox::exchange;
 use crate::sandbox::form::Metadata;
 
 /// A row of `balance_transactions`.
@@ -22,6 +23,8 @@ pub(in crate::sandbox) struct BalanceTransaction {
     pub(in crate::sandbox) status: String,
     pub(in crate::sandbox) available_on: DateTime<Utc>,
     pub(in crate::sandbox) created_at: DateTime<Utc>,
+    pub(in crate::sandbox) rate_billionths: Option<i64>,
+    pub(in crate::sandbox) reporting_category: Option<String>,
 }
 
 /// A row of `transfers`.
@@ -36,6 +39,24 @@ pub(in crate::sandbox) struct Transfer {
     pub(in crate::sandbox) balance_transaction: String,
     pub(in crate::sandbox) description: Option<String>,
     pub(in crate::sandbox) transfer_group: Option<String>,
+    pub(in crate::sandbox) metadata: Json<Metadata>,
+    pub(in crate::sandbox) created_at: DateTime<Utc>,
+    pub(in crate::sandbox) amount_reversed: i64,
+    /// Newest first. Filled in by whoever reads the row.
+    #[sqlx(skip)]
+    pub(in crate::sandbox) reversals: Vec<TransferReversal>,
+}
+
+/// A row of `transfer_reversals`.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(in crate::sandbox) struct TransferReversal {
+    pub(in crate::sandbox) id: String,
+    pub(in crate::sandbox) account_id: String,
+    pub(in crate::sandbox) transfer: String,
+    pub(in crate::sandbox) amount: i64,
+    pub(in crate::sandbox) currency: String,
+    pub(in crate::sandbox) balance_transaction: String,
+    pub(in crate::sandbox) destination_payment_refund: String,
     pub(in crate::sandbox) metadata: Json<Metadata>,
     pub(in crate::sandbox) created_at: DateTime<Utc>,
 }
@@ -56,6 +77,9 @@ pub(in crate::sandbox) struct Payout {
     pub(in crate::sandbox) created_at: DateTime<Utc>,
     pub(in crate::sandbox) submit_at: DateTime<Utc>,
     pub(in crate::sandbox) arrival_at: DateTime<Utc>,
+    pub(in crate::sandbox) fails_with: Option<String>,
+    pub(in crate::sandbox) failure_code: Option<String>,
+    pub(in crate::sandbox) failure_balance_transaction: Option<String>,
 }
 
 /// A row of `balances`.
@@ -85,12 +109,17 @@ impl BalanceTransaction {
             "created": self.created_at.timestamp(),
             "currency": self.currency,
             "description": self.description,
-            "exchange_rate": null,
+            "exchange_rate": exchange::show(self.rate_billionths),
             "fee": self.fee,
             "fee_details": fee_details,
             "net": self.net,
             // A payment by transfer is reported as a charge (https://docs.stripe.com/reports/reporting-categories).
-            "reporting_category": if self.kind == "payment" { "charge" } else { self.kind.as_str() },
+            "reporting_category": match (&self.reporting_category, self.kind.as_str()) {
+                (Some(category), _) => category.as_str(),
+                (None, "payment") => "charge",
+                (None, "payment_failure_refund") => "charge_failure",
+                (None, kind) => kind,
+            },
             "source": self.source,
             "status": self.status,
             "type": self.kind,
@@ -104,7 +133,7 @@ impl Transfer {
             "id": self.id,
             "object": "transfer",
             "amount": self.amount,
-            "amount_reversed": 0,
+            "amount_reversed": self.amount_reversed,
             "balance_transaction": self.balance_transaction,
             "created": self.created_at.timestamp(),
             "currency": self.currency,
@@ -114,12 +143,30 @@ impl Transfer {
             "livemode": false,
             "metadata": self.metadata,
             "reversals": {
-                "object": "list", "data": [], "has_more": false, "url": format!("/v1/transfers/{}/reversals", self.id),
+                "object": "list", "data": self.reversals.iter().map(TransferReversal::show).collect::<Vec<_>>(),
+                "has_more": false, "url": format!("/v1/transfers/{}/reversals", self.id),
             },
-            "reversed": false,
+            "reversed": self.amount_reversed == self.amount,
             "source_transaction": null,
             "source_type": "card",
             "transfer_group": self.transfer_group,
+        })
+    }
+}
+
+impl TransferReversal {
+    pub(in crate::sandbox) fn show(&self) -> Value {
+        json!({
+            "id": self.id,
+            "object": "transfer_reversal",
+            "amount": self.amount,
+            "balance_transaction": self.balance_transaction,
+            "created": self.created_at.timestamp(),
+            "currency": self.currency,
+            "destination_payment_refund": self.destination_payment_refund,
+            "metadata": self.metadata,
+            "source_refund": null,
+            "transfer": self.transfer,
         })
     }
 }
@@ -139,9 +186,9 @@ impl Payout {
             "currency": self.currency,
             "description": self.description,
             "destination": self.destination,
-            "failure_balance_transaction": null,
-            "failure_code": null,
-            "failure_message": null,
+            "failure_balance_transaction": self.failure_balance_transaction,
+            "failure_code": self.failure_code,
+            "failure_message": self.failure_code.as_ref().map(|code| format!("The bank account says: {code}.")),
             "livemode": false,
             "metadata": self.metadata,
             "method": "standard",

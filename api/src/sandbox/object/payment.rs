@@ -32,6 +32,10 @@ pub(in crate::sandbox) struct PaymentIntent {
     pub(in crate::sandbox) cancellation_reason: Option<String>,
     pub(in crate::sandbox) canceled_at: Option<DateTime<Utc>>,
     pub(in crate::sandbox) created_at: DateTime<Utc>,
+    /// What was captured: the amount, unless a planned fault says otherwise.
+    pub(in crate::sandbox) amount_received: i64,
+    /// When the bank answers a debit; `None` when it is none, or is never answered.
+    pub(in crate::sandbox) settles_at: Option<DateTime<Utc>>,
 }
 
 /// A row of `charges`.
@@ -55,8 +59,18 @@ pub(in crate::sandbox) struct Charge {
     pub(in crate::sandbox) failure_code: Option<String>,
     pub(in crate::sandbox) failure_message: Option<String>,
     pub(in crate::sandbox) decline_code: Option<String>,
+    pub(in crate::sandbox) disputed: bool,
+    pub(in crate::sandbox) failure_balance_transaction: Option<String>,
     pub(in crate::sandbox) metadata: Json<Metadata>,
     pub(in crate::sandbox) created_at: DateTime<Utc>,
+    /// What it costs when it succeeds.
+    pub(in crate::sandbox) fee: i64,
+    /// From its success to the availability of its funds.
+    pub(in crate::sandbox) available_after_seconds: i64,
+    /// From its success to its balance transaction.
+    pub(in crate::sandbox) booked_after_seconds: i64,
+    /// When a late balance transaction is written.
+    pub(in crate::sandbox) books_at: Option<DateTime<Utc>>,
 }
 
 impl PaymentIntent {
@@ -67,7 +81,7 @@ impl PaymentIntent {
             "amount": self.amount,
             "amount_capturable": 0,
             "amount_details": { "tip": {} },
-            "amount_received": if self.status == "succeeded" { self.amount } else { 0 },
+            "amount_received": self.amount_received,
             "application": null,
             "application_fee_amount": null,
             "automatic_payment_methods":
@@ -94,12 +108,7 @@ impl PaymentIntent {
             "on_behalf_of": null,
             "payment_method": self.payment_method,
             "payment_method_configuration_details": null,
-            "payment_method_options": {
-                "card": {
-                    "installments": null, "mandate_options": null, "network": null,
-                    "request_three_d_secure": "automatic",
-                },
-            },
+            "payment_method_options": self.show_options(),
             "payment_method_types": self.payment_method_types,
             "processing": null,
             "receipt_email": self.receipt_email,
@@ -115,28 +124,43 @@ impl PaymentIntent {
         });
         merged(first, second)
     }
+
+    fn show_options(&self) -> Value {
+        let mut options = json!({});
+        for kind in &self.payment_method_types {
+            options[kind] = match kind.as_str() {
+                "us_bank_account" => json!({ "verification_method": "automatic" }),
+                _ => json!({
+                    "installments": null, "mandate_options": null, "network": null,
+                    "request_three_d_secure": "automatic",
+                }),
+            };
+        }
+        options
+    }
 }
 
 impl Charge {
     pub(in crate::sandbox) fn show(&self) -> Value {
         let succeeded = self.status == "succeeded";
+        let failed = self.status == "failed";
         let outcome = if self.source_transfer.is_some() {
             Value::Null
         } else {
             json!({
-                "advice_code": if succeeded { Value::Null } else { json!("try_again_later") },
+                "advice_code": if failed { json!("try_again_later") } else { Value::Null },
                 "network_advice_code": null,
-                "network_decline_code": if succeeded { Value::Null } else { json!("01") },
-                "network_status": if succeeded { "approved_by_network" } else { "declined_by_network" },
+                "network_decline_code": if failed { json!("01") } else { Value::Null },
+                "network_status": if failed { "declined_by_network" } else { "approved_by_network" },
                 "reason": self.decline_code,
                 "risk_level": "normal",
                 "risk_score": 1,
-                "seller_message": if succeeded {
-                    "Payment complete."
-                } else {
+                "seller_message": if failed {
                     "The bank did not return any further details with this decline."
+                } else {
+                    "Payment complete."
                 },
-                "type": if succeeded { "authorized" } else { "issuer_declined" },
+                "type": if failed { "issuer_declined" } else { "authorized" },
             })
         };
         let first = json!({
@@ -151,13 +175,13 @@ impl Charge {
             "balance_transaction": self.balance_transaction,
             "billing_details": billing_details(),
             "calculated_statement_descriptor": self.statement_descriptor.as_deref().unwrap_or("SANDBOX"),
-            "captured": succeeded,
+            "captured": !failed,
             "created": self.created_at.timestamp(),
             "currency": self.currency,
             "customer": null,
             "description": self.description,
-            "disputed": false,
-            "failure_balance_transaction": null,
+            "disputed": self.disputed,
+            "failure_balance_transaction": self.failure_balance_transaction,
             "failure_code": self.failure_code,
             "failure_message": self.failure_message,
             "fraud_details": {},
@@ -194,6 +218,21 @@ impl Charge {
         let Some(token) = &self.payment_method_token else {
             return json!({ "type": "stripe_account", "stripe_account": {} });
         };
+        if TestCard::get(token).is_some_and(TestCard::is_bank_account) {
+            return json!({
+                "type": "us_bank_account",
+                "us_bank_account": {
+                    "account_holder_type": "individual",
+                    "account_type": "checking",
+                    "bank_name": "STRIPE TEST BANK",
+                    "fingerprint": "sandboxBankAcct0",
+                    "last4": TestCard::last4_of(token),
+                    "mandate": null,
+                    "payment_reference": null,
+                    "routing_number": "110000000",
+                },
+            });
+        }
         json!({
             "type": "card",
             "card": {
@@ -225,8 +264,33 @@ impl Charge {
     }
 }
 
-/// The card payment method that a test token stands for.
+/// The payment method that a test token stands for.
 pub(in crate::sandbox) fn show_payment_method(id: &str, token: &str, created_at: DateTime<Utc>) -> Value {
+    if TestCard::get(token).is_some_and(TestCard::is_bank_account) {
+        return json!({
+            "id": id,
+            "object": "payment_method",
+            "allow_redisplay": "unspecified",
+            "billing_details": billing_details(),
+            "created": created_at.timestamp(),
+            "customer": null,
+            "customer_account": null,
+            "livemode": false,
+            "metadata": {},
+            "type": "us_bank_account",
+            "us_bank_account": {
+                "account_holder_type": "individual",
+                "account_type": "checking",
+                "bank_name": "STRIPE TEST BANK",
+                "financial_connections_account": null,
+                "fingerprint": "sandboxBankAcct0",
+                "last4": TestCard::last4_of(token),
+                "networks": { "preferred": "ach", "supported": ["ach"] },
+                "routing_number": "110000000",
+                "status_details": null,
+            },
+        });
+    }
     json!({
         "id": id,
         "object": "payment_method",

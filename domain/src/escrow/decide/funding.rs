@@ -19,6 +19,7 @@ const MAX_PAYMENT_METHOD_LENGTH: usize = 128;
 pub(super) fn request(
     holdings: &Holdings,
     command: &EscrowCommand,
+    pair_billed: Option<Minor>,
     context: &Context,
 ) -> Result<Vec<EscrowEvent>, Refusal> {
     let EscrowCommand::RequestFunding { funding_id, allocations: wanted, deposit, currency, paid_from, payment_method } =
@@ -47,7 +48,8 @@ pub(super) fn request(
     }
     let schedule = &holdings.fee_schedule;
     let initiation = initiation_is_due(holdings, wanted);
-    let due = schedule.charge(holdings.currency, &parts, &holdings.contract_fees, holdings.billed(), initiation)?;
+    let billed = holdings.standing(pair_billed);
+    let due = schedule.charge(holdings.currency, &parts, &holdings.contract_fees, billed, initiation)?;
     let by_wallet = *paid_from == PaidFrom::Wallet;
     let (charge, surplus) = if by_wallet { (due.total, Minor::ZERO) } else { (due.charge, due.surplus) };
     small_enough(charge)?;
@@ -139,7 +141,7 @@ fn check_amounts(wanted: &[(MilestoneId, Minor)]) -> Result<(), Refusal> {
 }
 
 pub(super) fn record(holdings: &Holdings, command: &EscrowCommand, context: &Context) -> Vec<EscrowEvent> {
-    let EscrowCommand::RecordFunding { funding_id, place, charge } = command else {
+    let EscrowCommand::RecordFunding { funding_id, place, charge, settled } = command else {
         return Vec::new();
     };
     // Held or rejected before: a fact told again.
@@ -166,6 +168,7 @@ pub(super) fn record(holdings: &Holdings, command: &EscrowCommand, context: &Con
         tax: requested.tax.clone(),
         charge: charge.clone(),
         hold_limit: Some(hold_limit(&holdings.policy, context.now)),
+        settled: *settled,
     }]
 }
 

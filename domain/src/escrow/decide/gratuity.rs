@@ -14,6 +14,7 @@ use crate::rules::Context;
 pub(super) fn request(
     holdings: &Holdings,
     command: &EscrowCommand,
+    pair_billed: Option<Minor>,
     context: &Context,
 ) -> Result<Vec<EscrowEvent>, Refusal> {
     let EscrowCommand::RequestGratuity { funding_id, kind, amount, currency, payment_method } = command else {
@@ -34,7 +35,7 @@ pub(super) fn request(
         return Err(Refusal::BonusWindowClosed { closed_at });
     }
     let (gratuity, charge) = match kind {
-        GratuityKind::Bonus => with_fees(holdings, *amount, context)?,
+        GratuityKind::Bonus => with_fees(holdings, *amount, holdings.standing(pair_billed), context)?,
         GratuityKind::Tip => {
             let charge = holdings.currency.round_up_to_charge(*amount)?;
             let tip = Gratuity {
@@ -65,10 +66,14 @@ pub(super) fn request(
 }
 
 /// A bonus costs what a milestone of that amount would.
-fn with_fees(holdings: &Holdings, amount: Minor, context: &Context) -> Result<(Gratuity, Minor), Refusal> {
+fn with_fees(
+    holdings: &Holdings,
+    amount: Minor,
+    billed: Minor,
+    context: &Context,
+) -> Result<(Gratuity, Minor), Refusal> {
     let schedule = &holdings.fee_schedule;
-    let (part, none, billed) =
-        (Part { amount, before: MilestoneFees::default() }, ContractFees::default(), holdings.billed());
+    let (part, none) = (Part { amount, before: MilestoneFees::default() }, ContractFees::default());
     let due = schedule.charge(holdings.currency, &[part], &none, billed, false)?;
     let (mut fees, mut contract) = (MilestoneFees::default(), ContractFees::default());
     fees.add(amount, due.client_fee);

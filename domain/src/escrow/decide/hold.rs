@@ -165,6 +165,11 @@ pub(super) fn refund_at_limit(
     if holdings.frozen {
         return Err(Refusal::EscrowFrozen);
     }
+    // What a bank disagrees with stays until that is decided.
+    let contested = milestone_id.is_some_and(|id| holdings.rests(id));
+    if contested || holdings.chargeback_of(funding_id).is_some() {
+        return Ok(None);
+    }
     let lots = match milestone_id.map(|id| holdings.milestone(id)) {
         None => holdings.unallocated.as_slice(),
         Some(Some(holding)) if holding.disputed.is_zero() => holding.lots.as_slice(),

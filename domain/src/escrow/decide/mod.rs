@@ -1,5 +1,6 @@
 //! Rules of an escrow, by what they are about.
 
+mod chargeback;
 mod funding;
 mod gratuity;
 mod hold;
@@ -11,7 +12,7 @@ use ledger::Minor;
 
 use super::{Escrow, EscrowCommand, EscrowEvent, Holding, Holdings, RefundReason};
 use crate::actor::Actor;
-use crate::id::MilestoneId;
+use crate::id::{FundingId, MilestoneId};
 use crate::refusal::Refusal;
 use crate::rules::Context;
 
@@ -39,6 +40,10 @@ fn after(holdings: &Holdings, events: &[EscrowEvent]) -> Result<Holdings, Refusa
 
 fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<Vec<EscrowEvent>, Refusal> {
     use {Escrow as S, EscrowCommand as C, EscrowEvent as E};
+    let (billed, command) = match command {
+        C::OfPair { billed, command } => (Some(*billed), command.as_ref()),
+        command => (None, command),
+    };
     match (escrow, command) {
         (S::NotOpened, C::Open { contract_id, client_id, payee_id, currency, fee_schedule, policy }) => {
             Ok(vec![E::Opened {
@@ -56,7 +61,7 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
         (S::NotOpened, _) => Err(Refusal::NotFound { what: "escrow" }),
         (_, C::Open { .. }) => Err(Refusal::Defect("an escrow was opened twice".to_owned())),
 
-        (S::Open(holdings), C::RequestFunding { .. }) => funding::request(holdings, command, context),
+        (S::Open(holdings), C::RequestFunding { .. }) => funding::request(holdings, command, billed, context),
         (S::Closed(holdings), C::RequestFunding { .. }) => {
             only_client(holdings, context, "pay into an escrow")?;
             Err(Refusal::ContractWrongState { action: "funded", state: "completed" })
@@ -72,10 +77,13 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
             None => Err(Refusal::ContractWrongState { action: "funded", state: "completed" }),
         },
         (S::Open(holdings) | S::Closed(holdings), C::RequestGratuity { .. }) => {
-            gratuity::request(holdings, command, context)
+            gratuity::request(holdings, command, billed, context)
         }
 
-        (S::Open(holdings) | S::Closed(holdings), C::Release { .. }) => release::release(holdings, command, context),
+        (S::Open(holdings) | S::Closed(holdings), C::Release { .. }) => {
+            release::release(holdings, command, billed, context)
+        }
+        (_, C::OfPair { .. }) => Err(Refusal::Defect("a request of a pair in another".to_owned())),
         (S::Open(holdings) | S::Closed(holdings), C::InitiateRefund { refund_id, milestone_id, amount, reason }) => {
             // Money that came too late was taken all the same; the milestone asks again when it may leave.
             if holdings.frozen && *reason == RefundReason::TooLate {
@@ -119,6 +127,23 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
             Ok(hold::refund_at_limit(holdings, *funding_id, Some(*milestone_id))?.into_iter().collect())
         }
 
+        (S::Open(holdings) | S::Closed(holdings), C::NoteChargeback { chargeback_id, funding_id, inquiry }) => {
+            Ok(chargeback::note(holdings, *chargeback_id, *funding_id, *inquiry))
+        }
+        (S::Open(holdings) | S::Closed(holdings), C::HoldForChargeback { chargeback_id, amount }) => {
+            chargeback::hold(holdings, *chargeback_id, *amount)
+        }
+        (
+            state @ (S::Open(holdings) | S::Closed(holdings)),
+            C::AbsorbChargeback { chargeback_id, funding_id, amount },
+        ) => chargeback::absorb(holdings, *chargeback_id, *funding_id, *amount, matches!(state, S::Closed(_))),
+        (state @ (S::Open(holdings) | S::Closed(holdings)), C::ClearChargeback { chargeback_id }) => {
+            chargeback::clear(holdings, *chargeback_id, matches!(state, S::Closed(_)))
+        }
+        (S::Open(holdings) | S::Closed(holdings), C::RecordFundingReturn { funding_id, amount, place }) => {
+            chargeback::return_funding(holdings, *funding_id, *amount, place)
+        }
+
         (S::Open(holdings), C::Close) => close(holdings, context),
         (S::Closed(_), C::Close) => Ok(Vec::new()),
         (S::Open(holdings) | S::Closed(holdings), C::BlockTimer { key, reason }) => {
@@ -158,10 +183,21 @@ fn movable(holdings: &Holdings, milestone_id: MilestoneId, amount: Minor) -> Res
     Ok(holding)
 }
 
-/// Whether no dispute has locked money of the milestone.
+/// Whether neither a dispute has locked money of the milestone, nor does a bank disagree with a payment for it.
 fn undisputed(holdings: &Holdings, milestone_id: MilestoneId) -> Result<(), Refusal> {
+    if let Some(chargeback_id) = holdings.chargeback_on(milestone_id) {
+        return Err(Refusal::ChargeDisputed { chargeback_id });
+    }
     match holdings.disputes.iter().find(|(_, hold)| hold.milestone_id == milestone_id) {
         Some((dispute_id, _)) => Err(Refusal::MilestoneDisputed { dispute_id: *dispute_id }),
+        None => Ok(()),
+    }
+}
+
+/// Whether no bank disagrees with any of these payments.
+fn uncontested(holdings: &Holdings, fundings: impl IntoIterator<Item = FundingId>) -> Result<(), Refusal> {
+    match fundings.into_iter().find_map(|funding_id| holdings.chargeback_of(funding_id)) {
+        Some(chargeback_id) => Err(Refusal::ChargeDisputed { chargeback_id }),
         None => Ok(()),
     }
 }

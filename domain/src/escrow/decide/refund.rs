@@ -3,7 +3,7 @@
 use ledger::{Minor, closing_share};
 
 use super::funding::{client_tax, right_currency};
-use super::{enough, movable, only_payee};
+use super::{enough, movable, only_payee, uncontested};
 use crate::escrow::lots::{self, HeldLot};
 use crate::escrow::{EscrowCommand, EscrowEvent, Holdings, Lot, RefundPart, RefundReason};
 use crate::fee::{MilestoneFees, PartyTax, RefundOf, TaxLine, give_back};
@@ -30,17 +30,23 @@ pub(super) fn initiate(
             lots::newest(&holdings.unallocated, amount)?
         }
     };
+    uncontested(holdings, lots.iter().map(|lot| lot.funding_id))?;
     of_lots(holdings, refund_id, milestone_id, lots, reason).map(|event| vec![event])
 }
 
 /// What was deposited for no milestone goes back when the contract is over.
 pub(super) fn deposit_at_the_end(holdings: &Holdings) -> Result<Vec<EscrowEvent>, Refusal> {
-    let amount = holdings.unallocated_amount();
-    if amount.is_zero() {
+    let mut lots = holdings.free_deposit();
+    let refund_id = RefundId::derived(holdings.contract_id.as_uuid(), "deposit");
+    if lots.is_empty() || holdings.done.refunds.contains(&refund_id) {
         return Ok(Vec::new());
     }
-    let refund_id = RefundId::derived(holdings.contract_id.as_uuid(), "deposit");
-    initiate(holdings, refund_id, None, amount, RefundReason::ContractOver)
+    if holdings.frozen {
+        return Err(Refusal::EscrowFrozen);
+    }
+    // The newest first, as ever.
+    lots.reverse();
+    of_lots(holdings, refund_id, None, lots, RefundReason::ContractOver).map(|event| vec![event])
 }
 
 /// The refund of these lots, which are there and not locked.
@@ -97,7 +103,11 @@ fn by_way(
         let funding = holdings.fundings.get(&funding_id)?;
         let leaving = if held { leaving } else { Minor::ZERO };
         let stays = holdings.remaining_of(funding_id).saturating_sub(leaving);
-        Some(funding.paid.saturating_sub(funding.sent_back).saturating_sub(stays))
+        if holdings.chargeback_of(funding_id).is_some() {
+            return Some(Minor::ZERO);
+        }
+        let gone = funding.sent_back.saturating_add(funding.charged_back);
+        Some(funding.paid.saturating_sub(gone).saturating_sub(stays))
     };
     let mut shares: Vec<(FundingId, Minor)> = Vec::with_capacity(lots.len());
     let (mut gone, mut given, mut carry) = (Minor::ZERO, Minor::ZERO, Minor::ZERO);
@@ -174,12 +184,13 @@ pub(super) fn return_release(
     if let Some(closed_at) = window.filter(|closes_at| context.now >= *closes_at) {
         return Err(Refusal::PayeeRefundWindowClosed { closed_at });
     }
-    let released = holding.released.saturating_sub(holding.given_back.gross);
+    let released = holding.returnable();
     if *gross > released {
         return Err(Refusal::ExceedsReleased { released });
     }
     let back = give_back(&holding.releases, &holding.given_back, *gross)?;
     let lots = lots::given_back(&holding.lots, *gross)?;
+    uncontested(holdings, lots.iter().map(|lot| lot.funding_id))?;
     let tax = &holdings.fee_schedule.tax;
     let line = |party: Option<&PartyTax>, amount: Minor| {
         let party = party.filter(|_| !amount.is_zero())?;

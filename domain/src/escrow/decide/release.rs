@@ -13,6 +13,7 @@ use crate::rules::Context;
 pub(super) fn release(
     holdings: &Holdings,
     command: &EscrowCommand,
+    pair_billed: Option<Minor>,
     context: &Context,
 ) -> Result<Vec<EscrowEvent>, Refusal> {
     let EscrowCommand::Release { release_id, milestone_id, gross, reason } = command else {
@@ -23,7 +24,8 @@ pub(super) fn release(
     }
     let holding = movable(holdings, *milestone_id, *gross)?;
     let schedule = &holdings.fee_schedule;
-    let standing = Standing { billed: holdings.billed(), now: context.now };
+    let billed = holdings.standing(pair_billed);
+    let standing = Standing { billed, now: context.now };
     let split = schedule.release(&holding.fees, &holdings.contract_fees, standing, *gross)?;
     Ok(vec![EscrowEvent::Released {
         release_id: *release_id,
@@ -44,6 +46,7 @@ pub(super) fn release(
         payee_tax: split.payee_tax,
         client_tax: client_tax(schedule, split.client_tax),
         taxes: schedule.tax_of_release(&split),
+        billed_before: pair_billed.map(|_| billed),
     }])
 }
 

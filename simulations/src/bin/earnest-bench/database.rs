@@ -24,7 +24,8 @@ pub struct Tenant {
     pub app: PgConnectOptions,
     /// The schema.
     pub schema: SchemaName,
-    admin: PgConnectOptions,
+    /// The superuser.
+    pub admin: PgConnectOptions,
 }
 
 impl Database {

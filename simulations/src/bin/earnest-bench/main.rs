@@ -10,8 +10,10 @@
 
 mod append;
 mod bulk;
+mod bytes;
 mod callers;
 mod database;
+mod inbox;
 mod latency;
 mod recorded;
 mod report;
@@ -69,6 +71,18 @@ struct Arguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Measure bytes instead of time: what each kind of event and each table takes.
+    #[arg(long)]
+    bytes: bool,
+    /// Measure the inbox instead: webhooks over HTTP, and how a backlog drains. Takes some minutes.
+    #[arg(long)]
+    inbox: bool,
+    /// Webhooks that are delivered with --inbox.
+    #[arg(long, default_value_t = 20_000, requires = "inbox")]
+    notices: usize,
+    /// Notices that wait before the server starts, with --inbox.
+    #[arg(long, default_value_t = 100_000, requires = "inbox")]
+    backlog: usize,
 }
 
 /// The benchmark cannot go on.
@@ -143,6 +157,17 @@ struct Level {
 
 async fn run(arguments: Arguments) -> Result<(), BenchError> {
     let database = Database::start(arguments.directory.clone()).await?;
+    if arguments.bytes {
+        for callers in &arguments.callers {
+            print!("{}", bytes::measure(&database, *callers).await?);
+        }
+        return Ok(());
+    }
+    if arguments.inbox {
+        let measured = inbox::measure(&database, arguments.notices, arguments.backlog).await?;
+        print!("{}", measured.table(arguments.notices, arguments.backlog));
+        return Ok(());
+    }
     let wants = |path: &str| arguments.paths.iter().any(|wanted| wanted == path);
     let mut levels: Vec<Level> =
         arguments.callers.iter().map(|callers| Level { callers: *callers, ..Level::default() }).collect();

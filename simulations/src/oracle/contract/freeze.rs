@@ -33,7 +33,7 @@ impl Contract {
         if self.closed || self.cancelled {
             return None;
         }
-        if let Some(End { respond_by: Some(respond_by), agreed_at: None }) = self.end {
+        if let Some(End { respond_by: Some(respond_by), agreed_at: None, .. }) = self.end {
             return Some(("end_request", respond_by, days_of(&self.policy, "end_request_days")));
         }
         let days = match self.dormancy.stage {
@@ -53,7 +53,7 @@ impl Contract {
             return Err(raw.breaks("I5", &format!("{stopped:?} stood still, {expected:?} is to go on, once")));
         }
         match &mut self.end {
-            Some(End { respond_by: Some(respond_by), agreed_at: None }) => *respond_by = due_at,
+            Some(End { respond_by: Some(respond_by), agreed_at: None, .. }) => *respond_by = due_at,
             _ => self.dormancy.due_at = Some(due_at),
         }
         Ok(())

@@ -2,8 +2,16 @@
 //!
 //! # Invariants
 //! - A notice is in it once for the life of the log, by the provider's id; a further delivery is counted.
+//! - A notice is on disk when [`Inbox::receive`] returns.
 //! - Notices about one object are handed out one after the other.
-//! - A notice whose object is not known yet is tried again; then an operator has to look. Nothing is dropped.
+//! - A notice whose object is not known yet is tried again; then it is an operator's task. Nothing is dropped.
+//! - A notice that does not belong here (another mode, another endpoint) is kept, and never worked on.
+//!
+//! # What is deliberately absent
+//! Bodies whose signature is bad: nothing of them is stored.
+
+mod operator;
+mod receiver;
 
 use std::time::Duration;
 
@@ -11,7 +19,10 @@ use domain::log::StoreError;
 use domain::ports::provider::{ProviderNotice, ProviderObject};
 use sqlx::{PgPool, Row};
 
-use super::{corrupt, to_i64, to_u64, unavailable};
+use self::receiver::{Arrived, Receiver};
+use super::{corrupt, task, to_i64, to_u64, unavailable};
+
+pub use operator::{FiledNotice, Which};
 
 /// When a notice about something unknown is looked at again (`process-managers.md` C.2.6).
 const RETRIES: [Duration; 4] =
@@ -30,44 +41,74 @@ pub struct StoredNotice {
     pub attempts: u32,
 }
 
+/// What is to be done with a notice that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filing {
+    /// Its object is to be looked up.
+    ToWork,
+    /// It is of a kind that tells us nothing; it is there when somebody wants to know.
+    Kept,
+    /// It is genuine, and not for this tenant: of another mode, or at the endpoint of other accounts.
+    Mismatch,
+}
+
+impl Filing {
+    /// The word for it, as in the column `status`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ToWork => "received",
+            Self::Kept => "kept",
+            Self::Mismatch => "mismatch",
+        }
+    }
+
+    /// How a notice is filed that belongs here.
+    pub fn of(notice: &ProviderNotice) -> Self {
+        if notice.object.is_some() { Self::ToWork } else { Self::Kept }
+    }
+}
+
 /// A tenant's inbox.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     pool: PgPool,
+    receiver: Receiver,
 }
 
 impl Inbox {
-    /// The inbox of the tenant of this pool.
+    /// The inbox of the tenant of this pool. Has to be called within a tokio runtime.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { receiver: Receiver::start(pool.clone()), pool }
     }
 
-    /// Stores a notice. Durable when it returns; `false` when it was there already.
+    /// Stores a notice with its body. Durable when it returns; `false` when it was there already: then only its
+    /// deliveries are counted. `backfilled`: it was read from the provider's list, and not delivered.
     ///
     /// # Errors
     /// [`StoreError`]; the notice must then not be acknowledged.
-    pub async fn receive(&self, psp: &str, notice: &ProviderNotice, raw: &[u8]) -> Result<bool, StoreError> {
+    pub async fn receive(
+        &self,
+        psp: &str,
+        notice: &ProviderNotice,
+        raw: &[u8],
+        filing: Filing,
+        backfilled: bool,
+    ) -> Result<bool, StoreError> {
         let object = notice.object.as_ref().map(serde_json::to_string).transpose().map_err(corrupt)?;
-        let row = sqlx::query(
-            "insert into psp_inbox as i (psp, psp_account, event_id, event_type, object_id, object, livemode,
-                                         api_version, raw, received_at)
-             values ($1, $2, $3, $4, $5, $6::json, $7, $8, $9, clock_timestamp())
-             on conflict (psp, psp_account, event_id) do update set deliveries = i.deliveries + 1
-             returning i.deliveries",
-        )
-        .bind(psp)
-        .bind(notice.account.as_deref().unwrap_or("platform"))
-        .bind(&notice.notice_id)
-        .bind(&notice.notice_type)
-        .bind(notice.object_ref.as_deref().unwrap_or(""))
-        .bind(object)
-        .bind(notice.livemode)
-        .bind(notice.api_version.as_deref())
-        .bind(raw)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(unavailable)?;
-        Ok(row.try_get::<i32, _>("deliveries").map_err(unavailable)? == 1)
+        let arrived = Arrived {
+            psp: psp.to_owned(),
+            account: notice.account.clone().unwrap_or_else(|| "platform".to_owned()),
+            event_id: notice.notice_id.clone(),
+            event_type: notice.notice_type.clone(),
+            object_id: notice.object_ref.clone().unwrap_or_default(),
+            object,
+            livemode: notice.livemode,
+            api_version: notice.api_version.clone(),
+            raw: raw.to_owned(),
+            filing,
+            backfilled,
+        };
+        self.receiver.store(arrived).await
     }
 
     /// Up to `limit` notices that are due, the oldest of each object, for the caller alone during `lease`.
@@ -124,26 +165,32 @@ impl Inbox {
         Ok(())
     }
 
-    /// Puts a notice off, or aside for an operator when it was tried often enough.
+    /// Puts a notice off, or aside as an operator's task when it was tried often enough.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn park(&self, notice: &StoredNotice, why: &str) -> Result<(), StoreError> {
         // Counted apart from the attempts: tries in which the provider could not be asked say nothing about the object.
         let pauses: Vec<i64> = RETRIES.iter().map(|pause| to_i64(pause.as_secs())).collect();
-        sqlx::query(
+        let row = sqlx::query(
             "update psp_inbox set
                  status = case when parked < cardinality($2) then 'received' else 'blocked' end,
                  retry_at = clock_timestamp() + make_interval(secs => coalesce($2[parked + 1], 0)),
                  parked = parked + 1, last_error = $3
-             where inbox_id = $1 and status = 'received'",
+             where inbox_id = $1 and status = 'received'
+             returning status = 'blocked' as blocked",
         )
         .bind(notice.inbox_id)
         .bind(&pauses)
         .bind(why)
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await
         .map_err(unavailable)?;
+        if row.map(|row| row.try_get("blocked")).transpose().map_err(unavailable)? == Some(true) {
+            let detail = format!("{why}; the notice is {}", notice.event_id);
+            let subject = notice.inbox_id.to_string();
+            task::open(&self.pool, task::UNKNOWN_PSP_OBJECT, &subject, &detail).await?;
+        }
         Ok(())
     }
 
@@ -175,5 +222,17 @@ impl Inbox {
             .await
             .map_err(unavailable)?;
         Ok(to_u64(row.try_get("open").map_err(unavailable)?))
+    }
+
+    /// When the newest webhook was delivered, wall time (UTC); what was read from the provider's list does not count.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn last_delivery(&self) -> Result<Option<domain::time::Timestamp>, StoreError> {
+        let row = sqlx::query("select received_at from psp_inbox where not backfilled order by inbox_id desc limit 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        row.map(|row| row.try_get("received_at")).transpose().map_err(unavailable)
     }
 }

@@ -4,26 +4,32 @@
 //! - An order is in it once, by its id, however often its event is read.
 //! - The idempotency key is `{schema}:{aggregate}:{action}:{attempt}`; the attempt grows only after the provider has
 //!   proved that nothing happened. An order whose outcome is unknown keeps its key.
-//! - While it is paused nothing is handed out.
+//! - An order that moves money and whose key may be forgotten is looked for at the provider before it is sent again.
+//! - Of a lane only the oldest open order is handed out, on whatever server: transfers out of one balance go one after the
+//!   other.
+//! - While it is paused, and in a database that is a copy, nothing is handed out ([`home`]).
 //! - An order is changed only by the worker that took it last. One that waited beyond its lease, and whose order was
 //!   taken by another, changes nothing: its late refusal would open a new key beside one that has paid.
+
+mod home;
+mod operator;
 
 use std::time::Duration;
 
 use domain::log::StoreError;
 use domain::ports::provider::ProviderOrder;
-use domain::process::Order;
+use domain::process::{self, Order};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::{corrupt, to_i64, unavailable};
+use super::{corrupt, task, to_i64, unavailable};
 
-/// Providers may forget a key after 24 hours (Stripe does: <https://docs.stripe.com/api/idempotent_requests>). An order
-/// whose outcome has been unknown for longer than this is not sent again; an operator has to look.
-pub const KEY_LIFETIME: Duration = Duration::from_secs(23 * 60 * 60);
+pub use domain::process::settlement::KEY_LIFETIME;
+pub use home::Home;
+pub use operator::{Call, OrderStatus};
 
 /// How long carrying out an order may take; its lease is at least that when it is sent. Two calls of 20 s each are the
 /// most that an order needs; the orders of a server that died wait for so long.
@@ -42,6 +48,19 @@ pub struct DueOrder {
     pub failures: u32,
     /// Whether an earlier sending ended without a usable answer.
     pub unknown: bool,
+    /// It was due at this instant of the tenant's clock: it was never sent before.
+    pub not_before: Timestamp,
+}
+
+/// What may be done with an order that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clearance {
+    /// Send it.
+    Send,
+    /// Look for it at the provider: it may have been carried out under a key that is forgotten.
+    Search,
+    /// Nothing: the lease ran out, and another worker has it.
+    Lost,
 }
 
 /// Puts orders in, within the transaction of the projection. Orders that are known are left as they are.
@@ -50,7 +69,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, orders: &[(i64, Order, Timesta
         return Ok(());
     }
     let (mut ids, mut positions, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut actions, mut bodies, mut not_before) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut actions, mut bodies, mut not_before, mut lanes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (position, order, occurred_at) in orders {
         ids.push(order.order_id);
         positions.push(*position);
@@ -58,12 +77,21 @@ pub(crate) async fn insert(tx: &mut PgConnection, orders: &[(i64, Order, Timesta
         actions.push(order.what.action());
         bodies.push(serde_json::to_string(&order.what).map_err(|error| sqlx::Error::Encode(Box::new(error)))?);
         not_before.push(order.due_at(*occurred_at));
+        lanes.push(process::lane(&order.what));
     }
     sqlx::query(
-        "insert into outbox (order_id, position, aggregate_id, action, body, not_before)
-         select o.id, o.position, o.aggregate, o.action, o.body::json, o.not_before
-         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-             as o (id, position, aggregate, action, body, not_before)
+        "insert into outbox (order_id, position, aggregate_id, action, body, not_before, lane, status, first_sent_at)
+         select o.id, o.position, o.aggregate, o.action, o.body::json, o.not_before, o.lane,
+                case when suspect.yes then 'unknown' else 'pending' end,
+                case when suspect.yes then 'epoch'::timestamptz end
+         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+             as o (id, position, aggregate, action, body, not_before, lane),
+             outbox_control c,
+             -- What was begun before a restore may have come further before it than the log knows.
+             lateral (select c.suspect_until > 0 and exists (
+                 select from events e join events f
+                     on f.aggregate_type = e.aggregate_type and f.aggregate_id = e.aggregate_id and f.sequence = 1
+                 where e.position = o.position and f.position <= c.suspect_until) as yes) suspect
          on conflict (order_id) do nothing",
     )
     .bind(&ids)
@@ -72,6 +100,7 @@ pub(crate) async fn insert(tx: &mut PgConnection, orders: &[(i64, Order, Timesta
     .bind(&actions)
     .bind(&bodies)
     .bind(&not_before)
+    .bind(&lanes)
     .execute(tx)
     .await?;
     Ok(())
@@ -86,27 +115,6 @@ pub struct Outbox {
     worker: Uuid,
 }
 
-/// How an order stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderStatus {
-    /// Its id.
-    pub order_id: Uuid,
-    /// The aggregate that it is for.
-    pub aggregate_id: String,
-    /// The word for what is ordered.
-    pub action: String,
-    /// `pending`, `unknown`, `done` or `blocked`.
-    pub status: String,
-    /// Part of the idempotency key.
-    pub attempt: u32,
-    /// How often it has failed in a row.
-    pub failures: u32,
-    /// Why it failed last.
-    pub last_error: Option<String>,
-    /// Not before this instant of the tenant's clock.
-    pub not_before: Timestamp,
-}
-
 impl Outbox {
     /// The outbox of the tenant of this pool; `schema` is its name, which idempotency keys begin with.
     pub fn new(pool: PgPool, schema: impl Into<String>) -> Self {
@@ -118,28 +126,34 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn take(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<DueOrder>, StoreError> {
-        let rows = sqlx::query(
+        let sql = format!(
             "with due as materialized (
-                 select order_id from outbox
-                 where status in ('pending', 'unknown') and not_before <= $1
-                   and retry_at <= clock_timestamp() and locked_until <= clock_timestamp()
-                   and not (select paused from outbox_control)
-                 order by position, order_id limit $2 for update skip locked
+                 select o.order_id from outbox o
+                 where o.status in ('pending', 'unknown') and o.not_before <= $1
+                   and o.retry_at <= clock_timestamp() and o.locked_until <= clock_timestamp()
+                   and (select not paused and (home is null or home = {here}) from outbox_control)
+                   and (o.lane is null
+                        or not exists (select from outbox before
+                                       where before.lane = o.lane and before.status in ('pending', 'unknown')
+                                         and (before.position, before.order_id) < (o.position, o.order_id)))
+                 order by o.position, o.order_id limit $2 for update of o skip locked
              ), taken as (
                  update outbox o set locked_until = clock_timestamp() + make_interval(secs => $3), locked_by = $4
                  from due where o.order_id = due.order_id
                  returning o.order_id, o.position, o.body::text as body, o.aggregate_id, o.action, o.attempt,
-                           o.failures, o.status
+                           o.failures, o.status, o.not_before
              )
              select * from taken order by position, order_id",
-        )
-        .bind(now)
-        .bind(to_i64(limit as u64))
-        .bind(lease.as_secs_f64())
-        .bind(self.worker)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)?;
+            here = home::HERE
+        );
+        let rows = sqlx::query(&sql)
+            .bind(now)
+            .bind(to_i64(limit as u64))
+            .bind(lease.as_secs_f64())
+            .bind(self.worker)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
         rows.iter()
             .map(|row| {
                 let text = |column: &str| row.try_get::<String, _>(column).map_err(unavailable);
@@ -152,43 +166,43 @@ impl Outbox {
                     idempotency_key: format!("{}:{aggregate}:{action}:{attempt}", self.schema),
                     failures: u32::try_from(failures).unwrap_or(0),
                     unknown: text("status")? == "unknown",
+                    not_before: row.try_get("not_before").map_err(unavailable)?,
                 })
             })
             .collect()
     }
 
-    /// Notes a call before it is made. From here on the order counts as sent: after a crash its outcome is unknown.
-    /// `false`, when it must not be sent: its key is too old to be sent again, and the order is blocked now; or the lease
-    /// ran out and another worker has it.
+    /// Notes a call before it is made. From here on the order counts as sent: after a crash its outcome is unknown. Only
+    /// after [`Clearance::Send`] may it be sent.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn before_sending(&self, order: &DueOrder) -> Result<bool, StoreError> {
+    pub async fn before_sending(&self, order: &DueOrder) -> Result<Clearance, StoreError> {
         let body = serde_json::to_vec(&order.what).map_err(corrupt)?;
         let digest = Sha256::digest(&body).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let mut tx = self.pool.begin().await.map_err(unavailable)?;
-        let expired: Option<PgRow> = sqlx::query(
+        let row: Option<PgRow> = sqlx::query(
             "update outbox set
-                 status = case when first_sent_at < clock_timestamp() - make_interval(secs => $2) and $3
-                               then 'blocked' else case when $3 then 'unknown' else status end end,
+                 status = case when $3 then 'unknown' else status end,
                  first_sent_at = coalesce(first_sent_at, clock_timestamp()),
-                 locked_until = greatest(locked_until, clock_timestamp() + make_interval(secs => $5))
+                 locked_until = greatest(locked_until, clock_timestamp() + make_interval(secs => $2))
              where order_id = $1 and locked_by = $4 and status in ('pending', 'unknown')
-             returning status = 'blocked' as expired",
+             returning greatest(0, extract(epoch from clock_timestamp() - first_sent_at))::double precision as seconds",
         )
         .bind(order.order_id)
-        .bind(KEY_LIFETIME.as_secs_f64())
+        .bind(SENDING.as_secs_f64())
         .bind(order.what.moves_money())
         .bind(self.worker)
-        .bind(SENDING.as_secs_f64())
         .fetch_optional(&mut *tx)
         .await
         .map_err(unavailable)?;
-        let Some(row) = expired else {
+        let Some(row) = row else {
             tracing::warn!(order_id = %order.order_id, "another worker has this order now");
-            return Ok(false);
+            return Ok(Clearance::Lost);
         };
-        let expired: bool = row.try_get("expired").map_err(unavailable)?;
+        let seconds: f64 = row.try_get("seconds").map_err(unavailable)?;
+        // Sent just now for the first time, it is zero.
+        let expired = process::must_be_looked_for(&order.what, Duration::try_from_secs_f64(seconds).ok());
         if !expired {
             sqlx::query(
                 "insert into provider_requests (order_id, idempotency_key, body_digest, created_at)
@@ -202,7 +216,28 @@ impl Outbox {
             .map_err(unavailable)?;
         }
         tx.commit().await.map_err(unavailable)?;
-        Ok(!expired)
+        Ok(if expired { Clearance::Search } else { Clearance::Send })
+    }
+
+    /// The provider has nothing of the order: it is sent again, under the key that it had. Its time begins anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn absent(&self, order_id: Uuid) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "update outbox set status = 'pending', first_sent_at = null, retry_at = clock_timestamp(),
+                 last_error = 'looked for at the provider: not there', locked_until = 'epoch'
+             where order_id = $1 and locked_by = $2 and status in ('pending', 'unknown')",
+        )
+        .bind(order_id)
+        .bind(self.worker)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        if done.rows_affected() == 0 {
+            tracing::warn!(%order_id, "another worker has this order now; it is left as it is");
+        }
+        Ok(())
     }
 
     /// The order's facts are in the log.
@@ -210,7 +245,7 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, order_id: Uuid) -> Result<(), StoreError> {
-        self.set(order_id, "done", Duration::ZERO, false, None).await
+        self.set(order_id, "done", Duration::ZERO, false, None).await.map(|_| ())
     }
 
     /// Tries again later with the same key: nothing is proved. `why` goes into the record.
@@ -218,7 +253,7 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn again(&self, order_id: Uuid, after: Duration, why: &str) -> Result<(), StoreError> {
-        self.set(order_id, "unchanged", after, false, Some(why)).await
+        self.set(order_id, "unchanged", after, false, Some(why)).await.map(|_| ())
     }
 
     /// Carries it out again, not before an instant of the tenant's clock: what it asks for is not final yet. Counts as a
@@ -242,15 +277,18 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn again_with_new_key(&self, order_id: Uuid, after: Duration, why: &str) -> Result<(), StoreError> {
-        self.set(order_id, "pending", after, true, Some(why)).await
+        self.set(order_id, "pending", after, true, Some(why)).await.map(|_| ())
     }
 
-    /// Gives up; an operator has to look.
+    /// Gives up: it is an operator's task now.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn block(&self, order_id: Uuid, why: &str) -> Result<(), StoreError> {
-        self.set(order_id, "blocked", Duration::ZERO, false, Some(why)).await
+        if self.set(order_id, "blocked", Duration::ZERO, false, Some(why)).await? {
+            task::open(&self.pool, task::PSP_ORDER_BLOCKED, &order_id.to_string(), why).await?;
+        }
+        Ok(())
     }
 
     async fn set(
@@ -260,7 +298,7 @@ impl Outbox {
         after: Duration,
         new_key: bool,
         why: Option<&str>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "update outbox set
                  status = case when $2 = 'unchanged' then status else $2 end,
@@ -280,76 +318,11 @@ impl Outbox {
         .execute(&self.pool)
         .await
         .map_err(unavailable)?;
-        if done.rows_affected() == 0 {
+        let mine = done.rows_affected() > 0;
+        if !mine {
             tracing::warn!(%order_id, status, "another worker has this order now; it is left as it is");
         }
-        Ok(())
-    }
-
-    /// Hands nothing out any more, on any server; as after a restore from a backup, until somebody has reconciled.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn pause(&self) -> Result<(), StoreError> {
-        self.set_paused(true).await
-    }
-
-    /// Hands orders out again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn resume(&self) -> Result<(), StoreError> {
-        self.set_paused(false).await
-    }
-
-    async fn set_paused(&self, paused: bool) -> Result<(), StoreError> {
-        sqlx::query("update outbox_control set paused = $1")
-            .bind(paused)
-            .execute(&self.pool)
-            .await
-            .map_err(unavailable)?;
-        Ok(())
-    }
-
-    /// Whether it is paused.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("select paused from outbox_control").fetch_one(&self.pool).await.map_err(unavailable)?;
-        row.try_get("paused").map_err(unavailable)
-    }
-
-    /// Up to `limit` orders with this status, or with any, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list(&self, status: Option<&str>, limit: usize) -> Result<Vec<OrderStatus>, StoreError> {
-        let rows = sqlx::query(
-            "select order_id, aggregate_id, action, status, attempt, failures, last_error, not_before from outbox
-             where $1::text is null or status = $1 order by position, order_id limit $2",
-        )
-        .bind(status)
-        .bind(to_i64(limit as u64))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)?;
-        rows.iter()
-            .map(|row| {
-                let count = |column: &str| row.try_get::<i32, _>(column).map(|n| u32::try_from(n).unwrap_or(0));
-                Ok(OrderStatus {
-                    order_id: row.try_get("order_id")?,
-                    aggregate_id: row.try_get("aggregate_id")?,
-                    action: row.try_get("action")?,
-                    status: row.try_get("status")?,
-                    attempt: count("attempt")?,
-                    failures: count("failures")?,
-                    last_error: row.try_get("last_error")?,
-                    not_before: row.try_get("not_before")?,
-                })
-            })
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(unavailable)
+        Ok(mine)
     }
 
     /// How many orders are due by `now` and not settled, and when the next one after that is due.
