@@ -116,18 +116,15 @@ async fn an_object_that_nobody_knows_is_asked_for_again_and_then_shown() {
     let world = World::new().await;
     let app = world.server.app();
     assert_eq!(post(&world, "stripe", &event("evt_1", "payment_intent.succeeded", "pi_unknown")).await, 200);
-    let parked = async |times: usize| {
+    let mut owner = PgConnection::connect_with(&world.database.owner_options).await.unwrap();
+    let mut parked = async |times: i32| {
         until("the notice is parked", async || {
-            let (notice, _) = app.inbox.show("evt_1").await.unwrap().unwrap();
-            notice.attempts as usize >= times && notice.last_error.is_some()
+            // Both at once: that it has been parked so often, and that it is asked for again now.
+            let sql = "update main.psp_inbox set retry_at = 'epoch' where event_id = 'evt_1' and parked = $1";
+            let due = sqlx::query(sql).bind(times).execute(&mut owner).await.unwrap();
+            due.rows_affected() == 1
         })
         .await;
-        let mut owner = PgConnection::connect_with(&world.database.owner_options).await.unwrap();
-        sqlx::query("update main.psp_inbox set retry_at = 'epoch' where event_id = 'evt_1' and parked = $1")
-            .bind(i32::try_from(times).unwrap())
-            .execute(&mut owner)
-            .await
-            .unwrap();
         app.notified.notify_one();
     };
     for times in 1..=5 {
