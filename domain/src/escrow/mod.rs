@@ -28,8 +28,8 @@
 //! - What has an id of its own is done once.
 //!
 //! # What is deliberately absent
-//! Settling a dispute, bookings, other currencies at the provider. The provider's fee of
-//! a refunded payment is always the platform's. What the pair billed in other contracts: [`crate::pair`] knows it.
+//! Settling a dispute, bookings. The provider's fee of a refunded payment is always the platform's. What the pair billed in
+//! other contracts: [`crate::pair`] knows it.
 
 mod command;
 mod decide;
