@@ -109,8 +109,8 @@ where
         }
         let fingerprint = hex::encode(digest.finalize());
         let value = serde_path_to_error::deserialize(json).map_err(|error| {
-            let pointer = pointer(error.path());
-            Problem::field(ErrorCode::ValidationFailed, pointer, error.inner().to_string())
+            let (pointer, detail) = in_words(pointer(error.path()), &error.inner().to_string());
+            Problem::field(ErrorCode::ValidationFailed, pointer, detail)
         })?;
         Ok(Self { value, fingerprint })
     }
@@ -171,6 +171,21 @@ pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
         pointer.push_str(&step);
         pointer
     })
+}
+
+/// What serde says, for somebody who does not know Rust: its integer types in words, and a missing field by its own place.
+fn in_words(mut pointer: String, said: &str) -> (String, String) {
+    if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        pointer.push('/');
+        pointer.push_str(name);
+        return (pointer, "is missing".to_owned());
+    }
+    for integer in ["i64", "u64", "i32", "u32", "i16", "u16", "u8"] {
+        if let Some(received) = said.strip_suffix(&format!(", expected {integer}")) {
+            return (pointer, format!("{received}, expected a whole number"));
+        }
+    }
+    (pointer, said.to_owned())
 }
 
 /// Query parameters.
