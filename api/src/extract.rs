@@ -203,7 +203,14 @@ where
         axum::extract::Query::<T>::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| Problem::new(ErrorCode::ValidationFailed, rejection.body_text()))
+            .map_err(|rejection| {
+                let said = rejection.body_text();
+                let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said);
+                match said.split_once(": ") {
+                    Some((name, what)) => Problem::field(ErrorCode::ValidationFailed, name.to_owned(), what.to_owned()),
+                    None => Problem::new(ErrorCode::ValidationFailed, said.to_owned()),
+                }
+            })
     }
 }
 

@@ -267,6 +267,9 @@ async fn bad_bodies_are_refused_with_a_pointer() {
     }
     let unknown = world.post(&world.client, "/v1/contracts", None, draft(|body| body["surprise"] = json!(1)));
     world.refused(422, "validation_failed", unknown).await;
+    let unreadable = world.get(&world.client, "/v1/contracts?limit=some");
+    let problem = world.refused(422, "validation_failed", unreadable).await;
+    assert_eq!(problem.body["errors"][0]["pointer"], "limit", "{}", problem.body);
     let large = draft(|body| body["reference"] = json!("x".repeat(70_000)));
     world.refused(413, "payload_too_large", world.post(&world.client, "/v1/contracts", None, large)).await;
 

@@ -15,16 +15,16 @@ use super::operator::Failure;
 pub struct DatabaseOptions {
     /// PostgreSQL 15 or newer, with the login that serves: postgres://earnest_app:…@host/earnest. Without it a Postgres
     /// is started in the data directory.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// The same database with the login that owns and migrates. Needed to migrate, and by the built-in provider.
-    #[arg(long, env = "EARNEST_OWNER_DATABASE_URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "EARNEST_OWNER_DATABASE_URL", hide_env_values = true)]
     pub owner_database_url: Option<String>,
     /// Where the Postgres that is started keeps its data. Default: one of the user's own.
-    #[arg(long, env = "EARNEST_DATA_DIR")]
+    #[arg(long, global = true, env = "EARNEST_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// The tenant: the name of its schema.
-    #[arg(long, env = "EARNEST_TENANT", default_value = "main")]
+    #[arg(long, global = true, env = "EARNEST_TENANT", default_value = "main")]
     pub tenant: SchemaName,
 }
 

@@ -81,3 +81,22 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync
         Command::Sandbox(options) => serve::sandbox(options).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+
+    #[test]
+    fn every_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_the_database_is_can_be_said_before_or_after_what_is_to_be_done() {
+        for line in ["outbox --data-dir here list", "outbox list --data-dir here", "inbox list --tenant other"] {
+            assert!(Cli::try_parse_from(["earnest"].into_iter().chain(line.split(' '))).is_ok(), "{line}");
+        }
+    }
+}
