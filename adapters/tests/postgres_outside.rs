@@ -98,6 +98,23 @@ async fn orders_are_handed_out_oldest_first_and_to_one_worker() {
     assert!(outbox.take(at(0), 10, LEASE).await.unwrap().is_empty());
 }
 
+/// C.3: what was tried and comes up again is behind what was never tried, however old it is: it takes nobody's turn.
+#[tokio::test]
+async fn what_is_asked_for_again_takes_nobodys_turn() {
+    let (_store, outbox) = ordered(3).await;
+    let ids: Vec<_> = outbox.list(None, 3).await.unwrap().into_iter().map(|order| order.order_id).collect();
+    let first = outbox.take(at(0), 2, LEASE).await.unwrap();
+    assert_eq!(first.iter().map(|order| order.order_id).collect::<Vec<_>>(), ids[..2]);
+    for id in [ids[1], ids[0]] {
+        outbox.not_before(id, at(0), "not final yet").await.unwrap();
+    }
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        turns.extend(outbox.take(at(0), 1, LEASE).await.unwrap().into_iter().map(|order| order.order_id));
+    }
+    assert_eq!(turns, [ids[2], ids[1], ids[0]]);
+}
+
 #[tokio::test]
 async fn nothing_is_handed_out_before_its_time_or_while_paused() {
     let (_store, outbox) = ordered(1).await;

@@ -221,7 +221,7 @@ async fn what_tells_nothing_is_kept_and_what_belongs_elsewhere_is_left_alone() {
     let kept = adapters::stripe::webhook::read(&raw, None).unwrap();
     assert!(inbox.receive("stripe", &kept, &raw, Filing::of(&kept), false).await.unwrap());
     let raw = body(2, "payment_intent.succeeded", "pi_2");
-    let other = adapters::stripe::webhook::read(&raw, None).unwrap();
+    let other = ProviderNotice { livemode: true, ..adapters::stripe::webhook::read(&raw, None).unwrap() };
     assert!(inbox.receive("stripe", &other, &raw, Filing::Mismatch, false).await.unwrap());
     assert!(inbox.take(10, LEASE).await.unwrap().is_empty());
     let filed: Vec<_> = inbox.list(None, 10).await.unwrap().into_iter().map(|notice| notice.status).collect();
@@ -232,6 +232,60 @@ async fn what_tells_nothing_is_kept_and_what_belongs_elsewhere_is_left_alone() {
     let (shown, stored) = inbox.show("evt_1").await.unwrap().unwrap();
     assert_eq!((shown.inbox_id, stored), (1, body(1, "customer.created", "cus_1")));
     assert!(inbox.show("evt_9").await.unwrap().is_none());
+}
+
+/// C.2.8, C.2.9: a notice that came to the wrong endpoint is worked on once it comes where it belongs or is found in the
+/// provider's list, and when an operator asks for it.
+#[tokio::test]
+async fn a_notice_at_the_wrong_endpoint_is_not_lost() {
+    let pool = pool(&database().await.app_options);
+    let inbox = Inbox::new(pool.clone());
+    let misled = async |id: usize| {
+        let raw = body(id, "payout.failed", &format!("po_{id}"));
+        let notice = adapters::stripe::webhook::read(&raw, Some("acct_1")).unwrap();
+        assert!(inbox.receive("stripe", &notice, &raw, Filing::Mismatch, false).await.unwrap());
+        assert!(inbox.take(10, LEASE).await.unwrap().is_empty());
+        (notice, raw)
+    };
+    let (notice, raw) = misled(1).await;
+    inbox.receive("stripe", &notice, &raw, Filing::of(&notice), true).await.unwrap();
+    let [taken] = inbox.take(10, LEASE).await.unwrap().try_into().unwrap();
+    assert_eq!((taken.event_id.as_str(), &taken.object), ("evt_1", &notice.object));
+    inbox.done(taken.inbox_id, true).await.unwrap();
+    // Misled once more it stays what it is.
+    inbox.receive("stripe", &notice, &raw, Filing::Mismatch, false).await.unwrap();
+    assert_eq!(inbox.list(Some("done"), 10).await.unwrap()[0].deliveries, 3);
+
+    let (notice, _) = misled(2).await;
+    let number = inbox.list(Some("mismatch"), 10).await.unwrap()[0].inbox_id;
+    assert_eq!(inbox.reprocess(Which::Range(number, number)).await.unwrap(), 1);
+    assert_eq!(inbox.take(10, LEASE).await.unwrap()[0].object, notice.object);
+}
+
+/// C.2.8: every account that was paid lately is named, however many there are.
+#[tokio::test]
+async fn accounts_are_named_page_by_page() {
+    let database = database().await;
+    let (store, _) = ordered(&database, &[Currency::USD; 3]).await;
+    let mut owner = PgConnection::connect_with(&database.owner_options).await.unwrap();
+    let schema: String = sqlx::query_scalar("select current_schema()::text").fetch_one(store.pool()).await.unwrap();
+    let sql = format!(
+        "update {schema}.outbox o set action = 'pay_to_bank', body = json_build_object('account', 'acct_' || n.row)
+         from (select order_id, row_number() over (order by position) as row from {schema}.outbox) n
+         where n.order_id = o.order_id"
+    );
+    sqlx::query(&sql).execute(&mut owner).await.unwrap();
+    let (mut named, mut last) = (Vec::new(), String::new());
+    loop {
+        let page = inquiry::accounts_paid_since(store.pool(), at(-1), &last, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        let Some(end) = page.last() else { break };
+        last.clone_from(end);
+        named.extend(page);
+    }
+    assert_eq!(named, ["acct_1", "acct_2", "acct_3"]);
+    let none = inquiry::accounts_paid_since(store.pool(), at(1), "", 2).await.unwrap();
+    assert!(none.is_empty(), "those of long ago tell nothing new");
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ mod stripe_support;
 use adapters::stripe::webhook::{self, WebhookError};
 use adapters::stripe::{Secret, StripeConfig, StripeProvider};
 use chrono::{DateTime, NaiveDate};
+use domain::exchange::Settled;
 use domain::id::{ContractId, FundingId, PartyId, PayoutId};
 use domain::ports::PaymentProvider;
+use domain::ports::mandate::Mandate;
 use domain::ports::provider::{
     BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderError, ProviderNotice, ProviderObject,
     ProviderOrder, ProviderReport, Receipt, TransferReport,
@@ -107,10 +109,11 @@ fn minor(amount: i64) -> Minor {
 fn collect_in(currency: Currency, amount: i64) -> ProviderOrder {
     ProviderOrder::CollectPayment {
         funding_id: funding_id(),
-        contract_id: ContractId::from_uuid(Uuid::from_u128(3)),
+        contract_id: Some(ContractId::from_uuid(Uuid::from_u128(3))),
         amount: minor(amount),
         currency,
         payment_method: "pm_card_visa".to_owned(),
+        mandate: None,
     }
 }
 
@@ -213,6 +216,32 @@ async fn a_payment_is_collected_with_one_confirmed_intent() {
     assert_eq!(request.header("stripe-account"), None, "the platform collects");
 }
 
+/// A bank account is debited with its owner's consent, which is told to Stripe and written nowhere.
+#[tokio::test]
+async fn a_consent_to_a_debit_is_told() {
+    let mut order = collect();
+    let given = Mandate {
+        accepted_at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+        ip_address: "203.0.113.7".parse().unwrap(),
+        user_agent: "Testing/1.0".to_owned(),
+    };
+    assert!(!format!("{given:?}").contains("203.0.113.7"));
+    let ProviderOrder::CollectPayment { mandate, .. } = &mut order else { unreachable!() };
+    *mandate = Some(Box::new(given));
+    assert_eq!(serde_json::to_string(&order).unwrap(), serde_json::to_string(&collect()).unwrap());
+    let server = Server::start([ok(intent("processing", json!({})))]).await;
+    server.provider().carry_out(&order, IDEMPOTENCY_KEY).await.unwrap();
+    let [request] = server.seen().try_into().unwrap();
+    for (name, value) in [
+        ("[accepted_at]", "1700000000"),
+        ("[online][ip_address]", "203.0.113.7"),
+        ("[online][user_agent]", "Testing/1.0"),
+        ("[type]", "online"),
+    ] {
+        assert_eq!(request.fields[&format!("mandate_data[customer_acceptance]{name}")], value);
+    }
+}
+
 #[tokio::test]
 async fn amounts_are_told_in_the_units_and_currencies_of_stripe() {
     for (currency, minor, amount, code) in [
@@ -278,7 +307,8 @@ async fn a_receipt_is_in_the_currency_of_the_settlement() {
     assert_eq!(receipt.settled(Currency::EUR), Ok(None));
 }
 
-/// D-20: a charge that failed after it had succeeded was taken back by the bank.
+/// D-20: a charge that failed after it had succeeded was taken back by the bank. What it was before, and what it has
+/// cost, is told with it: neither may have been told in its time.
 #[tokio::test]
 async fn a_payment_that_the_bank_returns_is_told_with_its_booking() {
     let booked = balance_transaction(json!({
@@ -289,7 +319,7 @@ async fn a_payment_that_the_bank_returns_is_told_with_its_booking() {
     let charge = |booked: Value| {
         charge(json!({
             "status": "failed", "paid": false, "failure_code": "insufficient_funds",
-            "failure_balance_transaction": booked,
+            "balance_transaction": balance_transaction(json!({})), "failure_balance_transaction": booked,
         }))
     };
     let returned = |booked: Value| {
@@ -302,11 +332,57 @@ async fn a_payment_that_the_bank_returns_is_told_with_its_booking() {
         balance_transaction_ref: "txn_2".to_owned(),
         booked_on: NaiveDate::from_ymd_opt(2023, 11, 14).unwrap(),
         code: "insufficient_funds".to_owned(),
+        settled: None,
+        collected: Some(Box::new(PaymentStatus::Succeeded {
+            charge_ref: "ch_1".to_owned(),
+            captured: minor(10_550),
+            currency: Currency::USD,
+            collected_at: DateTime::from_timestamp(1_700_000_001, 0).unwrap(),
+            receipt: Some(Receipt {
+                balance_transaction_ref: "txn_1".to_owned(),
+                fee: minor(336),
+                net: minor(10_214),
+                currency: Currency::USD,
+                booked_on: NaiveDate::from_ymd_opt(2023, 11, 14).unwrap(),
+                available_on: DateTime::from_timestamp(1_700_172_800, 0).unwrap(),
+                available: false,
+            }),
+        })),
     };
-    assert_eq!(returned(booked).await, Ok(reported(status)));
+    assert_eq!(returned(booked.clone()).await, Ok(reported(status.clone())));
+    // R7: settled in another currency, it is the whole charge, and what that was in the balance.
+    let mut exchanged = booked;
+    (exchanged["currency"], exchanged["amount"]) = (json!("eur"), json!(-9_700));
+    let PaymentStatus::Returned { balance_transaction_ref, booked_on, code, amount, currency, collected, .. } = status
+    else {
+        panic!()
+    };
+    let settled = Some(Settled { amount: minor(9_700), currency: Currency::EUR });
+    let status =
+        PaymentStatus::Returned { amount, currency, balance_transaction_ref, booked_on, code, settled, collected };
+    assert_eq!(returned(exchanged).await, Ok(reported(status)));
     let unread = returned(json!("txn_2")).await;
     assert!(matches!(unread, Err(ProviderError::Unusable(_))), "{unread:?}");
     assert_eq!(returned(Value::Null).await, Ok(failed("insufficient_funds")), "never collected");
+}
+
+/// C.2: what is taken back of a transfer with an id of ours was ordered here; the rest was not.
+#[tokio::test]
+async fn what_is_taken_back_of_a_transfer_by_hand_is_told() {
+    let reversal = |id: &str, amount: i64, metadata: Value| {
+        json!({ "id": id, "object": "transfer_reversal", "amount": amount, "created": 1_700_000_000, "currency": "usd",
+                "metadata": metadata, "transfer": "tr_1" })
+    };
+    let reversals = json!({ "object": "list", "has_more": false, "url": "/v1/transfers/tr_1/reversals", "data": [
+        reversal("trr_1", 1_000, json!({ "reversal_id": "trv_1" })), reversal("trr_2", 2_500, json!({})),
+    ] });
+    let answer = ok(transfer(json!({ "amount_reversed": 3_500, "reversals": reversals })));
+    let server = Server::start([answer]).await;
+    let object = ProviderObject::Transfer { transfer_ref: "tr_1".to_owned() };
+    let ProviderReport::Transfer(report) = server.provider().look_up(&object).await.unwrap() else {
+        panic!("a transfer")
+    };
+    assert_eq!(report.reversed_by_hand, minor(2_500));
 }
 
 #[tokio::test]
@@ -318,6 +394,7 @@ async fn money_moves_to_a_payee_by_a_transfer() {
         payout_id: Some(payout_id()),
         amount: minor(9_000),
         currency: Currency::USD,
+        reversed_by_hand: Minor::ZERO,
     };
     assert_eq!(report, ProviderReport::Transfer(expected));
     let [request] = server.seen().try_into().unwrap();

@@ -28,7 +28,7 @@ fn party_id() -> PartyId {
 fn account(more: Value) -> Value {
     let account = json!({
         "id": "acct_1", "object": "account", "capabilities": { "transfers": "active" }, "payouts_enabled": true,
-        "metadata": { "party_id": party_id() },
+        "country": "US", "default_currency": "usd", "metadata": { "party_id": party_id() },
         "external_accounts": { "object": "list", "has_more": false, "url": "/v1/accounts/acct_1/external_accounts",
             "data": [bank("usd", "fp_1", true), bank("usd", "fp_2", false), bank("eur", "fp_3", true)] },
         "requirements": { "currently_due": ["tos_acceptance.ip", "external_account"], "past_due": [],
@@ -100,6 +100,8 @@ async fn an_account_tells_what_is_demanded_and_where_it_pays_to() {
         transfers_enabled: true,
         payouts_enabled: true,
         disabled_reason: None,
+        country: Some("US".to_owned()),
+        default_currency: Some(Currency::USD),
     };
     assert_eq!(status.requirements, wanted);
     let destination = |currency, fingerprint: &str| BankDestination { currency, fingerprint: fingerprint.to_owned() };
@@ -119,7 +121,8 @@ async fn what_is_not_known_is_no_report() {
         Server::start([ok(account(odd)), balance(0), ok(account(json!({}))), ok(json!({ "object": "balance" }))]);
     let provider = server.await.provider();
     for _ in 0..2 {
-        let outcome = provider.look_up(&ProviderObject::Account { account: "acct_1".to_owned() }).await;
+        let outcome =
+            provider.look_up(&ProviderObject::Account { account: "acct_1".to_owned(), deauthorized: false }).await;
         assert!(matches!(outcome, Err(ProviderError::Unusable(_))), "{outcome:?}");
     }
     let server = Server::start([ok(account(json!({}))), balance(5)]).await;
@@ -127,20 +130,48 @@ async fn what_is_not_known_is_no_report() {
     assert_eq!(status.shortfalls, []);
 }
 
-/// An account that we have lost access to has ended, when a notice told of it. An order only says that our key is not taken.
+fn refusal(status: u16, code: &str) -> Answer {
+    error(status, json!({ "type": "invalid_request_error", "code": code, "message": "No." }))
+}
+
+/// `process-managers.md` C.2: an account has ended when Stripe has told that access was taken away and lets us see it no
+/// more, or when it lets us see it no more although our key is good. What proves less ends nobody's account: a key that is
+/// wrong, has expired, or may not do this, and a platform that does not answer.
 #[tokio::test]
-async fn an_account_without_access_has_ended() {
-    let gone = || error(403, json!({ "type": "invalid_request_error", "code": "account_invalid", "message": "No." }));
-    let server =
-        Server::start([gone(), gone(), error(401, json!({ "type": "invalid_request_error", "message": "No." }))]);
-    let provider = server.await.provider();
-    let object = ProviderObject::Account { account: "acct_1".to_owned() };
-    let (party, status) = status(provider.look_up(&object).await.unwrap());
-    assert_eq!((party, status.psp_account.as_str(), status.end), (None, "acct_1", Some(AccountEnd::Deauthorized)));
-    let ordered = provider.carry_out(&read(), "key").await;
+async fn only_what_is_about_this_account_ends_it() {
+    let gone = || refusal(403, "account_invalid");
+    let platform = || ok(with(account(json!({})), json!({ "id": "acct_platform" })));
+    let busy = || error(500, json!({ "type": "api_error", "message": "No." }));
+    let closed = Some(AccountEnd::Closed);
+    for (deauthorized, answers, ended, calls) in [
+        (true, vec![gone()], Some(AccountEnd::Deauthorized), 1),
+        (true, vec![refusal(401, "account_invalid")], None, 1),
+        (false, vec![gone(), platform()], closed, 2),
+        (false, vec![gone(), refusal(401, "api_key_expired")], None, 2),
+        (false, vec![gone(), refusal(403, "account_invalid")], None, 2),
+        (false, vec![gone(), busy()], None, 2),
+        (false, vec![refusal(401, "api_key_expired")], None, 1),
+        (false, vec![refusal(403, "more_permissions_required")], None, 1),
+    ] {
+        let server = Server::start(answers).await;
+        let object = ProviderObject::Account { account: "acct_1".to_owned(), deauthorized };
+        let told = server.provider().look_up(&object).await;
+        match told {
+            Ok(report) => {
+                let (party, status) = status(report);
+                assert_eq!((party, status.psp_account.as_str(), status.end), (None, "acct_1", ended));
+                assert!(ended.is_some());
+            }
+            Err(ProviderError::NotAuthorized(_) | ProviderError::Unknown(_)) => assert_eq!(ended, None),
+            Err(other) => panic!("{other}"),
+        }
+        let paths: Vec<_> = server.seen().into_iter().map(|seen| seen.path).collect();
+        assert_eq!(paths[..], ["/v1/accounts/acct_1", "/v1/account"][..calls]);
+    }
+    // An order only says that our key is not taken.
+    let server = Server::start([gone()]).await;
+    let ordered = server.provider().carry_out(&read(), "key").await;
     assert!(matches!(ordered, Err(ProviderError::NotAuthorized(_))), "{ordered:?}");
-    let other_key = provider.look_up(&object).await;
-    assert!(matches!(other_key, Err(ProviderError::NotAuthorized(_))), "{other_key:?}");
 }
 
 #[tokio::test]
@@ -158,6 +189,7 @@ async fn links_and_bank_accounts_are_ordered() {
         account: "acct_1".to_owned(),
         currency: Currency::USD,
         token: "btok_1".to_owned(),
+        request: 0,
     };
     status(provider.carry_out(&set, "key-2").await.unwrap());
     let seen = server.seen();

@@ -8,8 +8,11 @@
 
 mod stripe_support;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate};
-use domain::chargeback::EvidenceBundle;
+use domain::chargeback::statement::{FileField, TextField};
+use domain::chargeback::{EvidenceBundle, Statement};
 use domain::id::{ChargebackId, ContractId, FundingId, PartyId};
 use domain::ports::PaymentProvider;
 use domain::ports::provider::{
@@ -87,6 +90,7 @@ fn movement(id: &str, direction: DisputeDirection, amount: i64, fee: i64, fee_re
         fee: minor(fee),
         fee_returned: minor(fee_returned),
         currency: Currency::USD,
+        paid: None,
         booked_on: NaiveDate::from_ymd_opt(2023, 11, 14).unwrap(),
     }
 }
@@ -112,6 +116,8 @@ fn order() -> ProviderOrder {
             milestones: Vec::new(),
             payments: Vec::new(),
         }),
+        statement: None,
+        words: None,
     }
 }
 
@@ -168,6 +174,69 @@ async fn evidence_is_submitted_once_and_at_once() {
     assert!(agreed.contains("ctr_00000000000000000000000003") && agreed.contains(&"ab".repeat(32)), "{agreed}");
     assert!(request.fields["evidence[uncategorized_text]"].contains("SHA-256"));
     assert!(!request.fields.contains_key("evidence[access_activity_log]"), "nothing was done yet");
+}
+
+/// What staff says takes the place of what is drawn up, files go by their names, and all together is not more than Stripe
+/// takes.
+#[tokio::test]
+async fn what_staff_says_goes_with_it() {
+    let long = |letter: &str| letter.repeat(20_000);
+    let fields = [
+        TextField::ProductDescription,
+        TextField::RefundPolicyDisclosure,
+        TextField::RefundRefusalExplanation,
+        TextField::CancellationRebuttal,
+        TextField::CancellationPolicyDisclosure,
+        TextField::DuplicateChargeExplanation,
+        TextField::ShippingAddress,
+    ];
+    let mut texts: BTreeMap<_, _> = fields.into_iter().map(|field| (field, long("a"))).collect();
+    texts.insert(TextField::ServiceDate, "b".repeat(9_990));
+    let files = BTreeMap::from([(FileField::CustomerCommunication, "file_1".to_owned())]);
+    let said = Statement { salt: "salt".to_owned(), texts, files };
+    assert_eq!(format!("{said:?}").matches("aaa").count(), 0, "no words in logs");
+    let mut order = order();
+    let ProviderOrder::SubmitEvidence { words, .. } = &mut order else { panic!() };
+    *words = Some(Box::new(said));
+    let server = Server::start([ok(dispute("under_review", json!({})))]).await;
+    server.provider().carry_out(&order, KEY).await.unwrap();
+    let [request] = server.seen().try_into().unwrap();
+    let sent = |name: &str| request.fields.get(&format!("evidence[{name}]")).map(String::as_str);
+    assert_eq!(sent("product_description"), Some(long("a").as_str()), "instead of what is drawn up");
+    assert_eq!(sent("customer_communication"), Some("file_1"));
+    assert_eq!(sent("uncategorized_text").map(str::len), Some(10), "150,000 in all");
+}
+
+/// A dispute that is conceded is lost; one that is past that is told as it stands; any other refusal is one.
+#[tokio::test]
+async fn a_dispute_is_conceded_once() {
+    let order = ProviderOrder::CloseDispute {
+        chargeback_id: ChargebackId::from_uuid(Uuid::from_u128(2)),
+        dispute_ref: "dp_1".to_owned(),
+    };
+    let server = Server::start([ok(dispute("lost", json!({})))]).await;
+    let lost = Ok(ProviderReport::Dispute(report(DisputeStatus::Lost, Vec::new())));
+    assert_eq!(server.provider().carry_out(&order, KEY).await, lost);
+    let [request] = server.seen().try_into().unwrap();
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/disputes/dp_1/close"));
+    assert_eq!(request.header("idempotency-key"), Some(KEY));
+    let refused = || error(400, json!({ "type": "invalid_request_error", "message": "This dispute is closed." }));
+    let server = Server::start([refused(), ok(dispute("lost", json!({})))]).await;
+    assert_eq!(server.provider().carry_out(&order, KEY).await, lost);
+    let server = Server::start([refused(), ok(dispute("needs_response", json!({})))]).await;
+    let told = server.provider().carry_out(&order, KEY).await;
+    assert!(matches!(told, Err(ProviderError::Refused { .. })), "{told:?}");
+}
+
+/// R7: a dispute in dollars whose bookings are in euros moves as a whole, and says so.
+#[tokio::test]
+async fn what_is_settled_in_another_currency_says_of_how_much_it_is() {
+    let mut taken = entry("txn_1", 1_700_000_100, -97_000, 1400, "dispute");
+    taken["currency"] = json!("eur");
+    let told = looked_up(ok(dispute("needs_response", json!({ "balance_transactions": [taken] })))).await;
+    let mut expected = movement("txn_1", DisputeDirection::Withdrawn, 97_000, 1400, 0);
+    (expected.currency, expected.paid) = (Currency::EUR, Some(minor(105_000)));
+    assert_eq!(told, Ok(ProviderReport::Dispute(report(DisputeStatus::NeedsResponse, vec![expected]))));
 }
 
 /// An answer that comes too late is told as what has become of the dispute; any other refusal is one.

@@ -29,8 +29,8 @@ use crate::code::ErrorCode;
 use crate::engine::{Engine, EngineError, Performed, Request};
 use crate::extract::CommandHeaders;
 use crate::identity::Identity;
-use crate::onboarding::Links;
 use crate::problem::Problem;
+use crate::provider::Ask;
 use crate::sandbox_control::SandboxControl;
 use crate::view::event::TenantLabel;
 
@@ -84,8 +84,8 @@ pub struct Inner {
     pub tenant: TenantLabel,
     /// Secrets that webhooks may be signed with, by the name of the endpoint.
     pub webhook_secrets: HashMap<String, Vec<adapters::stripe::Secret>>,
-    /// Requests that wait for a link to the provider's own pages.
-    pub onboarding_links: Links,
+    /// The provider, for what has to be asked while somebody waits.
+    pub provider: Box<dyn Ask>,
     /// The built-in provider, when it is the one in use.
     pub sandbox: Option<SandboxControl>,
     /// Renders the metrics.

@@ -65,6 +65,7 @@ codes! {
     ReviewWindowClosed = "review_window_closed", CONFLICT, "The review window closed before.";
     PaymentUnderWay = "payment_under_way", CONFLICT, "A payment is under way; wait for its end.";
     PayoutAccountExists = "payout_account_exists", CONFLICT, "The payee has an account at the payment provider.";
+    PayoutAccountUnknown = "payout_account_unknown", UNPROCESSABLE_ENTITY, "The provider knows no such account of the payee's.";
     PartyRestricted = "party_restricted", CONFLICT, "The party is not paid at present.";
     NotRestricted = "not_restricted", CONFLICT, "The party is not restricted.";
     DestinationCooling = "destination_cooling", CONFLICT, "The payout destination has changed and is not used yet.";

@@ -91,6 +91,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(refunds::show))
         .routes(routes!(refunds::redirect))
         .routes(routes!(wallets::mine))
+        .routes(routes!(wallets::top_up))
         .routes(routes!(wallets::withdraw))
         .routes(routes!(parties::show))
         .routes(routes!(onboarding::payout_account))
@@ -115,8 +116,9 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(payouts::policy))
         .routes(routes!(chargebacks::list))
         .routes(routes!(chargebacks::show))
-        .routes(routes!(chargebacks::evidence))
+        .merge(evidence())
         .routes(routes!(chargebacks::submit))
+        .routes(routes!(chargebacks::accept))
         .routes(routes!(psp_disputes::dispute))
         .routes(routes!(psp_disputes::win))
         .routes(routes!(psp_disputes::lose))
@@ -144,6 +146,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(test_helpers_payouts::onboard))
         .routes(routes!(test_helpers_payouts::restrict))
         .routes(routes!(test_helpers_payouts::deauthorize))
+        .routes(routes!(test_helpers_payouts::close))
         .routes(routes!(test_helpers_payouts::adjust))
         .merge(test_helpers::router())
         .routes(routes!(auth::register))
@@ -169,6 +172,13 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(health::version))
 }
 
+/// What is said to a bank may be longer than other requests. The limit that is nearer to the route is the one that counts.
+fn evidence() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(chargebacks::evidence, chargebacks::draft_evidence))
+        .layer(DefaultBodyLimit::max(chargebacks::MAX_EVIDENCE_BYTES))
+}
+
 /// The description of the API, OpenAPI 3.1.
 pub fn description() -> utoipa::openapi::OpenApi {
     let (_, mut description) = documented().split_for_parts();
@@ -180,6 +190,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
+        .layer(middleware::from_fn_with_state(app.clone(), test_helpers::once))
         .merge(pages::router())
         .with_state(app)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))

@@ -25,12 +25,11 @@ use uuid::Uuid;
 use crate::app::{App, Inner};
 use crate::engine::Engine;
 use crate::identity::{Identity, IdentityConfig, IdentityError};
-use crate::onboarding::Links;
 use crate::router;
 use crate::sandbox::{self, Sandbox, SandboxClock, SandboxConfig, SandboxError, WebhookTarget};
 use crate::sandbox_control::SandboxControl;
 use crate::view::event::TenantLabel;
-use crate::worker::Workers;
+use crate::worker::{Limited, Workers};
 
 /// Aggregates kept in memory, at least; about 2 kB each.
 const CACHED_AGGREGATES: usize = 10_000;
@@ -173,6 +172,7 @@ impl Server {
         let provider = connect_provider(&config, address, &engine, test_clock).await?;
         let url = format!("http://{address}");
         let identity = Identity::open(identity, store.pool().clone(), config.tenant.as_str(), url).await?;
+        let client = Limited::new(Arc::new(provider.client));
         let projector = Projector::new(store.pool());
         let app = App::new(Inner {
             engine,
@@ -184,13 +184,13 @@ impl Server {
             reached: projector.reached(),
             tenant: TenantLabel { name: config.tenant.as_str().to_owned(), livemode: provider.livemode, test_clock },
             webhook_secrets: provider.webhook_secrets,
-            onboarding_links: Links::default(),
+            provider: Box::new(client.clone()),
             sandbox: provider.control,
             metrics,
             identity,
             tokens: Mutex::default(),
         });
-        let workers = Workers::start(&app, projector, Arc::new(provider.client)).map_err(ServeError::Workers)?;
+        let workers = Workers::start(&app, projector, client).map_err(ServeError::Workers)?;
         let (stop, mut stopped) = watch::channel(false);
         let router = router::router(app.clone());
         let service = ServiceExt::<axum::extract::Request>::into_make_service_with_connect_info::<SocketAddr>(router);

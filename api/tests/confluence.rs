@@ -116,7 +116,7 @@ impl World {
         let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() };
         self.act(system, Intent::RegisterParty { party_id: client() }).await;
         self.act(system, Intent::RegisterParty { party_id: payee() }).await;
-        self.act(Actor::Payee(payee()), Intent::LinkPayoutAccount { party_id: payee(), account }).await;
+        self.act(Actor::Payee(payee()), Intent::LinkPayoutAccount { party_id: payee(), account, status: None }).await;
         let plan =
             MilestonePlan { milestone_id, amount: cents(100_000), due_at: None, review_days: None, reference: None };
         let draft = Intent::DraftContract {
@@ -232,6 +232,7 @@ fn transfer() -> ProviderReport {
         payout_id: Some(payout()),
         amount: cents(PAID_OUT),
         currency: Currency::USD,
+        reversed_by_hand: Minor::ZERO,
     })
 }
 

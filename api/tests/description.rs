@@ -290,7 +290,7 @@ async fn stories_of_banks(told: &mut Told<'_>) {
     let world = told.world;
     let admin = &world.admin;
     let mut payments = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let contract = world.accepted().await;
         payments.push(world.fund(&contract, "pm_card_visa").await.success().unwrap().text("/id").unwrap());
         world.settled().await;
@@ -302,6 +302,10 @@ async fn stories_of_banks(told: &mut Told<'_>) {
         world.settled().await;
         let newest = world.get(admin, "/v1/chargebacks?limit=1").await.text("/data/0/id").unwrap();
         told.get(admin, "/v1/chargebacks/{id}", &newest).await;
+        let version = world.version(admin, &format!("/v1/chargebacks/{newest}")).await;
+        let words = json!({ "texts": { "refund_refusal_explanation": "The client had approved the work." } });
+        told.post(admin, "/v1/chargebacks/{id}/evidence", &newest, Some(&version), words).await;
+        world.settled().await;
         told.get(admin, "/v1/chargebacks/{id}/evidence", &newest).await;
         told.post(admin, "/v1/chargebacks/{id}/submit", &newest, None, json!({})).await;
         world.settled().await;
@@ -309,6 +313,12 @@ async fn stories_of_banks(told: &mut Told<'_>) {
         told.post(admin, &format!("/v1/test_helpers/psp/{verb}"), "", None, verdict).await;
         world.settled().await;
     }
+    let body = json!({ "funding_id": payments.pop(), "reason": "product_not_received" });
+    world.post(admin, "/v1/test_helpers/psp/dispute", None, body).await.success().unwrap();
+    world.settled().await;
+    let newest = world.get(admin, "/v1/chargebacks?limit=1").await.text("/data/0/id").unwrap();
+    told.post(admin, "/v1/chargebacks/{id}/accept", &newest, None, json!({})).await;
+    world.settled().await;
     told.get(admin, "/v1/chargebacks?limit=1", "").await;
     told.post(admin, "/v1/test_helpers/psp/return", "", None, json!({ "funding_id": payments.pop() })).await;
     world.settled().await;
@@ -356,6 +366,8 @@ async fn stories_of_refunds(told: &mut Told<'_>, contract: &support::Contract, s
     let position = world.head().await;
     world.server.app().wait_for(position).await.unwrap();
     told.get(client, "/v1/wallets/me", "").await;
+    let into = json!({ "amount": 500_000, "currency": "USD", "payment_method": "pm_card_visa" });
+    told.post(client, "/v1/wallets/me/top-ups", "", None, into).await;
 }
 
 /// The platform's own money: in, out, and out by somebody else.
@@ -450,6 +462,8 @@ async fn stories_of_payees(told: &mut Told<'_>) {
     let now = world.server.app().engine.now().await.unwrap();
     world.at(now + TimeDelta::days(2)).await;
     told.post(admin, "/v1/test_helpers/psp/payout-return", "", None, json!({ "payout_id": again })).await;
+    world.settled().await;
+    told.post(admin, "/v1/test_helpers/psp/account-close", "", None, json!({ "party_id": payee.party_id })).await;
     world.settled().await;
 }
 

@@ -202,3 +202,49 @@ async fn what_no_webhook_tells_is_found_by_asking() {
     assert!(filed(&world).await.len() >= known);
     assert_eq!(world.books().await.get("1130"), books(&[]).get("1130"), "nothing is left at the payee's account");
 }
+
+/// C.2: money that somebody moves in the provider's dashboard is an operator's task, once: closed it stays closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_is_moved_by_hand_is_somebodys_task() {
+    let world = World::new().await;
+    world.released().await;
+    world.at(World::begin() + TimeDelta::days(6)).await;
+    let (base, key) = (world.server.sandbox_url().unwrap(), world.server.sandbox_key().unwrap());
+    let app = world.server.app();
+    let http = reqwest::Client::new();
+    let send = async |path: String, form: &[(&str, &str)]| -> Value {
+        let sent = http.post(format!("{base}{path}")).bearer_auth(key).form(form).send().await.unwrap();
+        sent.json().await.unwrap()
+    };
+    let by_hand = async || -> Vec<String> {
+        world.settled().await;
+        let tasks = task::list(app.pool(), 20).await.unwrap();
+        tasks.into_iter().filter(|task| task.kind == task::MOVED_BY_HAND).map(|task| task.subject).collect()
+    };
+    assert!(by_hand().await.is_empty());
+    let listed = http.get(format!("{base}/v1/payment_intents")).bearer_auth(key).send().await.unwrap();
+    let listed: Value = listed.json().await.unwrap();
+    let payment = listed["data"][0]["id"].as_str().unwrap();
+    let refund = send("/v1/refunds".to_owned(), &[("payment_intent", payment), ("amount", "100")]).await;
+    let refund = refund["id"].as_str().unwrap().to_owned();
+    assert_eq!(by_hand().await, std::slice::from_ref(&refund), "external_refund");
+    task::close(app.pool(), task::MOVED_BY_HAND, &refund).await.unwrap();
+
+    // What we have moved to the payee, and somebody takes back.
+    let fault = json!([{ "on": "POST /v1/payouts", "action": "error_500", "times": 1000 }]);
+    world.sandbox(fault).await;
+    let body = json!({ "amount": 50_000, "currency": "USD" });
+    world.post(&world.payee, "/v1/payouts", None, body).await.success().unwrap();
+    until("it is at the payee's account", async || world.count("payout.transfer_completed").await == 1).await;
+    let listed = http.get(format!("{base}/v1/transfers")).bearer_auth(key).send().await.unwrap();
+    let listed: Value = listed.json().await.unwrap();
+    let transfer = listed["data"][0]["id"].as_str().unwrap().to_owned();
+    send(format!("/v1/transfers/{transfer}/reversals"), &[("amount", "9000")]).await;
+    let subject = format!("{transfer}-9000");
+    until("it is a task", async || {
+        let tasks = task::list(app.pool(), 20).await.unwrap();
+        let mut tasks = tasks.iter().filter(|task| task.kind == task::MOVED_BY_HAND);
+        tasks.next().is_some_and(|task| task.subject == subject) && tasks.next().is_none()
+    })
+    .await;
+}

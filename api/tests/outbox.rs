@@ -139,6 +139,8 @@ async fn a_restored_database_pays_nothing_twice() {
     assert_eq!(not_in_log.count(), 1, "{text}");
     assert!(compared.complete && text.contains("not in log    fnd_"), "{text}");
 
+    // The restore took more than a day: what follows now is younger than what was paid.
+    app.engine.clock().advance(now + TimeDelta::hours(30)).await.unwrap();
     assert_eq!(reconcile(&app.engine, &app.outbox, &stripe).await.unwrap(), 1);
     let settled = reconcile(&app.engine, &app.outbox, &stripe).await.unwrap();
     assert!(settled <= 1, "a second time only what followed from the first: {settled}");
@@ -192,4 +194,76 @@ async fn an_order_whose_key_is_forgotten_is_looked_for_before_it_is_sent() {
         assert_eq!(rows(&owner, "transfers").await, transfers, "after {fault}");
     }
     assert_eq!(world.count("payout.transfer_completed").await, 2);
+}
+
+/// C.1, D-14: a client who has cancelled before the payment was ordered is not charged, neither when orders waited nor when the
+/// provider failed and nobody knows what became of the order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_given_up_is_not_made() {
+    let world = World::new().await;
+    let contract = world.accepted().await;
+    let owner = world.database.owner_options.clone();
+    let app = world.server.app();
+    let orders = async |status: &str| app.outbox.list(Some(status), 10).await.unwrap();
+    for failing in [false, true] {
+        if failing {
+            let fault = json!([{ "on": "POST /v1/payment_intents", "action": "error_500", "times": 100 }]);
+            world.sandbox(fault).await;
+        } else {
+            app.outbox.pause().await.unwrap();
+        }
+        let funding = world.fund(&contract, "pm_card_visa").await.success().unwrap().text("/id").unwrap();
+        let status = if failing { "unknown" } else { "pending" };
+        until("it is ordered", async || {
+            orders(status)
+                .await
+                .iter()
+                .any(|order| order.action == "collect_payment" && (order.failures > 0) == failing)
+        })
+        .await;
+        app.outbox.pause().await.unwrap();
+        world.post(&world.client, &format!("/v1/fundings/{funding}/cancel"), None, json!({})).await.success().unwrap();
+        let faults = format!("{}/_sandbox/faults", world.server.sandbox_url().unwrap());
+        let key = world.server.sandbox_key().unwrap();
+        reqwest::Client::new().delete(faults).bearer_auth(key).send().await.unwrap();
+        let cancelled = world.head().await;
+        app.reached.clone().wait_for(|position| *position >= cancelled).await.unwrap();
+        app.outbox.resume().await.unwrap();
+        until("it is settled", async || app.outbox.outlook(app.engine.now().await.unwrap()).await.unwrap().0 == 0)
+            .await;
+        assert_eq!(rows(&owner, "payment_intents").await, 0, "nobody is charged; the provider failed: {failing}");
+        assert_eq!(world.count("funding.cancelled").await, 1 + usize::from(failing));
+    }
+    assert!(world.books().await.is_empty());
+}
+
+/// C.1: an order whose facts are refused again and again is put aside and somebody's task.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_facts_are_refused_is_somebodys_task() {
+    let world = World::new().await;
+    let app = world.server.app();
+    // As from a defect: for a funding that is not in the log.
+    let funding = domain::id::FundingId::from_uuid(uuid::Uuid::from_u128(77));
+    let order = domain::ports::provider::ProviderOrder::CollectPayment {
+        funding_id: funding,
+        contract_id: Some(domain::id::ContractId::from_uuid(uuid::Uuid::from_u128(78))),
+        amount: ledger::Minor::new(500).unwrap(),
+        currency: ledger::Currency::USD,
+        payment_method: "pm_card_visa".to_owned(),
+        mandate: None,
+    };
+    let mut owner = PgConnection::connect_with(&world.database.owner_options).await.unwrap();
+    sqlx::query(
+        "insert into main.outbox (order_id, position, aggregate_id, action, body, not_before, failures)
+         values ($1, 1, $2, 'collect_payment', $3::json, 'epoch', 10)",
+    )
+    .bind(uuid::Uuid::from_u128(79))
+    .bind(funding.to_string())
+    .bind(serde_json::to_string(&order).unwrap())
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    until("it is put aside", async || app.outbox.list(Some("blocked"), 10).await.unwrap().len() == 1).await;
+    let tasks = task::list(app.pool(), 10).await.unwrap();
+    assert!(tasks.iter().any(|task| task.kind == task::PSP_ORDER_BLOCKED), "{tasks:?}");
 }

@@ -110,7 +110,7 @@ async fn payouts_go_where_the_bank_account_says() {
     let added = client.post(&path, &by_token).await.ok();
     shapes.check(&added);
     assert_eq!((&added["last4"], &added["default_for_currency"]), (&json!("1113"), &json!(true)));
-    assert_eq!(client.post(&path, &by_token).await.code(), (400, "resource_missing".to_owned()), "used");
+    assert_eq!(client.post(&path, &by_token).await.code(), (400, "token_already_used".to_owned()));
     assert_eq!(client.get(&path).await.ok()["data"].as_array().unwrap().len(), 1, "the former one is replaced");
     for (number, code) in [("12", "account_number_invalid"), ("DE89 3704", "account_number_invalid")] {
         let bank = [bank[0], bank[1], ("bank_account[account_number]", number)];

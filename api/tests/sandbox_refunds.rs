@@ -266,6 +266,24 @@ async fn bad_requests_for_refunds_are_refused() {
     assert_eq!(read(&client, "charges", &charge).await["amount_refunded"], 1_000, "nothing was left by the others");
 }
 
+/// D-55: what card networks cannot send is refused: a third decimal that is not 0.
+#[tokio::test]
+async fn a_refund_has_to_be_whole() {
+    let (_sandbox, client) = running().await;
+    let fields = [
+        ("amount", "10630"),
+        ("currency", "kwd"),
+        ("payment_method", AVAILABLE),
+        ("confirm", "true"),
+        ("capture_method", "automatic"),
+    ];
+    client.post("v1/payment_intents", &fields).await.ok();
+    let charge = text(&client.post("v1/payment_intents", &fields).await.ok(), "latest_charge");
+    let (status, error) = refund(&client, &charge, "10629").await.error();
+    assert_eq!((status, &error["param"]), (400, &json!("amount")));
+    refund(&client, &charge, "10620").await.ok();
+}
+
 /// The charge of a declined card.
 async fn paid_with_error(client: &Client) -> String {
     let fields =

@@ -70,7 +70,7 @@ impl Command {
             Self::Contract(_, ContractCommand::Draft { .. })
                 | Self::Milestone(_, MilestoneCommand::Plan { .. })
                 | Self::Escrow(_, EscrowCommand::Open { .. })
-                | Self::Funding(_, FundingCommand::Create { .. })
+                | Self::Funding(_, FundingCommand::Create { .. } | FundingCommand::TopUp { .. })
                 | Self::Payout(_, PayoutCommand::Request { .. } | PayoutCommand::RequestApproval { .. })
         )
     }

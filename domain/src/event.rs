@@ -163,6 +163,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("escrow.chargeback_absorbed"),
     plain("escrow.charge_cleared"),
     financial("escrow.funding_returned"),
+    financial("escrow.late_return_settled"),
     plain("funding.created"),
     plain("funding.psp_intent_linked"),
     plain("funding.action_required"),
@@ -176,10 +177,11 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("funding.receipt_suspended"),
     financial("funding.psp_fee_recorded"),
     financial("funding.psp_funds_became_available"),
-    plain("funding.returned"),
+    financial("funding.returned"),
     financial("funding.late_return_recorded"),
     financial("funding.exchanged"),
     plain("funding.refund_exchanged"),
+    plain("funding.chargeback_exchanged"),
     financial("funding.fx_result_realised"),
     plain("payee.earnings_credited"),
     financial("payee.earnings_cleared"),
@@ -215,6 +217,9 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("refund.debit_suspended"),
     financial("refund.cancelled"),
     financial("wallet.topped_up"),
+    financial("wallet.top_up_returned"),
+    plain("wallet.chargeback_held"),
+    financial("wallet.chargeback_absorbed"),
     plain("wallet.credited"),
     financial("wallet.paid_escrow"),
     financial("wallet.withdrawn"),
@@ -225,7 +230,9 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("chargeback.funds_reinstated"),
     financial("chargeback.dispute_fee_returned"),
     plain("chargeback.evidence_due"),
+    plain("chargeback.evidence_drafted"),
     plain("chargeback.evidence_submitted"),
+    plain("chargeback.accepted"),
     plain("chargeback.review_started"),
     plain("chargeback.inquiry_closed"),
     plain("chargeback.won"),
@@ -241,6 +248,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("party.restriction_lifted"),
     plain("party.payout_destination_changed"),
     plain("party.payout_destination_blocked"),
+    plain("party.payout_destination_refused"),
     plain("party.funds_left_noted"),
     plain("party.psp_account_ended"),
     plain("party.psp_balance_negative"),
@@ -324,6 +332,7 @@ impl DomainEvent {
                 PartyEvent::RestrictionLifted { .. } => "party.restriction_lifted",
                 PartyEvent::PayoutDestinationChanged { .. } => "party.payout_destination_changed",
                 PartyEvent::PayoutDestinationBlocked { .. } => "party.payout_destination_blocked",
+                PartyEvent::PayoutDestinationRefused { .. } => "party.payout_destination_refused",
                 PartyEvent::FundsLeftNoted { .. } => "party.funds_left_noted",
                 PartyEvent::PspAccountEnded { .. } => "party.psp_account_ended",
                 PartyEvent::PspBalanceNegative { .. } => "party.psp_balance_negative",
@@ -419,6 +428,7 @@ impl DomainEvent {
                 EscrowEvent::ChargebackAbsorbed { .. } => "escrow.chargeback_absorbed",
                 EscrowEvent::ChargeCleared { .. } => "escrow.charge_cleared",
                 EscrowEvent::FundingReturned { .. } => "escrow.funding_returned",
+                EscrowEvent::LateReturnSettled { .. } => "escrow.late_return_settled",
             },
             Self::Funding(event) => match event {
                 FundingEvent::Created { .. } => "funding.created",
@@ -438,6 +448,7 @@ impl DomainEvent {
                 FundingEvent::LateReturnRecorded { .. } => "funding.late_return_recorded",
                 FundingEvent::Exchanged { .. } => "funding.exchanged",
                 FundingEvent::RefundExchanged { .. } => "funding.refund_exchanged",
+                FundingEvent::ChargebackExchanged { .. } => "funding.chargeback_exchanged",
                 FundingEvent::FxResultRealised { .. } => "funding.fx_result_realised",
             },
             Self::Payee(event) => match event {
@@ -497,6 +508,9 @@ impl DomainEvent {
             },
             Self::Wallet(event) => match event {
                 WalletEvent::ToppedUp { .. } => "wallet.topped_up",
+                WalletEvent::TopUpReturned { .. } => "wallet.top_up_returned",
+                WalletEvent::ChargebackHeld { .. } => "wallet.chargeback_held",
+                WalletEvent::ChargebackAbsorbed { .. } => "wallet.chargeback_absorbed",
                 WalletEvent::Credited { .. } => "wallet.credited",
                 WalletEvent::PaidEscrow { .. } => "wallet.paid_escrow",
                 WalletEvent::Withdrawn { .. } => "wallet.withdrawn",
@@ -509,7 +523,9 @@ impl DomainEvent {
                 ChargebackEvent::FundsReinstated { .. } => "chargeback.funds_reinstated",
                 ChargebackEvent::DisputeFeeReturned { .. } => "chargeback.dispute_fee_returned",
                 ChargebackEvent::EvidenceDue { .. } => "chargeback.evidence_due",
+                ChargebackEvent::EvidenceDrafted { .. } => "chargeback.evidence_drafted",
                 ChargebackEvent::EvidenceSubmitted { .. } => "chargeback.evidence_submitted",
+                ChargebackEvent::Accepted { .. } => "chargeback.accepted",
                 ChargebackEvent::ReviewStarted { .. } => "chargeback.review_started",
                 ChargebackEvent::InquiryClosed { .. } => "chargeback.inquiry_closed",
                 ChargebackEvent::Won { .. } => "chargeback.won",
@@ -649,9 +665,10 @@ impl DomainEvent {
                 | EscrowEvent::ChargebackReleased { contract_id, .. }
                 | EscrowEvent::ChargebackAbsorbed { contract_id, .. }
                 | EscrowEvent::ChargeCleared { contract_id, .. }
-                | EscrowEvent::FundingReturned { contract_id, .. } => *contract_id,
+                | EscrowEvent::FundingReturned { contract_id, .. }
+                | EscrowEvent::LateReturnSettled { contract_id, .. } => *contract_id,
             }),
-            Self::Funding(event) => Some(match event {
+            Self::Funding(event) => match event {
                 FundingEvent::Created { order } => order.contract_id,
                 FundingEvent::PspIntentLinked { contract_id, .. }
                 | FundingEvent::ActionRequired { contract_id, .. }
@@ -669,8 +686,9 @@ impl DomainEvent {
                 | FundingEvent::LateReturnRecorded { contract_id, .. }
                 | FundingEvent::Exchanged { contract_id, .. }
                 | FundingEvent::RefundExchanged { contract_id, .. }
+                | FundingEvent::ChargebackExchanged { contract_id, .. }
                 | FundingEvent::FxResultRealised { contract_id, .. } => *contract_id,
-            }),
+            },
             Self::Payee(
                 PayeeEvent::EarningsCredited { contract_id, .. }
                 | PayeeEvent::EarningsCleared { contract_id, .. }
@@ -681,7 +699,7 @@ impl DomainEvent {
             | Self::Wallet(WalletEvent::PaidEscrow { contract_id, .. }) => Some(*contract_id),
             Self::Payee(PayeeEvent::BonusPaid { paid } | PayeeEvent::TipPaid { paid }) => Some(paid.contract_id),
             Self::Refund(RefundEvent::Requested { order }) => order.contract_id,
-            Self::Chargeback(event) => Some(event.contract_id()),
+            Self::Chargeback(event) => event.paid_into().contract_id(),
             Self::Pair(PairEvent::Billed { contract_id, .. }) => Some(*contract_id),
             Self::Payee(_) | Self::Refund(_) | Self::Wallet(_) => None,
         }

@@ -21,7 +21,7 @@ use crate::funding;
 use crate::id::{ContractId, FundingId, MilestoneId, PartyId, PayoutId};
 use crate::log::StreamId;
 use crate::milestone::{self, MilestoneCommand, Remainder};
-use crate::party::{self, Party, PartyCommand, PayoutAccount};
+use crate::party::{self, AccountStatus, Party, PartyCommand, PayoutAccount};
 use crate::payee::{self, PayeeAccountId, PayeeCommand};
 use crate::payout;
 use crate::policy::{FeeSchedule, Policy};
@@ -43,6 +43,8 @@ pub enum Intent {
         party_id: PartyId,
         /// The account.
         account: PayoutAccount,
+        /// What the provider says of it, where it was asked: recorded with the link.
+        status: Option<Box<AccountStatus>>,
     },
     /// Write a contract down.
     DraftContract {
@@ -178,7 +180,7 @@ impl Intent {
                 | Self::FundMilestones { .. }
                 | Self::RequestPayout { .. }
                 | Self::Payouts(PayoutIntent::Retry { .. })
-                | Self::Money(MoneyIntent::PayIn { .. } | MoneyIntent::PayGratuity { .. })
+                | Self::Money(MoneyIntent::PayIn { .. } | MoneyIntent::PayGratuity { .. } | MoneyIntent::TopUp { .. })
         )
     }
 
@@ -220,9 +222,15 @@ impl Intent {
             Self::RegisterParty { party_id } => {
                 vec![Command::Party(*party_id, PartyCommand::Register { party_id: *party_id })]
             }
-            Self::LinkPayoutAccount { party_id, account } => {
-                let command = PartyCommand::LinkPayoutAccount { party_id: *party_id, account: account.clone() };
-                vec![Command::Party(*party_id, command)]
+            Self::LinkPayoutAccount { party_id, account, status } => {
+                let (party_id, psp) = (*party_id, account.psp.clone());
+                let link = PartyCommand::LinkPayoutAccount { party_id, account: account.clone() };
+                let told = status.as_deref().map(|status| PartyCommand::RecordAccount {
+                    party_id,
+                    psp,
+                    status: status.clone(),
+                });
+                std::iter::once(link).chain(told).map(|command| Command::Party(party_id, command)).collect()
             }
             Self::DraftContract { contract_id, client_id, payee_id, currency, milestones, reference } => {
                 if matches!(look(&party::stream(*payee_id))?, AggregateState::Party(Party::Unknown)) {

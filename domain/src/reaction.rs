@@ -9,6 +9,7 @@
 
 mod chargeback;
 mod exchange;
+mod funding;
 mod money;
 mod payout;
 
@@ -50,7 +51,7 @@ pub fn reactions(event_id: EventId, event: &DomainEvent) -> Vec<Reaction> {
         DomainEvent::Contract(event) => of_contract(event),
         DomainEvent::Milestone(event) => of_milestone(event),
         DomainEvent::Escrow(event) => money::of_escrow(event_id, event),
-        DomainEvent::Funding(event) => money::of_funding(event),
+        DomainEvent::Funding(event) => funding::of_funding(event),
         DomainEvent::Payee(event) => money::of_payee(event_id, event),
         DomainEvent::Refund(event) => money::of_refund(event_id, event),
         DomainEvent::Wallet(event) => money::of_wallet(event_id, event),

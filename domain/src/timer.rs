@@ -142,7 +142,8 @@ pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestam
             PayeeEvent::PayoutScheduleChanged { next_at, .. } | PayeeEvent::PayoutScheduleReached { next_at, .. },
         ) => next_at.map(|next_at| (Scope::Stream(stream.clone()), next_at)),
         DomainEvent::Funding(FundingEvent::Created { order }) => {
-            order.expires_at.map(|expires_at| (Scope::Contract(order.contract_id), expires_at))
+            let scope = order.contract_id.map_or_else(|| Scope::Stream(stream.clone()), Scope::Contract);
+            order.expires_at.map(|expires_at| (scope, expires_at))
         }
         DomainEvent::Escrow(EscrowEvent::Funded { contract_id, hold_limit: Some(limit), .. }) => {
             Some((Scope::Contract(*contract_id), limit.first_at()))

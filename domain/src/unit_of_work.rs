@@ -38,7 +38,7 @@ use crate::contract::{self, ContractCommand, Parts};
 use crate::escrow::{self, EscrowCommand};
 use crate::event::{DomainEvent, EventError};
 use crate::funding::{self, FundingCommand};
-use crate::id::EventId;
+use crate::id::{ContractId, EventId};
 use crate::intent::Intent;
 use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, StreamWrite};
 use crate::milestone::{self, MilestoneCommand};
@@ -270,9 +270,11 @@ impl UnitOfWork {
             let stream = self.intent.part();
             let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
             let contract_id = match &part.state {
-                AggregateState::Chargeback(state) => state.charged().map(|charged| charged.contract_id),
+                AggregateState::Chargeback(state) => {
+                    state.charged().and_then(|charged| charged.paid_into.contract_id())
+                }
                 AggregateState::Milestone(state) => state.plan().map(|plan| plan.contract_id),
-                AggregateState::Funding(state) => state.order().map(|order| order.contract_id),
+                AggregateState::Funding(state) => state.order().and_then(|order| order.contract_id),
                 _ => None,
             };
             contract_id.map_or(Scope::Stream(stream), Scope::Contract)
@@ -508,7 +510,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The command with what the milestones of its contract say, or the standing of its party, or what its pair has
-    /// billed, if it asks for that.
+    /// billed, or since when the clocks of its contract stand still, if it asks for that.
     fn with_parts<'c>(&mut self, command: &'c Command) -> Result<Cow<'c, Command>, Stop> {
         if let Command::Payee(id, wanted) = command
             && wanted.needs_standing()
@@ -519,12 +521,18 @@ impl<'a> Attempt<'a> {
         }
         if let Command::Escrow(contract_id, wanted) = command
             && wanted.needs_billing()
-            && let AggregateState::Escrow(escrow) = self.look(&escrow::stream(*contract_id))?
-            && let Some(pair) = escrow.holdings().and_then(escrow::Holdings::pair)
-            && let AggregateState::Pair(pair) = self.look(&pair::stream(pair))?
         {
-            let (billed, command) = (pair.billed, Box::new(wanted.clone()));
-            return Ok(Cow::Owned(Command::Escrow(*contract_id, EscrowCommand::OfPair { billed, command })));
+            return self.with_payments(*contract_id, wanted, command);
+        }
+        if let Command::Milestone(id, wanted) = command
+            && wanted.turns_a_clock()
+            && let AggregateState::Milestone(milestone) = self.look(&milestone::stream(*id))?
+            && let Some(contract_id) = milestone.plan().map(|plan| plan.contract_id)
+            && let AggregateState::Escrow(escrow) = self.look(&escrow::stream(contract_id))?
+            && let Some(stopped_at) = escrow.holdings().and_then(|holdings| holdings.frozen_at)
+        {
+            let stopped = MilestoneCommand::ClocksStopped { stopped_at, command: Box::new(wanted.clone()) };
+            return Ok(Cow::Owned(Command::Milestone(*id, stopped)));
         }
         let Command::Contract(contract_id, wanted) = command else {
             return Ok(Cow::Borrowed(command));
@@ -552,6 +560,42 @@ impl<'a> Attempt<'a> {
             parts.last_activity_at = known.max();
         }
         Ok(Cow::Owned(Command::Contract(*contract_id, wanted)))
+    }
+
+    /// A request for money with what became of payments that carry the initiation fee, where there are any, and with what
+    /// its pair has billed, where its fees go by that.
+    fn with_payments<'c>(
+        &mut self,
+        contract_id: ContractId,
+        wanted: &EscrowCommand,
+        command: &'c Command,
+    ) -> Result<Cow<'c, Command>, Stop> {
+        let AggregateState::Escrow(escrow) = self.look(&escrow::stream(contract_id))? else {
+            return Ok(Cow::Borrowed(command));
+        };
+        let Some(holdings) = escrow.holdings() else { return Ok(Cow::Borrowed(command)) };
+        let (pair, carriers) = (holdings.pair(), holdings.initiation_carriers());
+        let mut changed = None;
+        if matches!(wanted, EscrowCommand::RequestFunding { .. }) {
+            let mut failed = Vec::new();
+            for funding_id in carriers {
+                if let AggregateState::Funding(funding) = self.look(&funding::stream(funding_id))?
+                    && funding.has_failed()
+                {
+                    failed.push(funding_id);
+                }
+            }
+            if !failed.is_empty() {
+                changed = Some(EscrowCommand::AfterFailed { failed, command: Box::new(wanted.clone()) });
+            }
+        }
+        if let Some(pair) = pair
+            && let AggregateState::Pair(pair) = self.look(&pair::stream(pair))?
+        {
+            let command = Box::new(changed.unwrap_or_else(|| wanted.clone()));
+            changed = Some(EscrowCommand::OfPair { billed: pair.billed, command });
+        }
+        Ok(changed.map_or(Cow::Borrowed(command), |changed| Cow::Owned(Command::Escrow(contract_id, changed))))
     }
 
     fn take(&mut self, stream: StreamId, event: DomainEvent, cause: Option<EventId>, depth: usize) -> Result<(), Stop> {

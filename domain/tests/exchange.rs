@@ -286,7 +286,7 @@ fn a_result_is_a_cost_or_a_gain_in_the_settlement_currency() {
     {
         let realised = FundingEvent::FxResultRealised {
             funding_id: f(1),
-            contract_id: contract(),
+            contract_id: Some(contract()),
             paid_currency: EUR,
             result,
             left: usd(1450),

@@ -142,7 +142,7 @@ fn the_days_of_silence_count_from_the_end_of_the_freeze() {
     happens_at(&mut world, "contract.dormancy_warned", warned_at);
 }
 
-/// A dispute that is opened in a freeze, after the window would have closed, leaves the client the whole window.
+/// A dispute that is opened in a freeze, after the window would have closed, leaves the client what the freeze had left.
 #[test]
 fn a_dispute_in_a_freeze_keeps_a_review_window() {
     let mut world = funded();
@@ -156,7 +156,7 @@ fn a_dispute_in_a_freeze_keeps_a_review_window() {
     world.now += TimeDelta::days(1);
     let resume = domain::command::Command::Milestone(m(1), M::ResumeAfterDispute { dispute_id });
     world.fact(resume).unwrap();
-    let due_at = world.now + TimeDelta::days(14);
+    let due_at = world.now + TimeDelta::days(4);
     happens_at(&mut world, "milestone.auto_approved", due_at);
 }
 

@@ -89,3 +89,25 @@ fn fees_that_could_not_be_taken_are_refused() {
     }
     assert!(offer(100_000, &FeeSchedule::two_sided(), Policy::default()).is_ok());
 }
+
+/// What nobody would count or look up is not agreed: the first contracts of a payee, and where the parties are taxed.
+#[test]
+fn fees_that_would_be_judged_by_nobody_are_refused() {
+    let schedule = |more: serde_json::Value| -> FeeSchedule {
+        let mut fees = serde_json::to_value(FeeSchedule::two_sided()).unwrap();
+        fees.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(fees).unwrap()
+    };
+    let first = serde_json::json!({ "promotions": [{ "id": "first", "percent_off": "100", "first_contracts": 1 }] });
+    let rules = serde_json::json!({ "tax": { "rules": [{ "jurisdiction": "GB", "percent": "20" }] } });
+    for refused in [first, rules] {
+        let schedule = schedule(refused);
+        schedule.check().unwrap();
+        assert_eq!(offer(100_000, &schedule, Policy::default()).unwrap_err().code(), "not_supported");
+    }
+    let chosen = serde_json::json!({ "tax": {
+        "rules": [{ "jurisdiction": "GB", "percent": "20" }],
+        "client": { "jurisdiction": "GB", "percent": "20" },
+    } });
+    assert!(offer(100_000, &schedule(chosen), Policy::default()).is_ok());
+}

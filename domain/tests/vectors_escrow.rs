@@ -358,7 +358,7 @@ fn bonuses_and_tips_book_what_the_specification_says() {
 fn a_late_success_books_what_the_specification_says() {
     let order = Order {
         funding_id: f(1),
-        contract_id: contract(),
+        contract_id: Some(contract()),
         client_id: client(),
         currency: Currency::USD,
         allocations: Vec::new(),

@@ -323,6 +323,14 @@ impl Currency {
         Ok((charge, charge.checked_sub(amount)?))
     }
 
+    /// What of `amount` can be refunded to a charge, and the residue (for the client's wallet): rounded down to what can
+    /// be charged.
+    pub fn refund_and_residue(self, amount: Minor) -> (Minor, Minor) {
+        let rest = amount.get().checked_rem(self.charge_quantum()).unwrap_or(0);
+        let residue = Minor::new(rest).unwrap_or_default();
+        (amount.saturating_sub(residue), residue)
+    }
+
     /// What of `amount` can be paid out, and the residue that stays payable: rounded down.
     pub fn payout_and_residue(self, amount: Minor) -> (Minor, Minor) {
         let payout = self.round_down_to_payout(amount);

@@ -63,7 +63,8 @@ impl World {
     fn link(&mut self, party_id: PartyId) -> Result<(), Interrupt> {
         let tail = party_id.to_string().chars().rev().take(8).collect::<String>();
         let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: format!("acct_{tail}") };
-        let ask = self.ask(Intent::LinkPayoutAccount { party_id, account }, Actor::Payee(party_id));
+        self.provider.know(&account.psp_account, party_id, self.now);
+        let ask = self.ask(Intent::LinkPayoutAccount { party_id, account, status: None }, Actor::Payee(party_id));
         self.send(ask)
     }
 
@@ -71,10 +72,11 @@ impl World {
     pub(crate) fn act(&mut self) -> Result<(), Interrupt> {
         match self.chance.between(0, 99) {
             0 | 1 => self.draft(),
-            2..=52 => self.advance_a_contract(),
-            53..=68 => self.move_money(),
-            69..=76 => self.withdraw(),
-            77..=84 => self.do_something_senseless(),
+            2..=50 => self.advance_a_contract(),
+            51..=65 => self.move_money(),
+            66..=72 => self.withdraw(),
+            73..=77 => self.work_at_the_desk(),
+            78..=84 => self.do_something_senseless(),
             85..=92 => self.repeat(),
             93..=97 if self.unknown.is_empty() => self.answer_what_is_open(),
             93..=97 => {

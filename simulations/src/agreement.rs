@@ -111,6 +111,7 @@ impl World {
                 open.push((known.clone(), Intent::OnContract { contract_id, command }));
             }
         }
+        let dormant = open.len();
         for (document, _) in self.records.documents.values() {
             let Document::Aggregate(AggregateState::Milestone(milestone)) = document else { continue };
             let commands = match milestone.as_ref() {
@@ -127,17 +128,28 @@ impl World {
                 open.extend(known.map(|known| (known.clone(), Intent::OnMilestone { milestone_id, command })));
             }
         }
-        let Some((known, intent)) = self.chance.pick(&open).cloned() else {
+        // Fewest of all come to the last of them.
+        let dormant = open.get(..dormant).filter(|dormant| !dormant.is_empty() && self.chance.per_mille(700));
+        let Some((known, intent)) = self.chance.pick(dormant.unwrap_or(&open)).cloned() else {
             return Ok(());
         };
+        let is_rare = matches!(intent, Intent::OnContract { .. });
         let ask = self.ask(intent, actor_of(&known, Role::Payee));
         self.send(ask.clone())?;
         // Too rare to be repeated by chance alone.
-        if self.chance.per_mille(700) && self.promised.contains_key(&ask.command_id) {
+        if (is_rare || self.chance.per_mille(700)) && self.promised.contains_key(&ask.command_id) {
             self.count("command repeated");
             return self.send(ask);
         }
         Ok(())
+    }
+
+    /// Whether a payee is asked about a contract that both have forgotten.
+    pub(crate) fn is_a_payee_asked(&self) -> bool {
+        let asked = |known: &Known| {
+            matches!(self.contract(known), Some(Contract::Dormant { stage: DormantStage::PayeeAsked, .. }))
+        };
+        self.contracts.iter().any(asked)
     }
 
     fn is_alive(&self, known: &Known) -> bool {

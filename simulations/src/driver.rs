@@ -53,7 +53,7 @@ impl Ask {
             Intent::OnMilestone { command, .. } => word_on_milestone(command),
             Intent::RequestPayout { .. } => "request_payout",
             Intent::Money(intent) => crate::money::word(intent),
-            Intent::Payouts(_) => "payouts",
+            Intent::Payouts(intent) => crate::desk::word(intent),
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }

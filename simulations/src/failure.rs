@@ -29,6 +29,8 @@ pub struct Failure {
     pub violation: Violation,
     /// What had happened last, oldest first.
     pub story: Vec<String>,
+    /// Every event of the log: position, stream, type and what it tells.
+    pub log: Vec<String>,
 }
 
 impl fmt::Display for Failure {

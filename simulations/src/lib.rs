@@ -6,10 +6,12 @@
 //! - [`world`]: what there is (log, clock, provider, records) and how one step of it is chosen
 //! - [`driver`]: the unit of work, driven as a server does it: stale views, conflicts, lost answers
 //! - [`actor`]: parties who do sensible things, and remember what was promised to them: [`agreement`] has what they do
-//!   about a contract, [`delivery`] what they do about a milestone, [`money`] what they do about money beside that;
-//!   [`terms`] has the fees and periods they agree on
+//!   about a contract, [`delivery`] what they do about a milestone, [`money`] what they do about money beside that,
+//!   [`desk`] what they and staff do about payouts and the platform's own money; [`terms`] has the fees and periods they
+//!   agree on
 //! - [`senseless`]: the wrong party, the wrong moment, the wrong amount
-//! - [`worker`]: outbox, inbox, timers and projections, with a process that dies between any two steps
+//! - [`worker`]: outbox, inbox, timers and projections, with a process that dies between any two steps; [`bank`]: answers to
+//!   banks
 //! - [`provider`]: a payment provider that is slow, forgetful and sometimes wrong, with books of its own
 //! - [`payouts`]: ten thousand payouts at a provider that loses answers and forgets keys
 //! - [`oracle`]: what must hold, recomputed from the JSON of the log without the engine's code
@@ -22,8 +24,10 @@
 
 pub mod actor;
 pub mod agreement;
+pub mod bank;
 pub mod chance;
 pub mod delivery;
+pub mod desk;
 pub mod driver;
 pub mod failure;
 pub mod money;

@@ -30,6 +30,7 @@ pub(crate) fn word(intent: &MoneyIntent) -> &'static str {
         MoneyIntent::Freeze { .. } => "freeze_escrow",
         MoneyIntent::Unfreeze { .. } => "unfreeze_escrow",
         MoneyIntent::RedirectRefund { .. } => "redirect_refund",
+        MoneyIntent::TopUp { .. } => "top_up_wallet",
         MoneyIntent::WithdrawFromWallet { .. } => "withdraw_from_wallet",
         MoneyIntent::HoldEarnings { .. } => "hold_earnings",
         MoneyIntent::LetEarningsGo { .. } => "let_earnings_go",
@@ -58,7 +59,8 @@ impl World {
         };
         match self.chance.between(0, 99) {
             0..=13 => self.pay_in(&known, PaidFrom::Provider),
-            14..=33 => self.spend_from_a_wallet(),
+            14..=18 => self.top_up(&known),
+            19..=33 => self.spend_from_a_wallet(),
             34..=43 => self.allocate(&known),
             44..=53 => self.give_a_present(&known),
             54..=67 => self.give_back(&known),
@@ -127,6 +129,20 @@ impl World {
             Some(Document::Aggregate(AggregateState::Wallet(wallet))) => wallet.balance.get(),
             _ => 0,
         }
+    }
+
+    /// Puts money into a wallet; now and then nothing, or by somebody else.
+    fn top_up(&mut self, known: &Known) -> Result<(), Interrupt> {
+        let amount = if self.chance.per_mille(50) { 0 } else { self.chance.between(1, 500_000) };
+        let other = self.chance.per_mille(50);
+        let intent = MoneyIntent::TopUp {
+            funding_id: FundingId::from_uuid(self.chance.uuid(self.now)),
+            client_id: known.client_id,
+            currency: known.currency,
+            amount: minor(amount),
+            payment_method: self.payment_method(),
+        };
+        self.money(intent, if other { Actor::Payee(known.payee_id) } else { Actor::Client(known.client_id) })
     }
 
     /// Pays from a wallet, or takes out what is in it.

@@ -5,14 +5,18 @@
 //! - Every event is looked at once, in order; what spans events is judged where an append ends.
 
 mod books;
+mod chargeback;
+mod claim;
 mod contract;
 mod fees;
 mod milestone;
+mod party;
 mod path;
 mod payee;
 mod purse;
 mod receipt;
 mod refund;
+mod treasury;
 mod usual;
 mod vault;
 
@@ -20,14 +24,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::memory::MemoryStore;
 use domain::log::{Append, Position, RecordedEvent};
-use domain::ports::provider::{BankPayoutStatus, PaymentStatus, ProviderReport, RefundStatus};
+use domain::ports::provider::ProviderReport;
 use domain::time::Timestamp;
+use domain::treasury::Coverage;
+use ledger::Currency;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::Violation;
 use crate::provider::Provider;
 use books::Books;
+use claim::Claim;
 use path::Path;
 
 /// An event, as text.
@@ -87,20 +94,6 @@ pub(crate) fn text_of<'a>(part: &'a Value, key: &str) -> &'a str {
     part.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Something that the provider told the engine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    Collected { funding: String, payment: String },
-    Cost { funding: String },
-    Available { funding: String },
-    NotCollected { funding: String },
-    Transferred { payout: String, transfer: String },
-    Paid { payout: String },
-    NotPaid { payout: String },
-    SentBack { refund: String },
-    NotSentBack { refund: String },
-}
-
 /// Looks at everything.
 #[derive(Debug, Default)]
 pub struct Oracle {
@@ -134,59 +127,7 @@ impl Oracle {
 
     /// The engine was told something by the provider, and has taken it. What it has not taken comes again, as it is then.
     pub fn told(&mut self, report: &ProviderReport) {
-        let claims = match report {
-            ProviderReport::Payment(report) => {
-                let Some(funding) = report.funding_id.map(|id| id.to_string()) else { return };
-                match &report.status {
-                    PaymentStatus::Succeeded { receipt, .. } => {
-                        let payment = report.payment_ref.clone();
-                        let mut claims = vec![Claim::Collected { funding: funding.clone(), payment }];
-                        if let Some(receipt) = receipt {
-                            claims.push(Claim::Cost { funding: funding.clone() });
-                            if receipt.available {
-                                claims.push(Claim::Available { funding });
-                            }
-                        }
-                        claims
-                    }
-                    PaymentStatus::Failed { .. } | PaymentStatus::Cancelled => vec![Claim::NotCollected { funding }],
-                    PaymentStatus::Created
-                    | PaymentStatus::ActionRequired
-                    | PaymentStatus::Processing
-                    | PaymentStatus::Returned { .. } => Vec::new(),
-                }
-            }
-            ProviderReport::Refund(report) => {
-                let Some(refund) = report.refund_id.map(|id| id.to_string()) else { return };
-                match report.status {
-                    RefundStatus::Succeeded { .. } => vec![Claim::SentBack { refund }],
-                    RefundStatus::Failed { .. } | RefundStatus::Cancelled => vec![Claim::NotSentBack { refund }],
-                    RefundStatus::Pending | RefundStatus::WaitsForFunds => Vec::new(),
-                }
-            }
-            // The simulated provider has none.
-            ProviderReport::Dispute(_)
-            | ProviderReport::FraudWarning(_)
-            | ProviderReport::Account(_)
-            | ProviderReport::OnboardingLink(_)
-            | ProviderReport::TransferReversal(_)
-            | ProviderReport::TopUp(_)
-            | ProviderReport::PlatformPayout(_) => Vec::new(),
-            ProviderReport::Transfer(report) => {
-                let Some(payout) = report.payout_id.map(|id| id.to_string()) else { return };
-                vec![Claim::Transferred { payout, transfer: report.transfer_ref.clone() }]
-            }
-            ProviderReport::BankPayout(report) => {
-                let Some(payout) = report.payout_id.map(|id| id.to_string()) else { return };
-                match report.status {
-                    BankPayoutStatus::Paid => {
-                        vec![Claim::Paid { payout }]
-                    }
-                    BankPayoutStatus::Failed { .. } | BankPayoutStatus::Cancelled => vec![Claim::NotPaid { payout }],
-                    BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. } => Vec::new(),
-                }
-            }
-        };
+        let claims = claim::of_report(report);
         self.claims.extend(claims);
     }
 
@@ -263,40 +204,28 @@ impl Oracle {
     }
 
     fn note_claims(&mut self, raw: &Raw) -> Result<(), Violation> {
-        let funding = || raw.text("funding_id").map(str::to_owned);
-        let payout = || raw.text("payout_id").map(str::to_owned);
-        let claims = match raw.event_type.as_str() {
-            "funding.succeeded" => vec![
-                Claim::Collected { funding: funding()?, payment: raw.text("payment_ref")?.to_owned() },
-                // What was collected after all had failed before, whether that was recorded or not.
-                Claim::NotCollected { funding: funding()? },
-            ],
-            "funding.psp_fee_recorded" => vec![Claim::Cost { funding: funding()? }],
-            "funding.psp_funds_became_available" => vec![Claim::Available { funding: funding()? }],
-            "funding.failed" | "funding.cancelled" | "funding.expired" => {
-                vec![Claim::NotCollected { funding: funding()? }]
-            }
-            "refund.succeeded" => vec![Claim::SentBack { refund: raw.text("refund_id")?.to_owned() }],
-            // Where the bank gave it back before its success was recorded, that it had left is no news any more.
-            "refund.failed" | "refund.cancelled" => {
-                let refund = || raw.text("refund_id").map(str::to_owned);
-                vec![Claim::NotSentBack { refund: refund()? }, Claim::SentBack { refund: refund()? }]
-            }
-            "refund.debit_suspended" => vec![Claim::SentBack { refund: raw.text("refund_id")?.to_owned() }],
-            "payout.transfer_completed" | "payout.late_transfer_recorded" => {
-                vec![Claim::Transferred { payout: payout()?, transfer: raw.text("transfer_ref")?.to_owned() }]
-            }
-            "payout.paid" => {
-                vec![Claim::Paid { payout: payout()? }]
-            }
-            // Where the bank sent it back before its arrival was recorded, that it had arrived is no news any more.
-            "payout.failed" | "payout.returned" => {
-                vec![Claim::NotPaid { payout: payout()? }, Claim::Paid { payout: payout()? }]
-            }
-            _ => Vec::new(),
-        };
-        self.booked.extend(claims);
+        self.booked.extend(claim::of_event(raw, &self.path.chargebacks)?);
         Ok(())
+    }
+
+    /// What is covered in a currency, by the books of the moment.
+    pub fn coverage(&self, currency: Currency) -> Coverage {
+        let sum = |accounts: &[&str]| -> i64 {
+            let net: i128 = accounts.iter().map(|account| self.books.net(account, currency.code())).sum();
+            i64::try_from(net).unwrap_or_default()
+        };
+        let liabilities = [
+            "2100", "2105", "2110", "2120", "2200", "2210", "2220", "2250", "2260", "2300", "2305", "2310", "2320",
+            "2500", "2900",
+        ];
+        Coverage {
+            currency,
+            cash: sum(&["1000", "1110", "1120", "1130", "1140"]),
+            contingent: sum(&["1200"]),
+            liabilities: sum(&liabilities).saturating_neg(),
+            taxes: sum(&["2400", "2410"]).saturating_neg(),
+            exchanged: sum(&["1300"]),
+        }
     }
 
     /// Nothing of this command is in the log: it was refused.

@@ -147,7 +147,7 @@ impl Run {
             let amounts: Vec<i64> =
                 (0..OF_ONE.min(payouts - asked.len())).map(|_| self.chance.between(100, 100_000)).collect();
             self.perform(Intent::RegisterParty { party_id }, Actor::System(SystemPart::Operator), None)?;
-            self.perform(Intent::LinkPayoutAccount { party_id, account }, Actor::Payee(party_id), None)?;
+            self.perform(Intent::LinkPayoutAccount { party_id, account, status: None }, Actor::Payee(party_id), None)?;
             self.earn(PayeeAccountId { party_id, currency }, minor(amounts.iter().sum()))?;
             for amount in amounts.into_iter().map(minor) {
                 let payout_id = PayoutId::from_uuid(self.chance.uuid(self.now));

@@ -7,25 +7,35 @@
 //!   can know is a violation (I8).
 //!
 //! # What is deliberately absent
-//! Keys that are forgotten after a day, chargebacks, fees on payouts. A notice that nothing else would make up for (a late
-//! payment, a refund that ends later, a return after payment) is delayed for long, but not lost for ever.
+//! Keys that are forgotten after a day, fees on payouts. A notice that nothing else would make up for (a late payment, a
+//! refund that ends later, a return after payment, what a bank does last) is delayed for long, but not lost for ever.
 
+mod account;
+mod by_itself;
+mod dispute;
 mod payment;
 mod payout;
 mod refund;
+mod treasury;
 
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use domain::ports::provider::{ProviderError, ProviderObject, ProviderOrder, ProviderReport, TransferReport};
+use domain::ports::provider::{
+    OnboardingLinkReport, ProviderError, ProviderObject, ProviderOrder, ProviderReport, TransferReport,
+    TransferReversalReport,
+};
 use domain::time::Timestamp;
 use ledger::{Currency, Minor};
 
 use crate::chance::Chance;
 use crate::failure::Violation;
-use payment::{Fate, Payment, PaymentStep};
+use account::Account;
+use dispute::Dispute;
+use payment::{Payment, PaymentStep};
 use payout::{BankPayout, BankStep};
 use refund::{Refund, RefundStep};
+use treasury::{PlatformPayout, TopUp};
 
 /// A word about something that happened, to be delivered to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +62,14 @@ pub struct Provider {
     refunds: BTreeMap<String, Refund>,
     transfers: BTreeMap<String, TransferReport>,
     bank_payouts: BTreeMap<String, BankPayout>,
+    disputes: BTreeMap<String, Dispute>,
+    /// Payments that a network has warned of.
+    warnings: BTreeMap<String, String>,
+    payees: BTreeMap<String, Account>,
+    /// Money that came back from payees' accounts: which transfer, and for which order.
+    reversals: BTreeMap<String, TransferReversalReport>,
+    top_ups: BTreeMap<String, TopUp>,
+    platform_payouts: BTreeMap<String, PlatformPayout>,
     /// Balance of each payee's account.
     accounts: BTreeMap<(String, Currency), i64>,
     moved_out: BTreeMap<Currency, i64>,
@@ -112,23 +130,24 @@ impl Provider {
             ProviderOrder::ReadReceipt { payment_ref, .. } => self.payment(payment_ref, now),
             ProviderOrder::ReadBankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
             ProviderOrder::ReadRefund { refund_ref, .. } => self.refund(refund_ref),
-            ProviderOrder::SubmitEvidence { .. } => {
-                Err(ProviderError::Unusable("evidence is not submitted yet".to_owned()))
+            ProviderOrder::ReadAccount { account, .. } => self.account(account),
+            ProviderOrder::CreateOnboardingLink { link_id, .. } => {
+                let expires_at = now + TimeDelta::minutes(5);
+                let url = format!("https://provider.example/{link_id}");
+                Ok(ProviderReport::OnboardingLink(OnboardingLinkReport { link_id: *link_id, url, expires_at }))
             }
             ProviderOrder::CollectPayment { .. }
             | ProviderOrder::CancelPayment { .. }
             | ProviderOrder::Refund { .. }
             | ProviderOrder::MoveToPayee { .. }
-            | ProviderOrder::PayToBank { .. } => self.once(order, key, now, healthy, chance),
-            ProviderOrder::CreateAccount { .. }
-            | ProviderOrder::CreateOnboardingLink { .. }
+            | ProviderOrder::PayToBank { .. }
+            | ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CloseDispute { .. }
+            | ProviderOrder::CreateAccount { .. }
             | ProviderOrder::SetDestination { .. }
-            | ProviderOrder::ReadAccount { .. }
             | ProviderOrder::ReverseTransfer { .. }
             | ProviderOrder::TopUp { .. }
-            | ProviderOrder::PayPlatform { .. } => {
-                Err(ProviderError::Unusable("the simulated provider does not do this yet".to_owned()))
-            }
+            | ProviderOrder::PayPlatform { .. } => self.once(order, key, now, healthy, chance),
         };
         if !healthy && chance.per_mille(60) {
             self.happened.push("fault provider timeout after");
@@ -173,15 +192,13 @@ impl Provider {
                 .map(|report| ProviderReport::Transfer(report.clone()))
                 .ok_or_else(|| ProviderError::Unusable("no such transfer".to_owned())),
             ProviderObject::BankPayout { bank_payout_ref, .. } => self.bank_payout(bank_payout_ref, now),
-            ProviderObject::Dispute { .. } => Err(ProviderError::Unusable("disputes are not looked up yet".to_owned())),
-            ProviderObject::FraudWarning { .. } => {
-                Err(ProviderError::Unusable("warnings of fraud are not looked up yet".to_owned()))
-            }
-            ProviderObject::Account { .. }
+            ProviderObject::Account { account, .. } => self.account(account),
+            ProviderObject::Dispute { .. }
+            | ProviderObject::FraudWarning { .. }
             | ProviderObject::TransferReversal { .. }
             | ProviderObject::TopUp { .. }
             | ProviderObject::PlatformPayout { .. } => {
-                Err(ProviderError::Unusable("the simulated provider does not have this yet".to_owned()))
+                self.made_by_itself(object).ok_or_else(|| ProviderError::Unusable("no such object".to_owned()))
             }
         }
     }
@@ -219,57 +236,16 @@ impl Provider {
             provider.moved.entry((order.action(), order.aggregate_id())).or_default().push(amount);
         };
         match order {
-            ProviderOrder::CollectPayment { funding_id, amount, currency, payment_method, .. } => {
-                if payment_method == "pm_unknown" {
-                    return Err("resource_missing".to_owned());
-                }
-                let name = self.name("pi");
-                let charge_ref = self.name("ch");
-                let (mut captured, mut currency) = (amount.get(), *currency);
-                if !healthy && chance.per_mille(25) {
-                    self.happened.push("provider captured another amount");
-                    captured = captured.saturating_add(chance.between(-captured / 2, captured / 2)).max(1);
-                } else if !healthy && chance.per_mille(10) {
-                    self.happened.push("provider captured another currency");
-                    currency = if currency == Currency::USD { Currency::EUR } else { Currency::USD };
-                }
-                let soon = |chance: &mut Chance| now + TimeDelta::minutes(chance.between(1, 3000));
-                let (fate, next) = match payment_method.as_str() {
-                    "pm_declined" => (Fate::Fails, None),
-                    "pm_retried" => (Fate::Fails, Some((soon(chance), Fate::FailsThenSucceeds))),
-                    "pm_debit" => {
-                        let end = if chance.per_mille(750) { Fate::Succeeds } else { Fate::Fails };
-                        (Fate::Processes, Some((soon(chance), end)))
-                    }
-                    "pm_authenticate" => {
-                        let ends = [Fate::Succeeds, Fate::Succeeds, Fate::Processes, Fate::Fails];
-                        let end = chance.pick(&ends).copied().unwrap_or(Fate::Succeeds);
-                        (Fate::Waits, Some((soon(chance), end)))
-                    }
-                    "pm_forgotten" => (Fate::Waits, None),
-                    _ => (Fate::Succeeds, None),
-                };
-                let mut payment = Payment {
-                    funding_id: *funding_id,
-                    currency,
-                    captured,
-                    charge_ref,
-                    status: PaymentStep::ActionRequired,
-                    next,
-                    sent_back: 0,
-                };
-                match fate {
-                    Fate::Succeeds => payment.succeed(now, chance),
-                    Fate::Fails => payment.status = PaymentStep::Failed,
-                    Fate::Processes => payment.status = PaymentStep::Processing,
-                    Fate::FailsThenSucceeds | Fate::Waits => {}
-                }
-                self.payments.insert(name.clone(), payment);
-                moved(self, amount.get());
-                self.tell(ProviderObject::Payment { payment_ref: name.clone() }, true);
-                self.payment(&name, now).map_err(|_| "internal".to_owned())
+            ProviderOrder::CollectPayment { .. } => {
+                let report = self.collect(order, now, healthy, chance)?;
+                moved(self, amount_of(order));
+                Ok(report)
             }
             ProviderOrder::MoveToPayee { payout_id, amount, currency, account, .. } => {
+                if self.payees.get(account).is_some_and(|payee| !payee.can_receive()) {
+                    self.happened.push("provider refused a transfer to an account that cannot receive");
+                    return Err("insufficient_capabilities_for_transfer".to_owned());
+                }
                 if self.platform(now).get(currency).is_none_or(|(_, available)| *available < amount.get()) {
                     self.happened.push("provider refused a transfer");
                     return Err("balance_insufficient".to_owned());
@@ -280,6 +256,7 @@ impl Provider {
                     payout_id: Some(*payout_id),
                     amount: *amount,
                     currency: *currency,
+                    reversed_by_hand: Minor::ZERO,
                 };
                 add(&mut self.moved_out, *currency, amount.get());
                 add(&mut self.accounts, (account.clone(), *currency), amount.get());
@@ -293,9 +270,11 @@ impl Provider {
                     self.happened.push("provider refused a bank payout for lack of money");
                     return Err("balance_insufficient".to_owned());
                 }
-                if chance.per_mille(50) {
+                let cannot = self.payees.get(account).is_some_and(|payee| !payee.can_pay_out());
+                if cannot || chance.per_mille(50) {
                     self.happened.push("provider refused a bank payout");
-                    return Err("account_closed".to_owned());
+                    let closed = !cannot && chance.per_mille(500);
+                    return Err(if closed { "account_closed" } else { "payouts_not_allowed" }.to_owned());
                 }
                 let name = self.name("po");
                 let arrival_at = now + TimeDelta::hours(chance.between(4, 72));
@@ -334,17 +313,24 @@ impl Provider {
                 moved(self, amount_of(order));
                 Ok(report)
             }
+            ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CloseDispute { .. }
+            | ProviderOrder::CreateAccount { .. }
+            | ProviderOrder::SetDestination { .. }
+            | ProviderOrder::ReverseTransfer { .. }
+            | ProviderOrder::TopUp { .. }
+            | ProviderOrder::PayPlatform { .. } => {
+                let report = self.for_the_platform(order, now, chance)?;
+                if order.moves_money() {
+                    moved(self, amount_of(order));
+                }
+                Ok(report)
+            }
             ProviderOrder::ReadReceipt { .. }
             | ProviderOrder::ReadRefund { .. }
             | ProviderOrder::ReadBankPayout { .. }
-            | ProviderOrder::SubmitEvidence { .. }
-            | ProviderOrder::CreateAccount { .. }
             | ProviderOrder::CreateOnboardingLink { .. }
-            | ProviderOrder::SetDestination { .. }
-            | ProviderOrder::ReadAccount { .. }
-            | ProviderOrder::ReverseTransfer { .. }
-            | ProviderOrder::TopUp { .. }
-            | ProviderOrder::PayPlatform { .. } => Err("internal".to_owned()),
+            | ProviderOrder::ReadAccount { .. } => Err("internal".to_owned()),
         }
     }
 
@@ -393,6 +379,7 @@ impl Provider {
                 changed.push((object, false));
             }
         }
+        changed.extend(self.others_go_on(now));
         for (object, may_be_lost) in changed {
             self.tell(object, may_be_lost);
         }
@@ -407,6 +394,9 @@ impl Provider {
                 BankStep::Paid => payout.returned_at.is_none(),
                 BankStep::Failed => true,
             })
+            && self.disputes.values().all(Dispute::is_at_rest)
+            && self.top_ups.values().all(TopUp::is_at_rest)
+            && self.platform_payouts.values().all(PlatformPayout::is_at_rest)
     }
 
     /// What the platform has by currency: pending, and available.
@@ -421,6 +411,9 @@ impl Provider {
                 } else {
                     balance.0 = balance.0.saturating_add(kept);
                 }
+                if payment.returned.is_some() {
+                    balance.1 = balance.1.saturating_sub(payment.captured);
+                }
             }
         }
         for refund in self.refunds.values().filter(|refund| refund.has_left()) {
@@ -430,6 +423,10 @@ impl Provider {
         for (currency, moved) in &self.moved_out {
             let balance = balances.entry(*currency).or_default();
             balance.1 = balance.1.saturating_sub(*moved);
+        }
+        for (currency, change) in self.moved_by_itself() {
+            let balance = balances.entry(currency).or_default();
+            balance.1 = balance.1.saturating_add(change);
         }
         balances
     }
@@ -463,49 +460,6 @@ impl Provider {
         Ok(payment.report(name, now))
     }
 
-    /// Sends a part of a payment back, if there is enough of it and enough in the balance.
-    fn send_back(
-        &mut self,
-        order: &ProviderOrder,
-        now: Timestamp,
-        chance: &mut Chance,
-    ) -> Result<ProviderReport, String> {
-        let ProviderOrder::Refund { refund_id, payment_ref, charge_ref, amount, currency } = order else {
-            return Err("internal".to_owned());
-        };
-        let available = self.platform(now).get(currency).map_or(0, |(_, available)| *available);
-        let known = self.payments.get_mut(payment_ref).filter(|payment| payment.charge_ref == *charge_ref);
-        let Some(payment) = known.filter(|payment| matches!(payment.status, PaymentStep::Succeeded { .. })) else {
-            return Err("charge_not_found".to_owned());
-        };
-        let gone = payment.sent_back.saturating_add(amount.get());
-        if gone > payment.captured || payment.currency != *currency {
-            let found = format!("{refund_id}: {gone} of the {} of {payment_ref} would go back", payment.captured);
-            self.violations.push(Violation::new("I5", found));
-            return Err("charge_already_refunded".to_owned());
-        }
-        if available < amount.get() {
-            self.happened.push("provider lacks money for a refund");
-            return Err("balance_insufficient".to_owned());
-        }
-        if chance.per_mille(80) {
-            self.happened.push("provider refused a refund");
-            return Err("charge_disputed".to_owned());
-        }
-        payment.sent_back = gone;
-        let name = self.name("re");
-        let refund = Refund::new((*refund_id, payment_ref.clone()), (amount.get(), *currency), now, chance);
-        if !refund.has_left()
-            && let Some(payment) = self.payments.get_mut(payment_ref)
-        {
-            payment.sent_back = payment.sent_back.saturating_sub(amount.get());
-        }
-        let report = refund.report(&name);
-        self.refunds.insert(name.clone(), refund);
-        self.tell(ProviderObject::Refund { refund_ref: name }, true);
-        Ok(report)
-    }
-
     fn refund(&self, name: &str) -> Result<ProviderReport, ProviderError> {
         let refund = self.refunds.get(name).ok_or_else(|| ProviderError::Unusable("no such refund".to_owned()))?;
         Ok(refund.report(name))
@@ -529,7 +483,11 @@ impl Provider {
 
 fn amount_of(order: &ProviderOrder) -> i64 {
     match order {
-        ProviderOrder::Refund { amount, .. } => amount.get(),
+        ProviderOrder::CollectPayment { amount, .. }
+        | ProviderOrder::Refund { amount, .. }
+        | ProviderOrder::ReverseTransfer { amount, .. }
+        | ProviderOrder::TopUp { amount, .. }
+        | ProviderOrder::PayPlatform { amount, .. } => amount.get(),
         _ => 0,
     }
 }

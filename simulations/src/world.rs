@@ -6,7 +6,7 @@ use adapters::memory::MemoryStore;
 use chrono::TimeDelta;
 use domain::actor::Actor;
 use domain::id::{ContractId, MilestoneId, PartyId};
-use domain::log::{Position, StreamId};
+use domain::log::{Position, RecordedEvent, StreamId};
 use domain::time::Timestamp;
 use domain::unit_of_work::Loaded;
 use domain::view::Document;
@@ -145,13 +145,23 @@ impl World {
                 Ok(())
             }
             78..=88 => self.work_on_inbox(),
-            89..=92 => self.wake(),
+            89..=92 => self.look_at_what_is_due(),
             93..=98 => {
                 self.let_time_pass();
                 Ok(())
             }
             _ => Err(Interrupt::Died),
         }
+    }
+
+    /// Timers, banks that wait for an answer, and now and then whoever is asked last of all.
+    fn look_at_what_is_due(&mut self) -> Result<(), Interrupt> {
+        self.wake()?;
+        self.answer_banks()?;
+        if self.is_a_payee_asked() && self.chance.per_mille(500) {
+            return self.answer_what_is_open();
+        }
+        Ok(())
     }
 
     /// Something else that happens while a command is decided: another server, another party, the clock.
@@ -204,6 +214,9 @@ impl World {
     }
 
     fn let_time_pass(&mut self) {
+        if self.trouble(180) {
+            self.provider.surprise(self.now, &mut self.chance);
+        }
         let deadline = self.records.next_wakeup(self.now);
         let by = match (self.chance.between(0, 99), deadline) {
             // Exactly to the next deadline, or a moment before it.
@@ -253,8 +266,8 @@ impl World {
         self.troubled = false;
         self.tell("the end: everything is drained".to_owned());
         // Money is available after two days and comes back from a bank after seven at the most; offers and reviews last
-        // three weeks. Each round is a day.
-        for round in 0..60 {
+        // three weeks, and banks that disagree take six. Each round is a day.
+        for round in 0..90 {
             self.guarded(Self::settle_everything)?;
             let at_rest = self.provider.is_at_rest(self.now) && self.records.is_at_rest();
             if at_rest && round > 25 {
@@ -275,6 +288,7 @@ impl World {
             let orders = self.work_on_whole_outbox()?;
             let notices = self.work_on_whole_inbox()?;
             self.wake_everything()?;
+            self.answer_banks()?;
             if orders == 0 && notices == 0 && self.records.checkpoint == self.head() {
                 return Ok(());
             }
@@ -347,6 +361,12 @@ impl World {
 
     /// The story that led to a violation.
     pub fn failure(&self, violation: Violation) -> Failure {
-        Failure { seed: self.seed, step: self.step, violation, story: self.story.iter().cloned().collect() }
+        let events = self.store.read_now(0, usize::MAX).unwrap_or_default();
+        let line = |event: &RecordedEvent| {
+            let RecordedEvent { position, stream, event_type, payload, .. } = event;
+            format!("{position} {} {stream} {event_type} {payload}", event.metadata.occurred_at)
+        };
+        let (story, log) = (self.story.iter().cloned().collect(), events.iter().map(line).collect());
+        Failure { seed: self.seed, step: self.step, violation, story, log }
     }
 }

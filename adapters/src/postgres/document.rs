@@ -138,7 +138,7 @@ pub async fn holding(
     Ok(found.map(|(aggregate_type, aggregate_id)| StreamId::new(aggregate_type, aggregate_id)))
 }
 
-fn document(row: &PgRow) -> Result<StoredDocument, StoreError> {
+pub(super) fn document(row: &PgRow) -> Result<StoredDocument, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(unavailable);
     let stream = StreamId::new(text("aggregate_type")?, text("aggregate_id")?);
     let document = Document::from_json(&stream, &text("body")?).map_err(corrupt)?;

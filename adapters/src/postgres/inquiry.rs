@@ -103,18 +103,25 @@ pub async fn backfilled(pool: &PgPool, until: Timestamp) -> Result<(), StoreErro
 }
 
 /// Payees' accounts at the provider with a payout of which an event was recorded since then: what happens there is told
-/// by the accounts' own lists.
+/// by the accounts' own lists. Up to `limit`, in their order, after the account `after`; all have been named when there are
+/// fewer.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn accounts_paid_since(pool: &PgPool, since: Timestamp, limit: usize) -> Result<Vec<String>, StoreError> {
+pub async fn accounts_paid_since(
+    pool: &PgPool,
+    since: Timestamp,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<String>, StoreError> {
     let rows = sqlx::query(
-        "select distinct o.body ->> 'account' as account from outbox o
-         where o.action = 'pay_to_bank' and o.not_before >= $1 and o.body ->> 'account' is not null
+        "select distinct (o.body ->> 'account') collate \"C\" as account from outbox o
+         where o.action = 'pay_to_bank' and o.not_before >= $1 and (o.body ->> 'account') collate \"C\" > $3
          order by 1 limit $2",
     )
     .bind(since)
     .bind(to_i64(limit as u64))
+    .bind(after)
     .fetch_all(pool)
     .await
     .map_err(unavailable)?;

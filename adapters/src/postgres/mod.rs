@@ -7,7 +7,9 @@
 //! - [`projection`]: what is derived from the log, and rebuilding it
 //! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
-//! - [`inquiry`]: what the provider is asked without being told; [`task`]: what a person has to look at
+//! - [`statement`]: what staff says to banks, which is not in the log
+//! - [`inquiry`]: what the provider is asked without being told; [`task`]: what a person has to look at;
+//!   [`coverage`]: since when money is missing
 //! - [`identity`]: accounts, sessions, keys
 //! - [`framework`]: an event store for cqrs-es over the same log
 //!
@@ -18,19 +20,24 @@
 pub mod append;
 pub mod background;
 pub mod balances;
+pub mod chargebacks;
 pub mod clock;
 pub mod connect;
+pub mod coverage;
 pub mod document;
 pub mod framework;
+pub mod helper_answer;
 pub mod identity;
 pub mod inbox;
 pub mod inquiry;
 pub mod load;
 pub mod log_reader;
+pub mod mandate;
 pub mod migrate;
 pub mod outbox;
 pub mod past;
 pub mod projection;
+pub mod statement;
 pub mod store;
 pub mod task;
 pub mod tenant;

@@ -18,10 +18,16 @@ pub const UNKNOWN_PSP_OBJECT: &str = "unknown_psp_object";
 pub const PSP_MISMATCH: &str = "psp_mismatch";
 /// No webhook for hours, though things happen at the provider.
 pub const WEBHOOKS_SILENT: &str = "webhooks_silent";
+/// The provider does not take our key, or does not let it do what it has to.
+pub const PSP_KEY: &str = "psp_key";
 /// An order that is not carried out any more until somebody has looked.
 pub const PSP_ORDER_BLOCKED: &str = "psp_order_blocked";
 /// The provider pays the platform's balance out, and nobody here has ordered it.
 pub const PLATFORM_PAYOUT: &str = "platform_payout";
+/// What is owed to clients and payees has not been covered for a day.
+pub const UNCOVERED: &str = "uncovered";
+/// Money moved at the provider that nobody here has ordered.
+pub const MOVED_BY_HAND: &str = "moved_by_hand";
 /// The database is a copy: orders wait until the provider has been compared.
 pub const RESTORED: &str = "restored";
 
@@ -59,6 +65,24 @@ pub async fn open(pool: &PgPool, kind: &str, subject: &str, detail: &str) -> Res
     .await
     .map_err(unavailable)?;
     Ok(())
+}
+
+/// Opens a task about something that happens once. `false` when it was opened before: it stays as it is, also closed.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn open_once(pool: &PgPool, kind: &str, subject: &str, detail: &str) -> Result<bool, StoreError> {
+    let opened = sqlx::query(
+        "insert into operator_tasks (kind, subject, detail, opened_at, seen_at)
+         values ($1, $2, $3, clock_timestamp(), clock_timestamp()) on conflict (kind, subject) do nothing",
+    )
+    .bind(kind)
+    .bind(subject)
+    .bind(detail)
+    .execute(pool)
+    .await
+    .map_err(unavailable)?;
+    Ok(opened.rows_affected() > 0)
 }
 
 /// Closes a task. `false` when there was none open.

@@ -4,6 +4,8 @@
 //! - An account is made with manual payouts: the engine decides when money goes to a bank.
 //! - A status that is not known is no report: the notice is parked.
 //! - Names of what is demanded are read, never values; and of a bank account its fingerprint.
+//! - An account has ended only where Stripe says that our key has no access to it *and* either that its owner has taken the
+//!   access away, or that the key is good for the platform itself. A key that is not taken ends nobody's account.
 //!
 //! # What is deliberately absent
 //! Persons, documents: a payee gives them on Stripe's own pages. The terms of Stripe's second API for accounts.
@@ -25,7 +27,7 @@ use stripe_connect::account::{
     CreateAccountControllerLossesPayments, CreateAccountControllerRequirementCollection,
     CreateAccountControllerStripeDashboard, CreateAccountControllerStripeDashboardType, CreateAccountSettings,
     CreateAccountSettingsPayouts, CreateAccountSettingsPayoutsSchedule, CreateAccountSettingsPayoutsScheduleInterval,
-    RetrieveAccount,
+    RetrieveAccount, RetrieveForMyAccountAccount,
 };
 use stripe_connect::account_link::{CreateAccountLink, CreateAccountLinkType};
 use stripe_connect::external_account::CreateAccountExternalAccount;
@@ -135,27 +137,46 @@ pub(super) async fn read(
 }
 
 /// What is so of an account of which a notice told. One that the platform has no access to any more has ended.
-pub(super) async fn look_up(client: &Client, account: &str) -> Result<ProviderReport, ProviderError> {
+/// `deauthorized`: Stripe has told that its owner has taken the access away, which proves it together with the refusal.
+pub(super) async fn look_up(
+    client: &Client,
+    account: &str,
+    deauthorized: bool,
+) -> Result<ProviderReport, ProviderError> {
     let asked_at = now();
-    match RetrieveAccount::new(account_id(account)?).send(client).await {
+    let error = match RetrieveAccount::new(account_id(account)?).send(client).await {
         Ok(found) => {
             let shortfalls = shortfalls(client, account).await?;
-            report(&found, None, shortfalls, asked_at)
+            return report(&found, None, shortfalls, asked_at);
         }
-        Err(error) if is_gone(&error) => Ok(ProviderReport::Account(AccountReport {
-            psp: PSP.to_owned(),
-            party_id: None,
-            status: AccountStatus {
-                psp_account: account.to_owned(),
-                told_at: asked_at,
-                requirements: Requirements::default(),
-                destinations: Vec::new(),
-                shortfalls: Vec::new(),
-                end: Some(AccountEnd::Deauthorized),
-            },
-        })),
-        Err(error) => Err(failure::of(&error)),
+        Err(error) => error,
+    };
+    if !is_gone(&error) {
+        return Err(failure::of(&error));
     }
+    if !deauthorized {
+        // It may be the key that has no access to anything.
+        platform(client).await?;
+    }
+    let end = if deauthorized { AccountEnd::Deauthorized } else { AccountEnd::Closed };
+    Ok(ProviderReport::Account(AccountReport {
+        psp: PSP.to_owned(),
+        party_id: None,
+        status: AccountStatus {
+            psp_account: account.to_owned(),
+            told_at: asked_at,
+            requirements: Requirements::default(),
+            destinations: Vec::new(),
+            shortfalls: Vec::new(),
+            end: Some(end),
+        },
+    }))
+}
+
+/// The id of the account that the key belongs to.
+pub(super) async fn platform(client: &Client) -> Result<String, ProviderError> {
+    let own = RetrieveForMyAccountAccount::new().send(client).await.map_err(|error| failure::of(&error))?;
+    Ok(own.id.to_string())
 }
 
 /// Stripe does not tell when an object was changed; what is asked for later is newer.
@@ -164,8 +185,10 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// Whether Stripe says that the key has no access to the account, or that there is none: status 403. A key that is wrong
+/// or has expired is 401 (<https://docs.stripe.com/api/errors>).
 fn is_gone(error: &StripeError) -> bool {
-    matches!(error, StripeError::Stripe(error, 401 | 403, _) if error.code == Some(ApiErrorsCode::AccountInvalid))
+    matches!(error, StripeError::Stripe(error, 403, _) if error.code == Some(ApiErrorsCode::AccountInvalid))
 }
 
 /// The currencies in which the account's available balance is below zero.
@@ -221,8 +244,11 @@ fn requirements(account: &Account) -> Result<Requirements, ProviderError> {
         Some(other) => return Err(ProviderError::Unusable(format!("unknown status {}", other.as_str()))),
     };
     let payouts_enabled = account.payouts_enabled.unwrap_or(false);
+    let country = account.country.clone();
+    let default_currency = account.default_currency.as_ref().and_then(|currency| from_stripe(currency).ok());
     let Some(told) = &account.requirements else {
-        return Ok(Requirements { transfers_enabled, payouts_enabled, ..Requirements::default() });
+        let nothing = Requirements::default();
+        return Ok(Requirements { transfers_enabled, payouts_enabled, country, default_currency, ..nothing });
     };
     let sorted = |names: &Option<Vec<String>>| {
         let mut names = names.clone().unwrap_or_default();
@@ -236,6 +262,8 @@ fn requirements(account: &Account) -> Result<Requirements, ProviderError> {
         transfers_enabled,
         payouts_enabled,
         disabled_reason: told.disabled_reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        country,
+        default_currency,
     })
 }
 

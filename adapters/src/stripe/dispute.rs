@@ -3,32 +3,30 @@
 //! # Invariants
 //! - What moved is read from the dispute's balance transactions, whatever its status: money moves before, with or after it.
 //! - Evidence is submitted once, and at once: what is staged only would be forgotten.
-//! - An answer that comes too late is no failure: how the dispute stands is reported.
+//! - An answer that comes too late is no failure: how the dispute stands is reported. So it is with conceding.
+//! - Where Stripe settles in another currency than the dispute's, each booking is of the whole dispute: that is how Stripe
+//!   books (none, one that takes, one that gives back: <https://docs.stripe.com/api/disputes/object>), and it does not tell
+//!   the part.
 //!
 //! # What is deliberately absent
-//! Files. Evidence that Stripe has a field of its own for, but that says who somebody is: the log has none of it.
-
-use std::fmt::Write as _;
+//! Uploading files: staff does that at Stripe, and names them.
 
 use ::stripe::StripeRequest;
-use domain::chargeback::EvidenceBundle;
+use domain::chargeback::{EvidenceBundle, Statement};
 use domain::ports::provider::{
     DisputeDirection, DisputeMovement, DisputeReport, DisputeStatus, FraudWarningReport, ProviderError, ProviderReport,
 };
-use ledger::{Currency, Minor, Money};
+use ledger::{Currency, Minor};
 use miniserde::json;
 use serde::Serialize;
 use stripe_client_core::{RequestBuilder, StripeMethod};
-use stripe_core::dispute::{RetrieveDispute, UpdateDispute, UpdateDisputeEvidence};
+use stripe_core::dispute::{CloseDispute, RetrieveDispute, UpdateDispute};
 use stripe_shared::{BalanceTransaction, Dispute};
 use stripe_types::Expandable;
 
-use super::failure;
 use super::provider::{from_stripe, instant, minor, once, reference};
 use super::transport::Client;
-
-/// Characters that Stripe takes in one field of evidence.
-const FIELD_MAX: usize = 20_000;
+use super::{evidence, failure};
 
 /// The charge's metadata say which funding it is.
 const EXPAND: &str = "charge";
@@ -50,17 +48,42 @@ pub(super) async fn submit(
     client: &Client,
     dispute_ref: &str,
     evidence: &EvidenceBundle,
+    words: Option<&Statement>,
     idempotency_key: &str,
 ) -> Result<ProviderReport, ProviderError> {
     let sent = UpdateDispute::new(reference(dispute_ref)?)
-        .evidence(texts(evidence)?)
+        .evidence(evidence::fields(evidence, words)?)
         .submit(true)
         .expand(vec![EXPAND.to_owned()])
         .customize()
         .request_strategy(once(idempotency_key)?)
         .send(client)
         .await;
-    match sent.map_err(|error| failure::of(&error)) {
+    told(client, dispute_ref, sent.map_err(|error| failure::of(&error))).await
+}
+
+/// Concedes a dispute.
+pub(super) async fn close(
+    client: &Client,
+    dispute_ref: &str,
+    idempotency_key: &str,
+) -> Result<ProviderReport, ProviderError> {
+    let sent = CloseDispute::new(reference(dispute_ref)?)
+        .expand(vec![EXPAND.to_owned()])
+        .customize()
+        .request_strategy(once(idempotency_key)?)
+        .send(client)
+        .await;
+    told(client, dispute_ref, sent.map_err(|error| failure::of(&error))).await
+}
+
+/// What Stripe says; and how the dispute stands, where it is past what was asked for.
+async fn told(
+    client: &Client,
+    dispute_ref: &str,
+    sent: Result<Dispute, ProviderError>,
+) -> Result<ProviderReport, ProviderError> {
+    match sent {
         Ok(dispute) => report(&dispute),
         Err(ProviderError::Refused { code }) => match look_up(client, dispute_ref).await? {
             ProviderReport::Dispute(DisputeReport {
@@ -111,6 +134,7 @@ fn report(dispute: &Dispute) -> Result<ProviderReport, ProviderError> {
     let waits = matches!(status, DisputeStatus::NeedsResponse | DisputeStatus::WarningNeedsResponse);
     let due_by = dispute.evidence_details.due_by.filter(|_| waits);
     let currency = from_stripe(&dispute.currency)?;
+    let amount = minor(dispute.amount, currency)?;
     // Stripe does not say in which order it lists them.
     let mut booked: Vec<_> = dispute.balance_transactions.iter().collect();
     booked.sort_by_key(|booked| booked.created);
@@ -120,15 +144,15 @@ fn report(dispute: &Dispute) -> Result<ProviderReport, ProviderError> {
         charge_ref: charge.id.to_string(),
         status,
         reason: dispute.reason.clone(),
-        amount: minor(dispute.amount, currency)?,
+        amount,
         currency,
         evidence_due_by: due_by.map(instant).transpose()?,
-        movements: booked.into_iter().map(movement).collect::<Result<_, _>>()?,
+        movements: booked.into_iter().map(|booked| movement(booked, (amount, currency))).collect::<Result<_, _>>()?,
     }))
 }
 
 /// A fee below zero is one that comes back.
-fn movement(booked: &BalanceTransaction) -> Result<DisputeMovement, ProviderError> {
+fn movement(booked: &BalanceTransaction, disputed: (Minor, Currency)) -> Result<DisputeMovement, ProviderError> {
     let currency = from_stripe(&booked.currency)?;
     let direction = match booked.reporting_category.as_str() {
         "dispute" => DisputeDirection::Withdrawn,
@@ -151,66 +175,7 @@ fn movement(booked: &BalanceTransaction) -> Result<DisputeMovement, ProviderErro
         fee,
         fee_returned,
         currency,
+        paid: (currency != disputed.1).then_some(disputed.0),
         booked_on: instant(booked.created)?.date_naive(),
     })
-}
-
-/// The document as texts that a person at a bank reads.
-fn texts(evidence: &EvidenceBundle) -> Result<UpdateDisputeEvidence, ProviderError> {
-    let currency = evidence.currency;
-    let money = |amount: Minor| written(amount, currency);
-    let digest = evidence.digest().map_err(|refusal| ProviderError::Unusable(refusal.to_string()))?;
-    let mut agreed = format!(
-        "Contract {} between client {} and payee {}, accepted by both at {}.\n",
-        evidence.contract_id, evidence.client_id, evidence.payee_id, evidence.accepted_at
-    );
-    let mut done = String::new();
-    // Writing to a string does not fail.
-    if let Some(terms) = &evidence.terms_digest {
-        let _ = writeln!(agreed, "SHA-256 of the terms: {terms}.");
-    }
-    for milestone in &evidence.milestones {
-        let _ = writeln!(agreed, "Milestone {}: {}.", milestone.milestone_id, money(milestone.amount));
-        for step in &milestone.steps {
-            let what = serde_json::to_value(step.what).ok();
-            let word = what.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().replace('_', " ");
-            let _ = write!(done, "{} milestone {}: {word}", step.at, milestone.milestone_id);
-            if let Some(number) = step.submission_no {
-                let _ = write!(done, ", delivery {number}");
-            }
-            if let Some(amount) = step.amount {
-                let _ = write!(done, ", {}", money(amount));
-            }
-            done.push_str(".\n");
-        }
-    }
-    let mut paid = String::new();
-    for payment in &evidence.payments {
-        let _ = writeln!(
-            paid,
-            "{} payment {} by charge {}: {}.",
-            payment.collected_at,
-            payment.funding_id,
-            payment.charge_ref,
-            written(payment.captured, payment.currency)
-        );
-    }
-    let _ = writeln!(paid, "SHA-256 of the whole document: {digest}.");
-    let mut texts = UpdateDisputeEvidence::new();
-    texts.product_description = Some(cut(agreed));
-    texts.access_activity_log = Some(cut(done)).filter(|text| !text.is_empty());
-    texts.uncategorized_text = Some(cut(paid));
-    Ok(texts)
-}
-
-fn written(amount: Minor, currency: Currency) -> String {
-    Money::new(i128::from(amount.get()), currency).to_string()
-}
-
-/// As much as fits, from the beginning.
-fn cut(text: String) -> String {
-    match text.char_indices().nth(FIELD_MAX) {
-        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
-        None => text,
-    }
 }

@@ -12,6 +12,7 @@
 
 mod account;
 mod dispute;
+mod evidence;
 mod failure;
 mod payout;
 mod provider;

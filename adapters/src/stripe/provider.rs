@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ::stripe::{ApiErrorsType, IdempotencyKey, RequestStrategy, StripeRequest};
 use chrono::{DateTime, Utc};
+use domain::exchange::Settled;
 use domain::ports::PaymentProvider;
+use domain::ports::mandate::Mandate;
 use domain::ports::provider::{
     BankPayoutReport, BankPayoutStatus, PaymentReport, PaymentStatus, ProviderError, ProviderObject, ProviderOrder,
     ProviderReport, Receipt, TransferReport,
@@ -17,7 +19,9 @@ use stripe_connect::transfer::RetrieveTransfer;
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
-    CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, RetrievePaymentIntent,
+    CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, CreatePaymentIntentMandateData,
+    CreatePaymentIntentMandateDataCustomerAcceptance, CreatePaymentIntentMandateDataCustomerAcceptanceType,
+    OnlineParam, RetrievePaymentIntent,
 };
 use stripe_core::payout::RetrievePayout;
 use stripe_shared::{
@@ -164,12 +168,9 @@ pub(super) fn instant(seconds: i64) -> Result<DateTime<Utc>, ProviderError> {
 impl PaymentProvider for StripeProvider {
     async fn carry_out(&self, order: &ProviderOrder, idempotency_key: &str) -> Result<ProviderReport, ProviderError> {
         match order {
-            ProviderOrder::CollectPayment { funding_id, contract_id, amount, currency, payment_method } => {
-                let metadata = HashMap::from([
-                    ("funding_id".to_owned(), funding_id.to_string()),
-                    ("contract_id".to_owned(), contract_id.to_string()),
-                ]);
-                let sent = CreatePaymentIntent::new(units(*amount, *currency)?, to_stripe(*currency)?)
+            ProviderOrder::CollectPayment { funding_id, contract_id, amount, currency, payment_method, mandate } => {
+                let mut metadata = HashMap::from([("funding_id".to_owned(), funding_id.to_string())]);
+                let mut payment = CreatePaymentIntent::new(units(*amount, *currency)?, to_stripe(*currency)?)
                     .payment_method(payment_method.as_str())
                     .automatic_payment_methods(CreatePaymentIntentAutomaticPaymentMethods {
                         // Nobody is there to be sent to another site and back.
@@ -177,9 +178,16 @@ impl PaymentProvider for StripeProvider {
                         enabled: true,
                     })
                     .confirm(true)
+                    .expand(vec![EXPAND.to_owned()]);
+                if let Some(contract_id) = contract_id {
+                    metadata.insert("contract_id".to_owned(), contract_id.to_string());
+                    payment = payment.transfer_group(contract_id.to_string());
+                }
+                if let Some(mandate) = mandate {
+                    payment = payment.mandate_data(mandate_data(mandate));
+                }
+                let sent = payment
                     .metadata(metadata)
-                    .transfer_group(contract_id.to_string())
-                    .expand(vec![EXPAND.to_owned()])
                     .customize()
                     .request_strategy(once(idempotency_key)?)
                     .send(&self.client)
@@ -231,8 +239,11 @@ impl PaymentProvider for StripeProvider {
             ProviderOrder::ReadBankPayout { bank_payout_ref, account, .. } => {
                 self.bank_payout(bank_payout_ref, account).await
             }
-            ProviderOrder::SubmitEvidence { dispute_ref, evidence, .. } => {
-                dispute::submit(&self.client, dispute_ref, evidence, idempotency_key).await
+            ProviderOrder::SubmitEvidence { dispute_ref, evidence, words, .. } => {
+                dispute::submit(&self.client, dispute_ref, evidence, words.as_deref(), idempotency_key).await
+            }
+            ProviderOrder::CloseDispute { dispute_ref, .. } => {
+                dispute::close(&self.client, dispute_ref, idempotency_key).await
             }
             ProviderOrder::CreateAccount { party_id, country } => {
                 Box::pin(account::create(&self.client, *party_id, country, idempotency_key)).await
@@ -240,7 +251,7 @@ impl PaymentProvider for StripeProvider {
             ProviderOrder::CreateOnboardingLink { link_id, account, .. } => {
                 account::link(&self.client, (*link_id, account), self.return_url()?, idempotency_key).await
             }
-            ProviderOrder::SetDestination { party_id, account, currency, token } => {
+            ProviderOrder::SetDestination { party_id, account, currency, token, .. } => {
                 let bank = (*currency, token.as_str());
                 Box::pin(account::set_destination(&self.client, (*party_id, account), bank, idempotency_key)).await
             }
@@ -283,7 +294,9 @@ impl PaymentProvider for StripeProvider {
             ProviderObject::BankPayout { bank_payout_ref, account } => self.bank_payout(bank_payout_ref, account).await,
             ProviderObject::Dispute { dispute_ref } => dispute::look_up(&self.client, dispute_ref).await,
             ProviderObject::FraudWarning { warning_ref } => dispute::look_up_warning(&self.client, warning_ref).await,
-            ProviderObject::Account { account } => Box::pin(account::look_up(&self.client, account)).await,
+            ProviderObject::Account { account, deauthorized } => {
+                Box::pin(account::look_up(&self.client, account, *deauthorized)).await
+            }
             ProviderObject::TransferReversal { transfer_ref, reversal_ref } => {
                 payout::look_up_reversal(&self.client, transfer_ref, reversal_ref).await
             }
@@ -293,6 +306,21 @@ impl PaymentProvider for StripeProvider {
             }
         }
     }
+
+    async fn platform(&self) -> Result<Option<String>, ProviderError> {
+        Box::pin(account::platform(&self.client)).await.map(Some)
+    }
+}
+
+/// What Stripe wants to know of a consent (<https://docs.stripe.com/payments/ach-direct-debit/accept-a-payment>, the same for
+/// SEPA): without it a debit is not taken.
+fn mandate_data(mandate: &Mandate) -> CreatePaymentIntentMandateData {
+    CreatePaymentIntentMandateData::new(CreatePaymentIntentMandateDataCustomerAcceptance {
+        accepted_at: Some(mandate.accepted_at.timestamp()),
+        offline: None,
+        online: Some(OnlineParam::new(mandate.ip_address.to_string(), mandate.user_agent.as_str())),
+        type_: CreatePaymentIntentMandateDataCustomerAcceptanceType::Online,
+    })
 }
 
 fn code(error: &ApiErrors) -> String {
@@ -344,13 +372,17 @@ fn report_of(payment: &PaymentIntent, status: PaymentStatus) -> ProviderReport {
 }
 
 fn succeeded(payment: &PaymentIntent) -> Result<PaymentStatus, ProviderError> {
-    let currency = from_stripe(&payment.currency)?;
     let Some(Expandable::Object(charge)) = &payment.latest_charge else {
         return Err(ProviderError::Unusable("a payment that succeeded without its charge".to_owned()));
     };
+    collected(charge, payment.amount_received, from_stripe(&payment.currency)?)
+}
+
+/// What a charge has brought.
+fn collected(charge: &Charge, amount: i64, currency: Currency) -> Result<PaymentStatus, ProviderError> {
     Ok(PaymentStatus::Succeeded {
         charge_ref: charge.id.to_string(),
-        captured: minor(payment.amount_received, currency)?,
+        captured: minor(amount, currency)?,
         currency,
         collected_at: instant(charge.created)?,
         receipt: receipt(charge)?,
@@ -367,13 +399,22 @@ fn returned(payment: &PaymentIntent) -> Result<Option<PaymentStatus>, ProviderEr
             return Err(ProviderError::Unusable("a balance transaction that was not expanded".to_owned()));
         }
     };
-    let currency = from_stripe(&booked.currency)?;
+    let (moved_in, currency) = (from_stripe(&booked.currency)?, from_stripe(&charge.currency)?);
+    let moved = minor(booked.amount.saturating_abs(), moved_in)?;
+    // A bank returns the whole of a debit; what it took is told in the currency in which Stripe settles.
+    let (amount, settled) = if moved_in == currency {
+        (moved, None)
+    } else {
+        (minor(charge.amount, currency)?, Some(Settled { amount: moved, currency: moved_in }))
+    };
     Ok(Some(PaymentStatus::Returned {
-        amount: minor(booked.amount.saturating_abs(), currency)?,
+        amount,
         currency,
         balance_transaction_ref: booked.id.to_string(),
         booked_on: instant(booked.created)?.date_naive(),
         code: charge.failure_code.clone().unwrap_or_else(|| "unknown".to_owned()),
+        settled,
+        collected: Some(Box::new(collected(charge, charge.amount, from_stripe(&charge.currency)?)?)),
     }))
 }
 
@@ -404,11 +445,16 @@ fn receipt(charge: &Charge) -> Result<Option<Receipt>, ProviderError> {
 
 pub(super) fn transfer_report(transfer: &Transfer) -> Result<ProviderReport, ProviderError> {
     let currency = from_stripe(&transfer.currency)?;
+    // Those of ours carry our id. Stripe shows the newest ten with the transfer.
+    let ours = |metadata: &HashMap<String, String>| metadata.contains_key("reversal_id");
+    let by_hand = transfer.reversals.data.iter().filter(|reversal| !reversal.metadata.as_ref().is_some_and(ours));
+    let by_hand = by_hand.fold(0_i64, |sum, reversal| sum.saturating_add(reversal.amount));
     Ok(ProviderReport::Transfer(TransferReport {
         transfer_ref: transfer.id.to_string(),
         payout_id: transfer.metadata.get("payout_id").and_then(|id| id.parse().ok()),
         amount: minor(transfer.amount, currency)?,
         currency,
+        reversed_by_hand: minor(by_hand, currency)?,
     }))
 }
 

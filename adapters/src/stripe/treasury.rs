@@ -29,8 +29,10 @@ const TOP_UP_ID: &str = "top_up_id";
 /// Name of the metadata value that is a sweep's id of ours.
 const SWEEP_ID: &str = "sweep_id";
 
-/// Objects on a page: Stripe's most. There are a few of each in a month.
-const PAGE: i64 = 100;
+/// Objects on a page: Stripe's most.
+const PAGE: &str = "100";
+/// Pages read at most for one search. There are a few objects of each kind in a month.
+const PAGES: usize = 100;
 
 /// Takes own money from the platform's bank.
 pub(super) async fn top_up(
@@ -85,38 +87,47 @@ pub(super) async fn look_up_payout(client: &Client, payout_ref: &str) -> Result<
 pub(super) async fn find_top_up(client: &Client, id: TopUpId, since: Timestamp) -> Result<Found, ProviderError> {
     let id = id.to_string();
     let report = |top_up: &Topup| (top_up.metadata.get(TOP_UP_ID) == Some(&id)).then(|| top_up_report(top_up));
-    find::<Topup>(client, "/topups", since, |top_up| top_up.created, report).await
+    let (id_of, created) = (|top_up: &Topup| top_up.id.to_string(), |top_up: &Topup| top_up.created);
+    find::<Topup>(client, "/topups", since, (id_of, created), report).await
 }
 
-/// Looks for a payout of the platform of ours since then.
-pub(super) async fn find_payout(client: &Client, id: SweepId, since: Timestamp) -> Result<Found, ProviderError> {
+/// Looks for a payout of the platform of ours, however old.
+pub(super) async fn find_payout(client: &Client, id: SweepId) -> Result<Found, ProviderError> {
     let id = id.to_string();
     let ours = |payout: &Payout| payout.metadata.as_ref().and_then(|metadata| metadata.get(SWEEP_ID)) == Some(&id);
     let report = |payout: &Payout| ours(payout).then(|| platform_report(payout));
-    find::<Payout>(client, "/payouts", since, |payout| payout.created, report).await
+    let (id_of, created) = (|payout: &Payout| payout.id.to_string(), |payout: &Payout| payout.created);
+    find::<Payout>(client, "/payouts", Timestamp::MIN_UTC, (id_of, created), report).await
 }
 
-/// Reads one page, newest first: it shows all since then, or proves nothing.
+/// Reads a list, newest first: it shows all since then, or proves nothing.
 async fn find<T>(
     client: &Client,
     path: &str,
     since: Timestamp,
-    created: impl Fn(&T) -> i64,
+    (id_of, created): (impl Fn(&T) -> String, impl Fn(&T) -> i64),
     report: impl Fn(&T) -> Option<Result<ProviderReport, ProviderError>>,
 ) -> Result<Found, ProviderError>
 where
     stripe_types::List<T>: miniserde::Deserialize,
 {
-    let request = RequestBuilder::new(StripeMethod::Get, path).query(&BTreeMap::from([("limit", PAGE)]));
-    let listed =
-        request.customize::<stripe_types::List<T>>().send(client).await.map_err(|error| failure::of(&error))?;
-    let reports = listed.data.iter().filter_map(report).collect::<Result<Vec<_>, _>>()?;
-    let goes_on = listed.has_more && listed.data.last().is_some_and(|last| created(last) >= since.timestamp());
-    Ok(match (reports.is_empty(), goes_on) {
-        (false, _) => Found::Reports(reports),
-        (true, false) => Found::Absent,
-        (true, true) => Found::Uncertain("the provider's list is too long to be searched".to_owned()),
-    })
+    let mut fields = BTreeMap::from([("limit", PAGE.to_owned())]);
+    for _ in 0..PAGES {
+        let request = RequestBuilder::new(StripeMethod::Get, path).query(&fields);
+        let listed =
+            request.customize::<stripe_types::List<T>>().send(client).await.map_err(|error| failure::of(&error))?;
+        let reports = listed.data.iter().filter_map(&report).collect::<Result<Vec<_>, _>>()?;
+        if !reports.is_empty() {
+            return Ok(Found::Reports(reports));
+        }
+        match listed.data.last() {
+            Some(last) if listed.has_more && created(last) >= since.timestamp() => {
+                fields.insert("starting_after", id_of(last));
+            }
+            _ => return Ok(Found::Absent),
+        }
+    }
+    Ok(Found::Uncertain("the provider's list is too long to be searched".to_owned()))
 }
 
 fn top_up_report(top_up: &Topup) -> Result<ProviderReport, ProviderError> {

@@ -136,7 +136,8 @@ fn about(notice_type: &str, id: Option<&str>, account: Option<&str>) -> Option<P
     // Whatever happened to a payee's account or its balance: the account tells what is so. Some of these are about other
     // objects, such as a bank account, or about none that has an id.
     if let ("account" | "capability" | "balance", Some(account)) = (kind, account) {
-        return Some(ProviderObject::Account { account: account.to_owned() });
+        let deauthorized = notice_type == "account.application.deauthorized";
+        return Some(ProviderObject::Account { account: account.to_owned(), deauthorized });
     }
     let id = id?.to_owned();
     match (kind, account) {
@@ -218,7 +219,7 @@ mod tests {
             );
             read(body.as_bytes(), None).unwrap().object
         };
-        let to_account = Some(ProviderObject::Account { account: "acct_1".to_owned() });
+        let to_account = |deauthorized| Some(ProviderObject::Account { account: "acct_1".to_owned(), deauthorized });
         for (kind, object) in [
             ("account.updated", r#"{"id":"acct_1"}"#),
             ("account.external_account.updated", r#"{"id":"ba_1"}"#),
@@ -226,7 +227,8 @@ mod tests {
             ("capability.updated", r#"{"id":"transfers"}"#),
             ("balance.available", r#"{"object":"balance"}"#),
         ] {
-            assert_eq!(account(kind, object), to_account, "{kind}");
+            let deauthorized = kind == "account.application.deauthorized";
+            assert_eq!(account(kind, object), to_account(deauthorized), "{kind}");
         }
         let payout = ProviderObject::BankPayout { bank_payout_ref: "po_1".to_owned(), account: "acct_1".to_owned() };
         assert_eq!(account("payout.failed", r#"{"id":"po_1"}"#), Some(payout));

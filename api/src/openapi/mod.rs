@@ -60,6 +60,7 @@ const WITH_VERSION: &[&str] = &[
     "/v1/escrows/{id}/freeze",
     "/v1/escrows/{id}/unfreeze",
     "/v1/parties/{id}/payout-destinations/{currency}",
+    "/v1/chargebacks/{id}/evidence",
 ];
 
 /// Routes that make a key from the request when none is given.
@@ -152,7 +153,7 @@ pub fn complete(description: &mut OpenApi) {
 /// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
 fn takes_key(path: &str) -> bool {
     // A preview is no command: it is carried out never.
-    let of_test_mode = path.starts_with("/v1/test_clocks") || path.starts_with("/v1/test_helpers");
+    let of_test_mode = path.starts_with("/v1/test_clocks");
     !OPEN.contains(&path) && !of_test_mode && !is_preview(path) && !path.starts_with("/v1/auth/")
 }
 

@@ -1,15 +1,20 @@
 //! Fundings: pay into escrow by card, account or wallet, see how it is getting on, give the attempt up.
 
+use std::net::IpAddr;
+
 use adapters::postgres::document;
 use adapters::postgres::log_reader::{self, EventFilter};
+use adapters::postgres::mandate as mandates;
 use axum::extract::State;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use domain::aggregate::AggregateState;
 use domain::escrow::{self, EscrowEvent, PaidFrom};
 use domain::event::DomainEvent;
 use domain::funding::{self, Funding};
 use domain::id::{ContractId, FundingId, MilestoneId};
 use domain::intent::{Intent, MoneyIntent};
+use domain::ports::mandate::Mandate;
 use domain::view::Document;
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
@@ -19,7 +24,7 @@ use uuid::Uuid;
 use super::command::{Asked, Command};
 use super::contracts::Nothing;
 use super::{amount, currency, id, visible};
-use crate::app::{App, ReadAt, Seen};
+use crate::app::{App, REPLAYED, ReadAt, Seen};
 use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::extract::IdPath;
@@ -50,6 +55,54 @@ pub struct CreateFunding {
     #[serde(default)]
     #[schema(example = "pm_card_visa")]
     pub payment_method: Option<String>,
+    /// The client's consent, which banks ask for where an account is debited. Not needed for cards.
+    #[serde(default)]
+    pub mandate: Option<CreateMandate>,
+}
+
+/// A client's consent to have its bank account debited. It goes to the payment provider and is not kept here.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateMandate {
+    /// Where the client was when it agreed: the IP address of its device.
+    #[schema(example = "203.0.113.7")]
+    pub ip_address: String,
+    /// With which browser, as it names itself, at most 500 characters.
+    #[schema(example = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")]
+    pub user_agent: String,
+    /// When it agreed; now when absent.
+    #[serde(default)]
+    pub accepted_at: Option<DateTime<Utc>>,
+}
+
+/// Without what is personal.
+impl std::fmt::Debug for CreateMandate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateMandate").field("accepted_at", &self.accepted_at).finish_non_exhaustive()
+    }
+}
+
+/// Longest name of a browser that is taken; real ones have up to 300 characters.
+const USER_AGENT_MAX: usize = 500;
+
+/// The consent of a request.
+///
+/// # Errors
+/// `validation_failed` with a pointer.
+pub(super) async fn mandate(app: &App, asked: Option<CreateMandate>) -> Result<Option<Mandate>, Problem> {
+    let Some(CreateMandate { ip_address, user_agent, accepted_at }) = asked else { return Ok(None) };
+    let wrong = |pointer: &str, detail: &str| Problem::field(ErrorCode::ValidationFailed, pointer, detail);
+    let ip_address = ip_address.parse::<IpAddr>().map_err(|_| wrong("/mandate/ip_address", "must be an IP address"))?;
+    let characters = user_agent.chars().count();
+    if characters == 0 || characters > USER_AGENT_MAX || user_agent.chars().any(char::is_control) {
+        return Err(wrong("/mandate/user_agent", "must be the browser's name for itself, 1 to 500 characters"));
+    }
+    let now = app.engine.now().await?;
+    let accepted_at = accepted_at.unwrap_or(now);
+    if accepted_at > now {
+        return Err(wrong("/mandate/accepted_at", "must not be in the future"));
+    }
+    Ok(Some(Mandate { accepted_at, ip_address, user_agent }))
 }
 
 /// The part of a payment that is for one milestone.
@@ -87,6 +140,8 @@ pub(super) struct PayIn {
     pub source: Source,
     /// The provider's token; absent when the wallet pays.
     pub payment_method: Option<String>,
+    /// The client's consent to a debit of its account.
+    pub mandate: Option<Mandate>,
 }
 
 /// Pays into escrow for milestones, or as a deposit.
@@ -108,6 +163,7 @@ pub async fn create(
         currency: currency(&value.currency, "/currency")?,
         source: value.paid_from,
         payment_method: value.payment_method,
+        mandate: mandate(&app, value.mandate).await?,
     };
     pay(&app, caller, asked, contract_id, pay_in).await
 }
@@ -132,7 +188,11 @@ impl PayIn {
     /// # Errors
     /// `validation_failed` when source and token do not go together.
     pub(super) fn intent(self, contract_id: ContractId, funding_id: FundingId) -> Result<MoneyIntent, Problem> {
-        let Self { allocations, deposit, currency, source, payment_method } = self;
+        let Self { allocations, deposit, currency, source, payment_method, mandate } = self;
+        if source == Source::Wallet && mandate.is_some() {
+            let detail = "does not belong to a payment from the wallet";
+            return Err(Problem::field(ErrorCode::ValidationFailed, "/mandate", detail));
+        }
         let wrong = |detail: &str| Problem::field(ErrorCode::ValidationFailed, "/payment_method", detail);
         let (paid_from, payment_method) = match (source, payment_method) {
             (Source::Provider, Some(token)) => (PaidFrom::Provider, token),
@@ -154,24 +214,48 @@ pub(super) async fn pay(
     pay_in: PayIn,
 ) -> Result<Response, Problem> {
     let funding_id = FundingId::from_uuid(Uuid::now_v7());
+    let mandate = pay_in.mandate.clone();
     let intent = pay_in.intent(contract_id, funding_id)?;
-    make(app, caller, asked, funding_id, intent).await
+    make(app, caller, asked, (funding_id, mandate), intent).await
 }
 
-/// Makes a funding, answered with it.
+/// Makes a funding, answered with it. A consent is kept until the provider has it.
 pub(super) async fn make(
     app: &App,
     caller: Caller,
     asked: Asked,
-    funding_id: FundingId,
+    (funding_id, mandate): (FundingId, Option<Mandate>),
     intent: MoneyIntent,
 ) -> Result<Response, Problem> {
-    let location = format!("/v1/fundings/{funding_id}");
     let view = |seen: Seen<'_>| {
         let request = seen.events.iter().find_map(|(_, event)| request_for(event, funding_id))?;
         FundingView::of(request, state_of(seen, funding_id))
     };
-    asked.make(app, caller, Intent::Money(intent), location, &view).await
+    make_shown(app, caller, asked, (funding_id, mandate), intent, &view).await
+}
+
+/// As [`make`], with what is shown of it.
+pub(super) async fn make_shown(
+    app: &App,
+    caller: Caller,
+    asked: Asked,
+    (funding_id, mandate): (FundingId, Option<Mandate>),
+    intent: MoneyIntent,
+    view: &(dyn Fn(Seen<'_>) -> Option<FundingView> + Send + Sync),
+) -> Result<Response, Problem> {
+    let given = mandate.is_some();
+    if let Some(mandate) = mandate {
+        // Before the order, which may be carried out as soon as it is there.
+        mandates::keep(app.pool(), funding_id, &mandate).await?;
+    }
+
+    let location = format!("/v1/fundings/{funding_id}");
+    let made = asked.make(app, caller, Intent::Money(intent), location, view).await;
+    let ordered = made.as_ref().is_ok_and(|answer| !answer.headers().contains_key(&REPLAYED));
+    if given && !ordered {
+        mandates::forget(app.pool(), funding_id).await?;
+    }
+    made
 }
 
 /// Shows a payment: its status, and what the client has to do next.
@@ -185,7 +269,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let found = find(&app, &caller, funding_id).await?;
     let (state, version) = found.state.map_or((None, None), |(state, version)| (Some(state), Some(version)));
-    let view = FundingView::of(&found.request, state.as_ref()).ok_or_else(Problem::not_found)?;
+    let view = found.request.view(state.as_ref()).ok_or_else(Problem::not_found)?;
     Ok(at.respond(&view, version))
 }
 
@@ -207,16 +291,33 @@ pub async fn cancel(
         let problem = Problem::new(ErrorCode::FundingWrongState, "a funding that is succeeded cannot be cancelled");
         return Err(problem.with("state", "succeeded"));
     }
-    let view = |seen: Seen<'_>| FundingView::of(&found.request, state_of(seen, funding_id));
+    let view = |seen: Seen<'_>| found.request.view(state_of(seen, funding_id));
     asked.act(&app, caller, Intent::Money(MoneyIntent::CancelFunding { funding_id }), &view).await
 }
 
 /// A payment that was found.
 struct Found {
-    /// The event that asked for it.
-    request: EscrowEvent,
+    /// What asked for it.
+    request: Requested,
     /// How far it is, and its version; absent for one from the wallet, which has no state of its own.
     state: Option<(Funding, u64)>,
+}
+
+/// What asked for a payment.
+enum Requested {
+    /// An event of the contract's escrow.
+    By(Box<EscrowEvent>),
+    /// The payment itself, of a top-up.
+    Itself,
+}
+
+impl Requested {
+    fn view(&self, state: Option<&Funding>) -> Option<FundingView> {
+        match self {
+            Self::By(event) => FundingView::of(event, state),
+            Self::Itself => FundingView::of_top_up(state?),
+        }
+    }
 }
 
 /// A payment that the caller may know of: the client's own, any for staff.
@@ -228,9 +329,12 @@ async fn find(app: &App, caller: &Caller, funding_id: FundingId) -> Result<Found
     });
     let contract_id = match state.as_ref().and_then(|(state, _)| state.order()) {
         Some(order) => order.contract_id,
-        None => contract_paid_from_wallet(app, caller, funding_id).await?,
+        None => Some(contract_paid_from_wallet(app, caller, funding_id).await?),
     };
-    let request = request_in(app, contract_id, funding_id).await?;
+    let request = match contract_id {
+        Some(contract_id) => Requested::By(Box::new(request_in(app, contract_id, funding_id).await?)),
+        None => Requested::Itself,
+    };
     Ok(Found { request, state })
 }
 
@@ -277,7 +381,8 @@ fn request_for(event: &DomainEvent, funding_id: FundingId) -> Option<&EscrowEven
     }
 }
 
-fn state_of(seen: Seen<'_>, funding_id: FundingId) -> Option<&Funding> {
+/// The payment as a decision has left it.
+pub(super) fn state_of(seen: Seen<'_>, funding_id: FundingId) -> Option<&Funding> {
     match (seen.look)(&funding::stream(funding_id)) {
         Some(AggregateState::Funding(state)) if state.order().is_some() => Some(state),
         _ => None,

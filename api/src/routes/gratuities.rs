@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::command::{Asked, Command};
-use super::fundings::make;
+use super::fundings::{CreateMandate, make, mandate};
 use super::{amount, currency};
 use crate::app::App;
 use crate::caller::Caller;
@@ -31,6 +31,9 @@ pub struct CreateGratuity {
     /// Token of the client's card or account at the payment provider. Never a card number.
     #[schema(example = "pm_card_visa")]
     pub payment_method: String,
+    /// The client's consent, which banks ask for where an account is debited. Not needed for cards.
+    #[serde(default)]
+    pub mandate: Option<CreateMandate>,
 }
 
 /// Pays a bonus.
@@ -71,6 +74,7 @@ async fn give(
     value: CreateGratuity,
 ) -> Result<Response, Problem> {
     asked.headers.require_key()?;
+    let mandate = mandate(app, value.mandate).await?;
     let funding_id = FundingId::from_uuid(Uuid::now_v7());
     let intent = MoneyIntent::PayGratuity {
         contract_id,
@@ -80,5 +84,5 @@ async fn give(
         currency: currency(&value.currency, "/currency")?,
         payment_method: value.payment_method,
     };
-    make(app, caller, asked, funding_id, intent).await
+    make(app, caller, asked, (funding_id, mandate), intent).await
 }

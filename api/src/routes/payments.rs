@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::command::Command;
 use super::contracts::visible_view;
-use super::fundings::{CreateAllocation, PayIn, Source, allocations, deposit, pay};
+use super::fundings::{CreateAllocation, CreateMandate, PayIn, Source, allocations, deposit, mandate, pay};
 use super::{amount, currency, id};
 use crate::app::App;
 use crate::caller::Caller;
@@ -54,6 +54,9 @@ pub struct Pay {
     #[serde(default)]
     #[schema(example = "pm_card_visa")]
     pub payment_method: Option<String>,
+    /// The client's consent, which banks ask for where an account is debited. Not needed for cards.
+    #[serde(default)]
+    pub mandate: Option<CreateMandate>,
 }
 
 /// Pays into escrow, the older way.
@@ -65,7 +68,7 @@ pub async fn create(
     State(app): State<App>,
     caller: Caller,
     IdPath(contract_id): IdPath<ContractId>,
-    Command { value, mut asked }: Command<Pay>,
+    Command { mut value, mut asked }: Command<Pay>,
 ) -> Result<Response, Problem> {
     if asked.headers.idempotency_key.is_none() {
         let window = app.engine.now().await?.timestamp().div_euclid(WINDOW_SECONDS);
@@ -76,7 +79,8 @@ pub async fn create(
     } else {
         app.catch_up().await?;
         let contract = visible_view(&app, &caller, contract_id).await?;
-        pay(&app, caller, asked, contract_id, value.read(&contract)?).await?
+        let mandate = mandate(&app, value.mandate.take()).await?;
+        pay(&app, caller, asked, contract_id, PayIn { mandate, ..value.read(&contract)? }).await?
     };
     Ok(with_successor(answer, contract_id))
 }
@@ -109,6 +113,7 @@ impl Pay {
             currency: currency(self.currency.as_deref().unwrap_or(&contract.currency), "/currency")?,
             source: self.paid_from,
             payment_method: self.payment_method,
+            mandate: None,
         })
     }
 }

@@ -97,6 +97,7 @@ pub async fn quote_funding(
         currency: currency(&code, "/currency")?,
         source: paid_from,
         payment_method: payment_method.or_else(chosen),
+        mandate: None,
     };
     let contract_id = id::<ContractId>(&contract_id, "/contract_id")?;
     let intent = Intent::Money(pay_in.intent(contract_id, FundingId::from_uuid(Uuid::now_v7()))?);

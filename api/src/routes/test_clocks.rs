@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::extract::Body;
 use crate::problem::Problem;
-use crate::worker::evidence;
+use crate::worker::{coverage, evidence};
 
 /// How long one instant may take until nothing is left to do at it. Longer than the lease of work that a server left
 /// behind when it died.
@@ -84,7 +84,7 @@ pub async fn advance(
     if to < now {
         return Err(refused(ClockError::Backwards { now }));
     }
-    drain(&app, now).await?;
+    settle(&app, now).await?;
     while now < to {
         let next = next_instant(&app, now).await?.map_or(to, |next| next.min(to));
         let moving = app.clock_moving.write().await;
@@ -100,7 +100,7 @@ pub async fn advance(
         drop(moving);
         app.clock_moved.notify_waiters();
         now = app.engine.now().await?;
-        drain(&app, now).await?;
+        settle(&app, now).await?;
     }
     let position = app.engine.store().head().await?;
     let view = view(&app).await?;
@@ -145,6 +145,13 @@ async fn next_instant(app: &App, now: Timestamp) -> Result<Option<Timestamp>, Pr
         None => None,
     };
     Ok([wakeup, order, provider].into_iter().flatten().filter(|instant| *instant > now).min())
+}
+
+/// Lets everything happen that follows at `now`. The coverage is looked at when the books are complete, so that a shortage
+/// is told at the same instant however busy the workers are.
+async fn settle(app: &App, now: Timestamp) -> Result<(), Problem> {
+    drain(app, now).await?;
+    if coverage::look(app).await? { drain(app, now).await } else { Ok(()) }
 }
 
 /// Waits until there is nothing left to do at `now`: the workers do it.

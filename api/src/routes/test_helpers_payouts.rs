@@ -173,6 +173,15 @@ pub async fn deauthorize(
     control(sandbox, account, "deauthorize", &[]).await
 }
 
+/// Has the provider close a payee's account.
+#[utoipa::path(post, path = "/v1/test_helpers/psp/account-close", tag = "test mode", request_body = AccountOf,
+    responses((status = 200, body = HelpedView)))]
+pub async fn close(State(app): State<App>, caller: Caller, body: Body<AccountOf>) -> Result<Json<HelpedView>, Problem> {
+    let sandbox = sandbox(&app, &caller)?;
+    let account = account_of(&app, &body.value.party_id).await?;
+    control(sandbox, account, "close", &[]).await
+}
+
 /// Adds to the balance of a payee's account, or takes from it, also below zero.
 #[utoipa::path(post, path = "/v1/test_helpers/psp/account-adjust", tag = "test mode", request_body = AdjustedAccount,
     responses((status = 200, body = HelpedView)))]

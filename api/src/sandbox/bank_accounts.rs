@@ -139,10 +139,24 @@ impl External {
              RETURNING country, currency, account_number, routing_number, account_holder_name",
         )
         .bind(token)
-        .fetch_optional(connection)
+        .fetch_optional(&mut *connection)
         .await?;
-        let id = token.clone();
-        details.ok_or_else(|| Refusal::NoSuch { noun: "token", id, param: "external_account" }.into())
+        if let Some(details) = details {
+            return Ok(details);
+        }
+        let used: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM bank_tokens WHERE id = $1)")
+            .bind(token)
+            .fetch_one(&mut *connection)
+            .await?;
+        if used {
+            return Err(Refusal::Invalid {
+                param: "external_account".to_owned(),
+                code: Some("token_already_used"),
+                message: "You cannot use a Stripe token more than once.".to_owned(),
+            }
+            .into());
+        }
+        Err(Refusal::NoSuch { noun: "token", id: token.clone(), param: "external_account" }.into())
     }
 }
 

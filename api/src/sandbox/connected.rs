@@ -2,7 +2,7 @@
 
 use super::accounts::UpdateAccount;
 use super::bank_accounts::{AddBankAccount, MakeToken};
-use super::onboarding::{Adjust, Deauthorize, MakeLink, Onboard, Restrict};
+use super::onboarding::{Adjust, Close, Deauthorize, MakeLink, Onboard, Restrict};
 use super::order::{Outcome, Work};
 use super::payouts::{CancelPayout, TurnPayout};
 use super::refusal::Failure;
@@ -18,6 +18,7 @@ pub(super) enum ConnectedOrder {
     Onboard(Onboard),
     Restrict(Restrict),
     Deauthorize(Deauthorize),
+    Close(Close),
     Adjust(Adjust),
     ReverseTransfer(ReverseTransfer),
     CancelPayout(CancelPayout),
@@ -34,6 +35,7 @@ impl ConnectedOrder {
             Self::Onboard(order) => order.carry_out(work).await,
             Self::Restrict(order) => order.carry_out(work).await,
             Self::Deauthorize(order) => order.carry_out(work).await,
+            Self::Close(order) => order.carry_out(work).await,
             Self::Adjust(order) => order.carry_out(work).await,
             Self::ReverseTransfer(order) => order.carry_out(work).await,
             Self::CancelPayout(order) => order.carry_out(work).await,

@@ -52,6 +52,7 @@ enum Action {
     #[serde(rename = "error_500")]
     Error500,
     RateLimited,
+    KeyRefused,
     BalanceInsufficient,
     HoldResponse,
     HoldExecution,
@@ -83,6 +84,8 @@ pub(super) enum RequestFault {
     Error500,
     /// Answer 429 and do nothing, with these seconds as `Retry-After`.
     RateLimited(Option<u32>),
+    /// Answer 401, as to a key that has expired, and do nothing.
+    KeyRefused,
     /// Answer that our balance is too low, and do nothing.
     BalanceInsufficient,
     /// Carry it out, commit, and answer later.
@@ -161,6 +164,7 @@ impl Faults {
             Action::TimeoutAfterSuccess => Some(RequestFault::TimeoutAfterSuccess),
             Action::Error500 => Some(RequestFault::Error500),
             Action::RateLimited => Some(RequestFault::RateLimited(rule.seconds)),
+            Action::KeyRefused => Some(RequestFault::KeyRefused),
             Action::BalanceInsufficient => Some(RequestFault::BalanceInsufficient),
             Action::HoldResponse => Some(RequestFault::HoldResponse(wait)),
             Action::HoldExecution => Some(RequestFault::HoldExecution(wait)),
@@ -190,6 +194,7 @@ impl Faults {
             Action::TimeoutAfterSuccess
             | Action::Error500
             | Action::RateLimited
+            | Action::KeyRefused
             | Action::BalanceInsufficient
             | Action::HoldResponse
             | Action::HoldExecution

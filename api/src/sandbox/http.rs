@@ -134,6 +134,7 @@ async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> R
                 }
                 response
             }
+            Some(RequestFault::KeyRefused) => refused(&Refusal::WrongKey),
             Some(RequestFault::BalanceInsufficient) => {
                 refused(&Refusal::BalanceInsufficient { currency: "own".to_owned(), noun: "request" })
             }

@@ -7,7 +7,8 @@
 //!
 //! # What is deliberately absent
 //! Manual capture, saved payment methods, customers, and the page on which the customer answers a required action: the
-//! test helper `POST /_sandbox/payment_intents/{id}/authenticate` answers it. A mandate for bank debits, which Stripe asks for.
+//! test helper `POST /_sandbox/payment_intents/{id}/authenticate` answers it. Mandates as objects: a bank debit is asked for the
+//! customer's acceptance, as at Stripe, and nothing of it is kept.
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
@@ -74,6 +75,8 @@ pub(super) struct CancelIntent {
 struct Confirmation {
     return_url: Option<String>,
     off_session: bool,
+    /// Whether the customer has accepted a debit.
+    accepted: bool,
 }
 
 /// What the customer does about a required action, or the bank about a debit:
@@ -92,7 +95,38 @@ impl Confirmation {
             Some("one_off" | "recurring") => true, // Texts that older versions took.
             _ => form.boolean("off_session")?.unwrap_or(false),
         };
-        Ok(Self { return_url: form.text("return_url"), off_session })
+        Ok(Self { return_url: form.text("return_url"), off_session, accepted: acceptance(form)? })
+    }
+
+    /// A debit of a bank account needs the customer's acceptance
+    /// (<https://docs.stripe.com/payments/ach-direct-debit/accept-a-payment>).
+    fn allows(&self, card: TestCard) -> Result<(), Refusal> {
+        if card.is_bank_account() && !self.accepted {
+            return Err(Refusal::Missing { param: "mandate_data" });
+        }
+        Ok(())
+    }
+}
+
+/// Whether `mandate_data` says that, and all that it has to say.
+fn acceptance(form: &Form) -> Result<bool, Refusal> {
+    if !form.has("mandate_data") {
+        return Ok(false);
+    }
+    let at = |rest: &[&str]| form.deep_text(&[&["mandate_data", "customer_acceptance"], rest].concat());
+    match at(&["type"]).as_deref() {
+        Some("offline") => Ok(true),
+        Some("online") if at(&["online", "ip_address"]).is_none() => {
+            Err(Refusal::Missing { param: "mandate_data[customer_acceptance][online][ip_address]" })
+        }
+        Some("online") if at(&["online", "user_agent"]).is_none() => {
+            Err(Refusal::Missing { param: "mandate_data[customer_acceptance][online][user_agent]" })
+        }
+        Some("online") => Ok(true),
+        Some(other) => {
+            Err(Refusal::invalid("mandate_data[customer_acceptance][type]", format!("Invalid type: {other}")))
+        }
+        None => Err(Refusal::Missing { param: "mandate_data[customer_acceptance][type]" }),
     }
 }
 
@@ -149,6 +183,9 @@ impl CreateIntent {
                 "payment_method",
                 "You cannot confirm this PaymentIntent because it's missing a payment method.",
             ));
+        }
+        if let (Some(confirmation), Some(card)) = (&confirm, card) {
+            confirmation.allows(card)?;
         }
         Ok(Self {
             amount,
@@ -236,6 +273,7 @@ impl ConfirmIntent {
                 intent: intent.show(),
             })?,
         };
+        self.confirmation.allows(card)?;
         confirm(work, intent, card, &self.confirmation).await
     }
 }

@@ -93,7 +93,7 @@ impl Entry<'_> {
     }
 }
 
-/// Adds to a balance. Both amounts are zero or more.
+/// Adds to a balance. What a bank takes is below zero, and is taken even where it is not there.
 pub(super) async fn credit(
     connection: &mut PgConnection,
     account: &str,
@@ -258,15 +258,24 @@ impl CreateTransfer {
     }
 }
 
+/// Currencies that banks take whole, though they are counted in hundredths
+/// (<https://docs.stripe.com/currencies#special-cases>).
+const WHOLE_ONLY: &[&str] = &["huf", "isk", "twd", "ugx"];
+
 impl CreatePayout {
     pub(super) fn parse(form: &Form) -> Result<Self, Refusal> {
         form.refuse(&["source_type", "payout_method"])?;
         if let Some(method) = form.text("method").filter(|method| method != "standard") {
             return Err(Refusal::invalid("method", format!("The sandbox has no {method} payouts.")));
         }
+        let (amount, currency) = (form.amount()?, form.currency()?);
+        if WHOLE_ONLY.contains(&currency.code) && amount % 100 != 0 {
+            let code = currency.code.to_ascii_uppercase();
+            return Err(Refusal::invalid("amount", format!("Payouts in {code} need an amount divisible by 100.")));
+        }
         Ok(Self {
-            amount: form.amount()?,
-            currency: form.currency()?,
+            amount,
+            currency,
             destination: form.text("destination"),
             description: form.text("description"),
             statement_descriptor: form.text("statement_descriptor"),

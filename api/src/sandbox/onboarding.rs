@@ -218,6 +218,31 @@ impl Deauthorize {
     }
 }
 
+/// The provider closes the account. Its last word is that the account can do nothing; after it the platform has no access.
+/// What was transferred to it can be reversed.
+#[derive(Debug)]
+pub(super) struct Close(pub(super) String);
+
+impl Close {
+    pub(super) async fn carry_out(self, work: &mut Work<'_>) -> Result<Outcome, Failure> {
+        connected(work, &self.0).await?;
+        sqlx::query(
+            "UPDATE accounts SET transfers = 'inactive', payouts_enabled = false, disabled_reason = 'rejected.other'
+             WHERE id = $1",
+        )
+        .bind(&self.0)
+        .execute(&mut *work.connection)
+        .await?;
+        tell_updated(work, &self.0).await?;
+        let value = shown(work.connection, &self.0).await?;
+        sqlx::query("UPDATE accounts SET deauthorized = true WHERE id = $1")
+            .bind(&self.0)
+            .execute(&mut *work.connection)
+            .await?;
+        Ok(Outcome::ok(value))
+    }
+}
+
 /// Something is taken from the balance of the account, or given to it: also below zero.
 #[derive(Debug)]
 pub(super) struct Adjust {

@@ -89,6 +89,14 @@ fn behaviour(work: &Work<'_>, charge: &Charge) -> (&'static str, i64) {
     }
 }
 
+/// Whether the card networks can send so much: the last of three decimals is 0, and krónur have no parts
+/// (<https://docs.stripe.com/currencies>, "Special cases").
+fn is_whole(amount: i64, currency: &str) -> bool {
+    let Ok(currency) = currency.to_uppercase().parse::<ledger::Currency>() else { return true };
+    let minor = currency.from_psp_units(amount).ok();
+    minor.is_some_and(|minor| currency.refund_and_residue(minor).1.is_zero())
+}
+
 impl CreateRefund {
     pub(super) fn parse(form: &Form) -> Result<Self, Refusal> {
         form.refuse(NOT_IMPLEMENTED)?;
@@ -126,6 +134,9 @@ impl CreateRefund {
         if amount > left {
             let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).");
             return Err(Refusal::invalid("amount", message).into());
+        }
+        if !is_whole(amount, &charge.currency) {
+            return Err(Refusal::invalid("amount", format!("Invalid amount in {}: {amount}.", charge.currency)).into());
         }
         let (behaviour, turns_after_seconds) = behaviour(work, &charge);
         let mut refund = Refund {

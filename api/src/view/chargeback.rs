@@ -1,7 +1,11 @@
 //! A chargeback as the API shows it, to staff.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use domain::chargeback::{Case, Chargeback, Charged, EvidenceBundle, Moved};
+use domain::chargeback::statement::{FileField, TextField};
+use domain::chargeback::{Case, Chargeback, Charged, EvidenceBundle, Moved, Statement};
+use domain::refusal::Refusal;
 use domain::rules::Rules;
 use ledger::Currency;
 use serde::{Deserialize, Serialize};
@@ -18,11 +22,11 @@ pub struct ChargebackView {
     /// Always `chargeback`.
     #[schema(example = "chargeback")]
     pub object: String,
-    /// `warned`, `inquiry`, `inquiry_closed`, `needs_response`, `under_review`, `won` or `lost`.
+    /// `warned`, `inquiry`, `inquiry_closed`, `needs_response`, `under_review`, `accepted`, `won` or `lost`.
     #[schema(example = "needs_response")]
     pub status: String,
-    /// The contract that was paid for.
-    pub contract_id: String,
+    /// The contract that was paid for; none for a top-up of a wallet.
+    pub contract_id: Option<String>,
     /// The payment.
     pub funding_id: String,
     /// The provider's dispute; of a warning, the provider's warning.
@@ -52,6 +56,8 @@ pub struct ChargebackView {
     pub evidence_at: Option<DateTime<Utc>>,
     /// SHA-256 (hex) of the evidence that was submitted.
     pub evidence_digest: Option<String>,
+    /// SHA-256 (hex) of what staff says, or said, beside it, with a salt.
+    pub statement_digest: Option<String>,
 }
 
 /// What moved in one currency, minor units.
@@ -83,6 +89,30 @@ pub struct EvidenceView {
     /// The document: contract, milestones with what happened to them, payments. References only.
     #[schema(value_type = Object)]
     pub document: EvidenceBundle,
+    /// What staff says beside it, to staff that decides about money; absent where nothing is said, or it was taken away.
+    pub statement: Option<StatementView>,
+}
+
+/// What staff says to a bank.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatementView {
+    /// Words, by field.
+    #[schema(value_type = Object)]
+    pub texts: BTreeMap<TextField, String>,
+    /// The provider's names of files, by field.
+    #[schema(value_type = Object)]
+    pub files: BTreeMap<FileField, String>,
+}
+
+impl EvidenceView {
+    /// What the log proves, and what staff says beside it.
+    ///
+    /// # Errors
+    /// [`Refusal::Defect`] if the document cannot be written, which none of ours does.
+    pub fn new(document: EvidenceBundle, statement: Option<Statement>) -> Result<Self, Refusal> {
+        let statement = statement.map(|said| StatementView { texts: said.texts, files: said.files });
+        Ok(Self { object: "chargeback_evidence".to_owned(), digest: document.digest()?, document, statement })
+    }
 }
 
 impl ChargebackView {
@@ -112,6 +142,7 @@ impl ChargebackView {
             evidence_due_by: opening.evidence_due_by,
             evidence_at: case.evidence_at,
             evidence_digest: case.evidence_digest.clone(),
+            statement_digest: case.statement.clone(),
             ..Self::empty(id, status, &opening.charged, opening.dispute_ref.clone())
         }
     }
@@ -121,7 +152,7 @@ impl ChargebackView {
             id,
             object: "chargeback".to_owned(),
             status: status.to_owned(),
-            contract_id: charged.contract_id.to_string(),
+            contract_id: charged.paid_into.contract_id().map(|id| id.to_string()),
             funding_id: charged.funding_id.to_string(),
             psp_ref,
             cycle: None,
@@ -134,6 +165,7 @@ impl ChargebackView {
             evidence_due_by: None,
             evidence_at: None,
             evidence_digest: None,
+            statement_digest: None,
         }
     }
 }

@@ -1,11 +1,12 @@
-//! A payment by a client as the API shows it: into escrow, as a bonus, as a tip.
+//! A payment by a client as the API shows it: into escrow, into the wallet, as a bonus, as a tip.
 //!
 //! # Invariants
 //! - What it is for, and what is charged, is what was asked for: the request's own event says it, in every state.
 
 use chrono::{DateTime, Utc};
 use domain::escrow::{Allocation, Deposit, EscrowEvent, Gratuity, GratuityKind, PaidFrom};
-use domain::funding::{Funding, Progress};
+use domain::funding::{Funding, Progress, Purpose};
+use domain::id::{ContractId, FundingId};
 use domain::rules::Rules;
 use ledger::Minor;
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,13 @@ pub struct FundingView {
     /// Always `funding`.
     #[schema(example = "funding")]
     pub object: String,
-    /// Its contract.
-    pub contract_id: String,
-    /// `escrow`, `bonus` or `tip`.
+    /// Its contract; none for a top-up.
+    pub contract_id: Option<String>,
+    /// `escrow`, `bonus`, `tip` or `top_up`.
     #[schema(example = "escrow")]
     pub purpose: String,
-    /// `created`, `action_required`, `processing`, `failed`, `cancelled`, `expired`, `succeeded`, `available`, `sent_back` or
-    /// `under_review`.
+    /// `created`, `action_required`, `processing`, `failed`, `cancelled`, `expired`, `succeeded`, `available`, `sent_back`,
+    /// `returned` or `under_review`.
     #[schema(example = "succeeded")]
     pub status: String,
     /// `provider` (a card or account) or `wallet`.
@@ -134,7 +135,7 @@ impl FundingView {
                 tax: tax.as_ref().map_or(0, |tax| tax.line.amount.get()),
                 surplus_to_wallet: surplus_to_wallet.get(),
                 paid_from: word(*paid_from).to_owned(),
-                ..Self::bare(&funding_id.to_string(), &contract_id.to_string(), *charge, *currency)
+                ..Self::bare(*funding_id, Some(*contract_id), *charge, *currency)
             },
             EscrowEvent::GratuityRequested { contract_id, funding_id, currency, gratuity, charge, .. } => Self {
                 purpose: match gratuity.kind {
@@ -144,7 +145,7 @@ impl FundingView {
                 surplus_to_wallet: gratuity.surplus_to_wallet.get(),
                 gratuity: Some(GratuityView::of(gratuity)),
                 tax: tax_on_top(gratuity, *charge),
-                ..Self::bare(&funding_id.to_string(), &contract_id.to_string(), *charge, *currency)
+                ..Self::bare(*funding_id, Some(*contract_id), *charge, *currency)
             },
             _ => return None,
         };
@@ -154,11 +155,20 @@ impl FundingView {
         Some(view)
     }
 
-    fn bare(id: &str, contract_id: &str, charge: Minor, currency: ledger::Currency) -> Self {
+    /// The view of a top-up: nothing but the payment itself asks for it. `None` for another payment.
+    pub fn of_top_up(funding: &Funding) -> Option<Self> {
+        let order = funding.order().filter(|order| order.purpose == Purpose::TopUp)?;
+        let bare = Self::bare(order.funding_id, None, order.charge, order.currency);
+        let mut view = Self { purpose: "top_up".to_owned(), ..bare };
+        view.show(funding);
+        Some(view)
+    }
+
+    fn bare(id: FundingId, contract_id: Option<ContractId>, charge: Minor, currency: ledger::Currency) -> Self {
         Self {
-            id: id.to_owned(),
+            id: id.to_string(),
             object: "funding".to_owned(),
-            contract_id: contract_id.to_owned(),
+            contract_id: contract_id.map(|id| id.to_string()),
             purpose: "escrow".to_owned(),
             status: "succeeded".to_owned(),
             paid_from: word(PaidFrom::Provider).to_owned(),

@@ -37,6 +37,12 @@ pub struct RequirementsView {
     pub transfers_enabled: Option<bool>,
     /// Whether it can pay to a bank; absent until the provider has told.
     pub payouts_enabled: Option<bool>,
+    /// The account's country, ISO 3166-1; absent until the provider has told.
+    #[schema(example = "US")]
+    pub country: Option<String>,
+    /// The currency that the account is kept in, ISO 4217; absent until the provider has told.
+    #[schema(example = "USD")]
+    pub default_currency: Option<String>,
     /// Why the party is not paid: `requirements`, `rejected`, `staff`. What clears meanwhile is held.
     pub restrictions: Vec<String>,
     /// Where each currency goes.
@@ -58,6 +64,9 @@ pub struct DestinationView {
     /// The provider's code, where the bank account does not take payouts.
     #[schema(example = "account_closed")]
     pub blocked: Option<String>,
+    /// The provider's code, where it did not take the bank account that was asked for last. The one before stays in use.
+    #[schema(example = "resource_missing")]
+    pub refused: Option<String>,
     /// What the party has to do: `add_bank_account`.
     #[schema(example = "add_bank_account")]
     pub next_action: Option<String>,
@@ -104,6 +113,8 @@ impl RequirementsView {
             disabled_reason: told.disabled_reason,
             transfers_enabled: transfers,
             payouts_enabled: payouts,
+            country: told.country,
+            default_currency: told.default_currency.map(|currency| currency.code().to_owned()),
             restrictions: standing.restrictions.iter().map(|reason| reason.word().to_owned()).collect(),
             destinations: destinations(standing),
             sanctions: standing.sanctions.as_ref().filter(|_| to_staff).map(|hit| SanctionsView {
@@ -115,17 +126,20 @@ impl RequirementsView {
 }
 
 fn destinations(standing: &Standing) -> Vec<DestinationView> {
+    let refused_in = standing.asked.iter().filter(|(_, asked)| asked.refused.is_some()).map(|(currency, _)| currency);
     let named = standing.destinations.keys().chain(standing.blocked.keys()).chain(standing.shortfalls.keys());
-    let currencies: BTreeSet<Currency> = named.copied().collect();
+    let currencies: BTreeSet<Currency> = named.chain(refused_in).copied().collect();
     let view = |currency: Currency| {
         let known = standing.destinations.get(&currency);
         let blocked = standing.blocked.get(&currency);
+        let refused = standing.asked.get(&currency).and_then(|asked| asked.refused.clone());
         DestinationView {
             currency: currency.code().to_owned(),
             fingerprint: known.map(|known| known.fingerprint.clone()),
             available_at: known.and_then(|known| known.cooling_until).max(standing.relinked_until),
             blocked: blocked.cloned(),
-            next_action: blocked.map(|_| ADD_BANK_ACCOUNT.to_owned()),
+            next_action: blocked.or(refused.as_ref()).map(|_| ADD_BANK_ACCOUNT.to_owned()),
+            refused,
             shortfall: standing.shortfalls.get(&currency).map(|amount| amount.get()),
         }
     };

@@ -20,7 +20,10 @@ pub struct WalletView {
     /// What is there, minor units.
     #[schema(example = 105_000)]
     pub balance: i64,
-    /// That as people write it.
+    /// What of it can be paid with or taken out now: not what a bank contests of a top-up.
+    #[schema(example = 105_000)]
+    pub spendable: i64,
+    /// The balance as people write it.
     #[schema(example = "1,050.00 USD")]
     pub decimal: String,
 }
@@ -33,6 +36,7 @@ impl WalletView {
             party_id: id.party_id.to_string(),
             currency: id.currency.code().to_owned(),
             balance: wallet.balance.get(),
+            spendable: wallet.spendable().get(),
             decimal: decimal(wallet.balance, id.currency),
         }
     }

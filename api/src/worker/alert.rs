@@ -4,22 +4,19 @@
 //! - The task is opened before the fact is recorded: whoever dies in between opens it again.
 //! - What staff has decided about is not opened again.
 
-use std::collections::BTreeSet;
-
 use adapters::postgres::document::{self, Visible};
-use adapters::postgres::{log_reader, task};
+use adapters::postgres::task;
 use domain::aggregate::AggregateState;
 use domain::log::StoreError;
 use domain::ports::provider::{BankPayoutStatus, PlatformPayoutReport, ProviderReport};
-use domain::treasury::{self, Coverage, TreasuryId};
+use domain::treasury::{self, TreasuryId};
 use domain::view::Document;
-use ledger::Currency;
 
 use crate::app::App;
 
 /// Opens a task where a report needs somebody (D-129).
 pub(super) async fn about(app: &App, report: &ProviderReport) -> Result<(), StoreError> {
-    let ProviderReport::PlatformPayout(payout) = report else { return Ok(()) };
+    let ProviderReport::PlatformPayout(payout) = report else { return super::foreign::about(app, report).await };
     let gone = !matches!(payout.status, BankPayoutStatus::Failed { .. } | BankPayoutStatus::Cancelled);
     if !gone || payout.sweep_id.is_some() || is_decided(app, payout).await? {
         return Ok(());
@@ -35,16 +32,17 @@ pub(super) async fn about(app: &App, report: &ProviderReport) -> Result<(), Stor
     task::open(app.pool(), task::PLATFORM_PAYOUT, bank_payout_ref, &detail).await
 }
 
-/// Publishes the coverage (B.11) of every currency.
-pub(super) async fn measure_coverage(app: &App) -> Result<(), StoreError> {
-    let (_, books) = log_reader::trial_balance(app.pool()).await?;
-    let currencies: BTreeSet<Currency> = books.iter().map(|(_, currency, _)| currency).collect();
-    for currency in currencies {
-        let surplus = Coverage::of(&books, currency).surplus();
-        #[expect(clippy::cast_precision_loss, reason = "a metric")]
-        metrics::gauge!("ledger_coverage_minor", "currency" => currency.code()).set(surplus as f64);
-    }
-    Ok(())
+/// What the one task about our key is about.
+const KEY: &str = "stripe";
+
+/// Opens a task: the provider does not take our key, or does not let it do something. What was asked is asked again.
+pub(super) async fn key_is_not_taken(app: &App, why: &str) -> Result<(), StoreError> {
+    task::open(app.pool(), task::PSP_KEY, KEY, &format!("{why}: look at STRIPE_SECRET_KEY")).await
+}
+
+/// Closes that task, if it is open: something that had failed has succeeded.
+pub(super) async fn key_is_taken(app: &App) -> Result<(), StoreError> {
+    task::close(app.pool(), task::PSP_KEY, KEY).await.map(|_| ())
 }
 
 async fn is_decided(app: &App, payout: &PlatformPayoutReport) -> Result<bool, StoreError> {

@@ -101,11 +101,12 @@ pub(crate) async fn due(app: &App) -> Result<Vec<(Case, u64)>, StoreError> {
     Ok(due)
 }
 
-/// Its time has come when it had one and has none any more.
+/// Its time has come when it had one and has none any more. For a top-up of a wallet no contract proves anything: staff
+/// answers at the provider.
 fn is_due(chargeback: Chargeback) -> Option<Case> {
     let Chargeback::Opened { case, .. } = chargeback else { return None };
     let due = case.opening.evidence_due_by.is_some() && case.evidence_at.is_none() && case.evidence_digest.is_none();
-    due.then_some(*case)
+    (due && case.opening.charged.paid_into.contract_id().is_some()).then_some(*case)
 }
 
 /// The evidence as the log has it now; `None` when nothing was ever agreed.
@@ -113,7 +114,8 @@ fn is_due(chargeback: Chargeback) -> Option<Case> {
 /// # Errors
 /// [`EngineError`] when the log cannot be read.
 pub(crate) async fn draw_up(pool: &PgPool, case: &Case) -> Result<Option<EvidenceBundle>, EngineError> {
-    let contract_id = case.opening.charged.contract_id;
+    // Of a top-up there is nothing to prove.
+    let Some(contract_id) = case.opening.charged.paid_into.contract_id() else { return Ok(None) };
     let filter = EventFilter { types: Vec::new(), contract_id: Some(contract_id), financial: false };
     let (mut events, mut after) = (Vec::new(), 0);
     loop {

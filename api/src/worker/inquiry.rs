@@ -39,7 +39,7 @@ const SILENCE: TimeDelta = TimeDelta::hours(6);
 const RETURNS_WITHIN: TimeDelta = TimeDelta::days(14);
 /// Objects in one round; those beyond come in the next one.
 const ROUND: usize = 200;
-/// Payees' accounts whose lists are read in one go.
+/// Payees' accounts that are asked for at once; all are read.
 const ACCOUNTS: usize = 1_000;
 /// How often to look whether it is time.
 const LOOK: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ async fn look<P>(app: &App, provider: &P, stop: &watch::Receiver<bool>) -> Resul
 where
     P: PaymentProvider + ProviderHistory,
 {
-    super::alert::measure_coverage(app).await?;
+    super::coverage::look(app).await?;
     let now = app.engine.now().await?;
     if let Some(after) = inquiry::claim_poll(app.pool(), now, POLL_EVERY).await? {
         let changed = poll(app, provider, now, after, stop).await?;
@@ -163,26 +163,29 @@ async fn backfill<P: ProviderHistory>(
         return Ok(());
     }
     let since = until.unwrap_or(now) - OVERLAP;
-    let accounts = inquiry::accounts_paid_since(app.pool(), now - RETURNS_WITHIN, ACCOUNTS).await?;
-    let sources = std::iter::once(None).chain(accounts.iter().map(|account| Some(account.as_str())));
     let mut found = 0_u64;
-    for account in sources {
-        // What is not read now is read from the same instant by whoever comes next.
-        if *stop.borrow() {
-            return Ok(());
-        }
-        match read_list(app, provider, account, since).await? {
-            Ok(new) => found = found.saturating_add(new),
-            // A payee has taken our access away: its account tells nothing any more, and the others do.
-            Err(error @ ProviderError::NotAuthorized(_)) if account.is_some() => {
-                tracing::warn!(%error, account, "the list of notices of an account cannot be read");
-            }
-            Err(error) => {
-                // It is read again from the same instant.
-                tracing::warn!(%error, account, "the provider's list of notices cannot be read");
+    let (mut round, mut last) = (vec![None], String::new());
+    while !round.is_empty() {
+        for account in &round {
+            // What is not read now is read from the same instant by whoever comes next.
+            if *stop.borrow() {
                 return Ok(());
             }
+            match read_list(app, provider, account.as_deref(), since).await? {
+                Ok(new) => found = found.saturating_add(new),
+                Err(error) if account.is_some() && tells_nothing(&error) => {
+                    tracing::warn!(%error, account, "the list of notices of an account cannot be read");
+                }
+                Err(error) => {
+                    // It is read again from the same instant.
+                    tracing::warn!(%error, account, "the provider's list of notices cannot be read");
+                    return Ok(());
+                }
+            }
         }
+        let next = inquiry::accounts_paid_since(app.pool(), now - RETURNS_WITHIN, &last, ACCOUNTS).await?;
+        last = next.last().cloned().unwrap_or(last);
+        round = next.into_iter().map(Some).collect();
     }
     inquiry::backfilled(app.pool(), now).await?;
     metrics::counter!("psp_backfilled_total").increment(found);
@@ -191,6 +194,15 @@ async fn backfill<P: ProviderHistory>(
         app.notified.notify_one();
     }
     Ok(())
+}
+
+/// Whether an error is about one account, and not about the provider: its payee has taken our access away, it is closed, or
+/// its list has something in it that we cannot read. The others tell all the same.
+fn tells_nothing(error: &ProviderError) -> bool {
+    match error {
+        ProviderError::NotAuthorized(_) | ProviderError::Unusable(_) | ProviderError::Refused { .. } => true,
+        ProviderError::RateLimited { .. } | ProviderError::Unavailable { .. } | ProviderError::Unknown(_) => false,
+    }
 }
 
 /// Takes what is in a list into the inbox. Tells how many were new there.
@@ -221,5 +233,21 @@ async fn read_list<P: ProviderHistory>(
             Some(next) => after = Some(next),
             None => return Ok(Ok(new)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// C.2.8: one account's list says nothing about the others; a provider that does not answer does.
+    #[test]
+    fn one_list_that_cannot_be_read_stops_no_other() {
+        let refused = ProviderError::Refused { code: "account_closed".to_owned() };
+        assert!(tells_nothing(&refused));
+        assert!(tells_nothing(&ProviderError::Unusable("an event without a kind".to_owned())));
+        assert!(tells_nothing(&ProviderError::NotAuthorized("no access".to_owned())));
+        assert!(!tells_nothing(&ProviderError::Unknown("lost".to_owned())));
+        assert!(!tells_nothing(&ProviderError::RateLimited { retry_after: None }));
     }
 }

@@ -140,6 +140,10 @@ impl<P: PaymentProvider> PaymentProvider for Limited<P> {
     async fn look_up(&self, object: &ProviderObject) -> Result<ProviderReport, ProviderError> {
         self.paced(self.provider.look_up(object)).await
     }
+
+    async fn platform(&self) -> Result<Option<String>, ProviderError> {
+        self.paced(self.provider.platform()).await
+    }
 }
 
 impl<P: ProviderHistory> ProviderHistory for Limited<P> {

@@ -1,12 +1,14 @@
 //! What runs beside the requests: projections, timers, evidence for banks, orders to the provider, notices from it, and
-//! asking it.
+//! asking it; and looking whether what is owed is covered.
 //!
 //! # Invariants
 //! - Everything here can die between any two steps and be done again: what is recorded has an identity.
 //! - Stopping lets what has begun come to its end.
 
 mod alert;
+pub(crate) mod coverage;
 pub(crate) mod evidence;
+mod foreign;
 mod inbox;
 mod inquiry;
 mod limiter;
@@ -14,6 +16,7 @@ mod outbox;
 mod payees;
 pub mod restore;
 mod timers;
+mod unwanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +29,7 @@ use domain::process::Fact;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::limiter::Limited;
+pub(crate) use self::limiter::Limited;
 use crate::app::{App, TenantEngine};
 use crate::engine::{EngineError, Performed, Request};
 
@@ -45,7 +48,7 @@ impl Workers {
     ///
     /// # Errors
     /// When the system gives no thread to the projector.
-    pub fn start<P>(app: &App, projector: Projector, provider: Arc<P>) -> std::io::Result<Self>
+    pub(crate) fn start<P>(app: &App, projector: Projector, provider: Limited<P>) -> std::io::Result<Self>
     where
         P: PaymentProvider + ProviderHistory,
     {
@@ -55,7 +58,6 @@ impl Workers {
         tasks.spawn(projector.start(committed, stopped.clone())?.ended());
         tasks.spawn(timers::run(app.clone(), stopped.clone()));
         tasks.spawn(evidence::run(app.clone(), stopped.clone()));
-        let provider = Limited::new(provider);
         tasks.spawn(outbox::run(app.clone(), provider.clone(), stopped.clone()));
         tasks.spawn(inbox::run(app.clone(), provider.clone(), stopped.clone()));
         tasks.spawn(inquiry::run(app.clone(), provider, stopped));

@@ -4,16 +4,19 @@
 //! - A call is noted before it is made.
 //! - While it is not proved that nothing happened, only the same idempotency key is sent again; and once the provider may
 //!   have forgotten the key, only after a search has shown that there is nothing.
-//! - An order counts as done only after its facts are in the log.
+//! - An order counts as done only after its facts are in the log. One whose facts cannot be recorded is an operator's task
+//!   after a while.
+//! - A payment for a funding that was given up is not sent.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use adapters::postgres::log_reader;
 use adapters::postgres::outbox::{Clearance, DueOrder, Home};
+use adapters::postgres::{log_reader, mandate, statement, task};
 use chrono::TimeDelta;
 use domain::log::StoreError;
 use domain::ports::history::Found;
-use domain::ports::provider::{ProviderError, ProviderOrder, ProviderReport};
+use domain::ports::provider::{ProviderError, ProviderOrder};
 use domain::ports::{PaymentProvider, ProviderHistory};
 use domain::process::{self, Next, Settlement};
 use domain::treasury::queue::{Funds, Waiting, sendable};
@@ -34,6 +37,9 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// How long to wait before a state that is not final is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Orders behind one that waits for funds that are told to wait at once; those beyond are told when it is tried again.
+const BEHIND: usize = 100;
 
 /// How far before its instant a search for an order begins: clocks differ a little.
 const SEARCH_MARGIN: TimeDelta = TimeDelta::hours(1);
@@ -82,7 +88,17 @@ async fn settle<P: PaymentProvider + ProviderHistory>(app: &App, provider: &P, o
     if let Err(error) = try_settle(app, provider, &order).await {
         tracing::error!(%error, order_id = %id, action, "an order could not be recorded; it is taken again");
         // Where even this fails the lease runs out.
-        let _ = app.outbox.again(id, backoff(order.failures), "the event store did not record the outcome").await;
+        let _ = match (&error, order.failures >= process::settlement::TOO_MANY) {
+            // A rule says no, and will say so again: what waits behind it goes on.
+            (EngineError::Refused(refusal), true) => app.outbox.block(id, &format!("refused: {refusal}")).await,
+            (_, late) => {
+                if late {
+                    let why = format!("{action}: its outcome cannot be recorded, and is tried on: {error}");
+                    let _ = task::open(app.pool(), task::PSP_ORDER_BLOCKED, &id.to_string(), &why).await;
+                }
+                app.outbox.again(id, backoff(order.failures), "the event store did not record the outcome").await
+            }
+        };
     }
 }
 
@@ -91,10 +107,16 @@ where
     P: PaymentProvider + ProviderHistory,
 {
     let (id, action) = (order.order_id, order.what.action());
+    if super::unwanted::is_unwanted(app, &order.what).await? {
+        // It is not sent. If it may have been, it is looked for; what is not there is then never sent.
+        return if order.unknown { search(app, provider, order).await } else { Ok(app.outbox.done(id).await?) };
+    }
     // One whose outcome is unknown may have taken the money already.
     if !order.unknown && !enough_for(app, order).await? {
-        for fact in &process::lacks_funds(&order.what) {
-            record_at_rest(app, fact).await?;
+        // Those behind it wait with it: nothing overtakes it.
+        let behind = app.outbox.behind(id, BEHIND).await?;
+        for fact in std::iter::once(&order.what).chain(&behind).flat_map(process::lacks_funds) {
+            record_at_rest(app, &fact).await?;
         }
         return Ok(app.outbox.again(id, backoff(order.failures), "not enough in account 1120").await?);
     }
@@ -106,16 +128,51 @@ where
             return Ok(());
         }
     }
-    let told = provider.carry_out(&order.what, &order.idempotency_key).await;
+    let what = in_full(app, &order.what).await?;
+    let told = provider.carry_out(&what, &order.idempotency_key).await;
     match &told {
-        Ok(ProviderReport::OnboardingLink(link)) => app.onboarding_links.show(link),
+        Ok(_) if order.failures > 0 => super::alert::key_is_taken(app).await?,
         Ok(_) => {}
         Err(ProviderError::NotAuthorized(why)) => {
             tracing::error!(order_id = %id, action, why, "the provider does not accept our key: look at STRIPE_SECRET_KEY");
+            super::alert::key_is_not_taken(app, why).await?;
         }
         Err(error) => tracing::warn!(order_id = %id, action, %error, "an order is not carried out, or nobody knows"),
     }
-    carry_on(app, order, process::settle(&order.what, &told, order.failures)).await
+    let settlement = process::settle(&order.what, &told, order.failures);
+    let over = settlement.next == Next::Done;
+    carry_on(app, order, settlement).await?;
+    match &*what {
+        ProviderOrder::CollectPayment { funding_id, mandate: Some(_), .. } if over => {
+            Ok(mandate::forget(app.pool(), *funding_id).await?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The order with what is kept apart from the log for it: the consent to a bank debit, or what staff says to a bank.
+async fn in_full<'a>(app: &App, order: &'a ProviderOrder) -> Result<Cow<'a, ProviderOrder>, EngineError> {
+    let mut full = Cow::Borrowed(order);
+    match order {
+        ProviderOrder::CollectPayment { funding_id, .. } => {
+            if let Some(kept) = mandate::of(app.pool(), *funding_id).await?
+                && let ProviderOrder::CollectPayment { mandate, .. } = full.to_mut()
+            {
+                *mandate = Some(Box::new(kept));
+            }
+        }
+        ProviderOrder::SubmitEvidence { statement: Some(digest), .. } => {
+            let said = statement::get(app.pool(), digest).await?;
+            if said.is_none() {
+                tracing::warn!(digest, "what was to be said to a bank was taken away: it gets what the log proves");
+            }
+            if let (Some(said), ProviderOrder::SubmitEvidence { words, .. }) = (said, full.to_mut()) {
+                *words = Some(Box::new(said));
+            }
+        }
+        _ => {}
+    }
+    Ok(full)
 }
 
 /// Whether the books have what a transfer to a payee takes; all other orders take nothing that somebody waits for. Its lane

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::support::World;
-use super::{balance, bank, booked, chargeback, disputed, escrow, later, lines, milestone, now, paid, stands, taken};
+use super::{
+    balance, bank, booked, chargeback, disputed, escrow, later, lines, milestone, now, paid, staff, stands, taken,
+};
 
 /// One world for all that leaves nothing behind.
 #[tokio::test]
@@ -22,6 +24,17 @@ async fn what_a_bank_does_to_money_that_is_held() {
     internal_dispute(&world).await;
     returned(&world).await;
     warned(&world).await;
+}
+
+/// One world for what staff does, and for payments that are more than contested.
+#[tokio::test]
+async fn what_staff_does_about_it() {
+    let world = World::new().await;
+    staff::conceded(&world).await;
+    staff::said(&world).await;
+    staff::returned_while_contested(&world).await;
+    staff::listed(&world).await;
+    staff::exchanged(&world).await;
 }
 
 /// D-105, J50, J51: the milestone rests while the bank has the money, evidence is submitted by itself two days before its

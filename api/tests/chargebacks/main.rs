@@ -5,6 +5,7 @@
 mod held;
 mod paid_out;
 mod refusals;
+mod staff;
 #[path = "../support/mod.rs"]
 mod support;
 

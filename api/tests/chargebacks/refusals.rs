@@ -18,17 +18,57 @@ async fn what_is_refused() {
         for read in ["/v1/chargebacks", &path, &format!("{path}/evidence")] {
             world.refused(403, "forbidden", world.get(party, read)).await;
         }
-        world.refused(403, "forbidden", world.post(party, &submit, None, json!({}))).await;
+        for command in ["submit", "accept", "evidence"] {
+            let command = format!("{path}/{command}");
+            world.refused(403, "forbidden", world.post(party, &command, None, json!({}))).await;
+        }
         let act = json!({ "dispute": dispute });
         world.refused(403, "forbidden", world.post(party, "/v1/test_helpers/psp/win", None, act)).await;
     }
     // Staff that reads may look, and decides nothing.
     let auditor = world.other_role(&world.admin, Role::Staff(StaffRole::Auditor)).await;
     world.get(&auditor, &path).await.success().unwrap();
-    world.refused(403, "forbidden", world.post(&auditor, &submit, None, json!({}))).await;
+    for command in ["submit", "accept", "evidence"] {
+        let command = format!("{path}/{command}");
+        world.refused(403, "forbidden", world.post(&auditor, &command, None, json!({}))).await;
+    }
     let unknown = "/v1/chargebacks/cbk_00000000000000000000000001";
     world.refused(404, "not_found", world.get(&world.admin, unknown)).await;
     world.refused(404, "not_found", world.post(&world.admin, &format!("{unknown}/submit"), None, json!({}))).await;
+    world.refused(404, "not_found", world.post(&world.admin, &format!("{unknown}/accept"), None, json!({}))).await;
+    let (say, said) = (format!("{path}/evidence"), json!({ "texts": { "service_date": "May" } }));
+    let of_unknown = format!("{unknown}/evidence");
+    world.refused(404, "not_found", world.post(&world.admin, &of_unknown, Some("\"1\""), said.clone())).await;
+    world.refused(428, "precondition_required", world.post(&world.admin, &say, None, said)).await;
+    let version = world.version(&world.admin, &path).await;
+    let long = "a".repeat(20_001);
+    let fields = [
+        "product_description",
+        "service_date",
+        "shipping_address",
+        "customer_name",
+        "shipping_carrier",
+        "cancellation_rebuttal",
+        "billing_address",
+        "shipping_date",
+    ];
+    let all: serde_json::Map<_, _> =
+        fields.iter().map(|field| ((*field).to_owned(), json!("a".repeat(20_000)))).collect();
+    for (body, pointer) in [
+        (json!({}), "/texts"),
+        (json!({ "texts": { "service_date": " " } }), "/texts/service_date"),
+        (json!({ "texts": { "service_date": long } }), "/texts/service_date"),
+        (json!({ "texts": all }), "/texts"),
+        (json!({ "files": { "receipt": "../receipt" } }), "/files/receipt"),
+        (json!({ "files": { "receipt": "" } }), "/files/receipt"),
+    ] {
+        let refused = world.post(&world.admin, &say, Some(&version), body);
+        let refused = world.refused(422, "validation_failed", refused).await;
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{}", refused.body);
+    }
+    let odd = world.post(&world.admin, &say, Some(&version), json!({ "texts": { "shoe_size": "43" } }));
+    world.refused(422, "validation_failed", odd).await;
+    assert_eq!(world.count("chargeback.evidence_drafted").await, 0);
     world.refused(400, "not_a_valid_id", world.get(&world.admin, "/v1/chargebacks/dp_1")).await;
     world.refused(422, "validation_failed", world.get(&world.admin, "/v1/chargebacks?limit=0")).await;
     let none = world.get(&world.admin, "/v1/chargebacks?status=lost").await.success().unwrap();
@@ -69,4 +109,6 @@ async fn what_is_refused() {
     let accept = format!("/amendments/{}/accept", proposed.text("/amendment/id").unwrap());
     world.act(&world.payee, contract.at(&accept), json!({})).await.success().unwrap();
     world.refused(409, "chargeback_wrong_state", world.post(&world.admin, &submit, None, json!({}))).await;
+    let accept = format!("{path}/accept");
+    world.refused(409, "chargeback_wrong_state", world.post(&world.admin, &accept, None, json!({}))).await;
 }

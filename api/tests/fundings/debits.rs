@@ -1,9 +1,10 @@
 //! Bank debits, which take days, and payments that need a second attempt.
 
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 
-use super::support::{World, books};
+use super::support::{World, books, funding_of, mandate};
 use super::{ask, events, help, pay, payment, planned, provider, seen, status};
 
 /// D-19: a bank debit is under way for four days. Nothing is booked and no work is taken in before it arrives; it does not
@@ -108,4 +109,59 @@ async fn a_declined_payment_is_paid_by_another_card() {
     ask(&world, "flush", json!({})).await.success().unwrap();
     world.settled().await;
     assert_eq!(world.count("funding.succeeded_after_cancel").await, 1);
+}
+
+/// A bank debit needs the client's consent: without it the provider does not take the payment. Where the client was is told
+/// to the provider and to nobody else.
+#[tokio::test]
+async fn a_bank_debit_needs_the_clients_consent() {
+    let world = World::new().await;
+    let contract = world.accepted().await;
+    let path = contract.at("/fundings");
+    let body = |mandate: Value| {
+        let mut body = funding_of(&contract, 100_000, "pm_usBankAccount_success");
+        body["mandate"] = mandate;
+        body
+    };
+    let without = world.post(&world.client, &path, None, body(json!(null))).await.success().unwrap();
+    world.settled().await;
+    let shown = seen(&world, &format!("/v1/fundings/{}", without.text("/id").unwrap())).await;
+    assert_eq!((&shown["status"], &shown["failure_code"]), (&json!("failed"), &json!("parameter_missing")));
+    planned(&world, &contract).await;
+    let later = World::begin() + TimeDelta::seconds(1);
+    for (mandate, pointer) in [
+        (json!({ "ip_address": "somewhere", "user_agent": "x" }), "/mandate/ip_address"),
+        (json!({ "ip_address": "::1", "user_agent": "" }), "/mandate/user_agent"),
+        (json!({ "ip_address": "::1", "user_agent": "a\nb" }), "/mandate/user_agent"),
+        (json!({ "ip_address": "::1", "user_agent": "x".repeat(501) }), "/mandate/user_agent"),
+        (json!({ "ip_address": "::1", "user_agent": "x", "accepted_at": later }), "/mandate/accepted_at"),
+    ] {
+        let answer = world.post(&world.client, &path, None, body(mandate));
+        let refused = world.refused(422, "validation_failed", answer).await;
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer);
+    }
+    let by_wallet = json!({
+        "allocations": [{ "milestone_id": contract.milestone, "amount": 1000 }], "currency": "USD",
+        "paid_from": "wallet", "mandate": mandate(),
+    });
+    let refused = world.refused(422, "validation_failed", world.post(&world.client, &path, None, by_wallet)).await;
+    assert_eq!(refused.body["errors"][0]["pointer"], "/mandate");
+
+    let where_from = "198.51.100.23";
+    let consent = json!({ "ip_address": where_from, "user_agent": "Secretive/1.0" });
+    let paid = world.post_with_key(&world.client, &path, "debit", None, body(consent.clone())).await.success().unwrap();
+    world.settled().await;
+    assert_eq!(status(&world, &paid.text("/id").unwrap()).await, "processing");
+    let repeated = world.post_with_key(&world.client, &path, "debit", None, body(consent)).await.success().unwrap();
+    assert_eq!(repeated.body["id"], paid.body["id"]);
+    let events = serde_json::to_string(&world.api.events(&world.admin.token, 0).await.unwrap()).unwrap();
+    assert!(!events.contains(where_from) && !events.contains("Secretive"), "in no event");
+    let mut owner = PgConnection::connect_with(&world.database.owner_options).await.unwrap();
+    for (what, sql) in [
+        ("no order", "select count(*) from main.outbox where body::text like '%198.51.100.23%'"),
+        ("kept no longer", "select count(*) from main.payment_mandates"),
+    ] {
+        let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut owner).await.unwrap();
+        assert_eq!(found, 0, "{what}");
+    }
 }

@@ -74,6 +74,7 @@ async fn only_an_admin_in_test_mode_has_helpers() {
     let problem = world.refused(422, "validation_failed", ask(&world, "decline", unknown)).await;
     assert_eq!(problem.body["errors"][0]["pointer"], "/code");
     world.settled().await;
+    a_key_is_heeded(&world, &waiting).await;
 
     let live = Server::start(ServerConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -92,7 +93,26 @@ async fn only_an_admin_in_test_mode_has_helpers() {
     })
     .await
     .unwrap();
-    let answer = ApiClient::new(live.base_url()).post(path, &world.admin.token, &[], &json!({})).await.unwrap();
+    let answer = ApiClient::new(live.base_url())
+        .post(path, &world.admin.token, &[("Idempotency-Key", "live")], &json!({}))
+        .await
+        .unwrap();
     assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("not_found")));
     live.shutdown().await;
+}
+
+/// A helper that is asked for twice with one key does it once; what was refused is judged anew.
+async fn a_key_is_heeded(world: &World, waiting: &str) {
+    let path = "/v1/test_helpers/psp/succeed";
+    let with_key = |key, body| world.post_with_key(&world.admin, path, key, None, body);
+    let nothing = json!({});
+    let without = async { world.api.post(path, &world.admin.token, &[], &nothing).await.unwrap() };
+    world.refused(400, "idempotency_key_required", without).await;
+    world.refused(422, "validation_failed", with_key("once", json!({}))).await;
+    let first = with_key("once", json!({ "funding_id": waiting })).await.success().unwrap();
+    world.settled().await;
+    let again = with_key("once", json!({ "funding_id": waiting })).await.success().unwrap();
+    assert_eq!((&again.body, again.header("idempotent-replayed")), (&first.body, Some("true")));
+    world.refused(422, "idempotency_mismatch", with_key("once", json!({ "funding_id": "fnd_1" }))).await;
+    world.refused(409, "funding_wrong_state", with_key("twice", json!({ "funding_id": waiting }))).await;
 }

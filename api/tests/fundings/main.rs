@@ -10,6 +10,7 @@ mod review;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod top_ups;
 
 use api::cli::story::Answer;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{World, comes_back};
+use super::support::{World, comes_back, mandate};
 use super::{events, help, journal, seen, status};
 
 /// One contract is paid by bank debit, by wallet and by card together: three lots, each held for its milestone, and what
@@ -36,7 +36,7 @@ async fn wallet_card_and_debit_pay_one_contract() {
         ("failed", "succeeded")
     );
     let card = by(1, 35_000, json!({ "payment_method": "pm_card_visa" })).await;
-    let debit = by(2, 25_000, json!({ "payment_method": "pm_usBankAccount_success" })).await;
+    let debit = by(2, 25_000, json!({ "payment_method": "pm_usBankAccount_success", "mandate": mandate() })).await;
     assert_eq!(status(&world, &debit).await, "processing");
     help(&world, "succeed", json!({ "funding_id": debit })).await;
     world.settled().await;

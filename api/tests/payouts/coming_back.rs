@@ -13,8 +13,8 @@ use super::{
 const PAID: [(&str, i128); 4] = [("1120", 11_925), ("5100", 3075), ("4100", -10_000), ("4110", -5000)];
 
 /// PM11, D-118, D-122, D-133, J20, J21, J22, J24, J25: a payee is led to the provider, gives what is demanded by one click,
-/// and is paid; the bank returns the payout three days later; the payee takes its account away, the money comes back to the
-/// platform, and goes by another way.
+/// and is paid; the bank returns the payout three days later; the provider closes the account, the money comes back to the
+/// platform, and goes by another way, whose owner then takes it away.
 #[tokio::test]
 async fn a_payee_is_onboarded_paid_returned_and_closed() {
     let world = World::without_account().await;
@@ -39,8 +39,11 @@ async fn a_payee_is_onboarded_paid_returned_and_closed() {
     assert_eq!(world.books().await, books(&lies_there));
     assert_eq!(provider_balance(&world, &account).await, 90_000, "it lies there at the provider, too");
 
-    // D-133: its account is closed.
-    helped(&world, "account-deauthorize", json!({ "party_id": world.payee.party_id })).await;
+    // D-133: the provider closes its account.
+    helped(&world, "account-close", json!({ "party_id": world.payee.party_id })).await;
+    let events = world.api.events(&world.admin.token, 0).await.unwrap();
+    let ended = events.iter().find(|event| event.r#type == "party.psp_account_ended").unwrap();
+    assert_eq!(ended.data["end"], "closed");
     let counts = [world.count("party.psp_account_ended").await, world.count("payout.transfer_reversed").await];
     assert_eq!(counts, [1, 1]);
     let back = [("1120", 101_925), ("2210", -90_000), ("5100", 3075), ("4100", -10_000), ("4110", -5000)];
@@ -58,6 +61,13 @@ async fn a_payee_is_onboarded_paid_returned_and_closed() {
     let again = world.post(&world.payee, &format!("/v1/payouts/{id}/retry"), None, json!({})).await.success().unwrap();
     after(&world, TimeDelta::days(2)).await;
     assert_eq!(payout(&world, &again.text("/id").unwrap()).await["status"], "paid");
+    assert_eq!(world.books().await, books(&PAID));
+
+    // Nothing lies at the account that is taken away.
+    helped(&world, "account-deauthorize", json!({ "party_id": world.payee.party_id })).await;
+    let events = world.api.events(&world.admin.token, 0).await.unwrap();
+    let ended = events.iter().rfind(|event| event.r#type == "party.psp_account_ended").unwrap();
+    assert_eq!(ended.data["end"], "deauthorized");
     assert_eq!(world.books().await, books(&PAID));
 }
 
@@ -80,8 +90,12 @@ async fn click_through_onboarding(world: &World) {
     assert_eq!(made["metadata"]["party_id"], json!(world.payee.party_id));
 
     let path = of_payee(world, "/onboarding-links");
+    // Whoever is asked has it made: no worker of this process or of another.
+    let outbox = &world.server.app().outbox;
+    outbox.pause().await.unwrap();
     let link = world.post_with_key(&world.payee, &path, "link", None, json!({})).await.success().unwrap();
     let url = link.text("/url").unwrap();
+    outbox.resume().await.unwrap();
     let repeated = world.post_with_key(&world.payee, &path, "link", None, json!({})).await.success().unwrap();
     assert_eq!((&repeated.body["id"], &repeated.body["url"]), (&link.body["id"], &Value::Null), "shown once");
     let events = world.api.events(&world.admin.token, 0).await.unwrap();
@@ -131,12 +145,24 @@ async fn a_payout_to_a_closed_bank_account_is_made_again() {
     let refused = world.refused(409, "destination_blocked", request(&world, 90_000)).await;
     assert_eq!(refused.body["failure_code"], "account_closed");
 
-    // D-124: another bank account, ten hours ago.
+    // The provider knows no such bank account: the payee is told, and tries anew.
     let path = of_payee(&world, "/payout-destinations/USD");
+    let version = world.version(&world.payee, &of_payee(&world, "/requirements")).await;
+    let token = json!({ "bank_account_token": "btok_unknown" });
+    put(&world, &world.payee, &path, Some(&version), token).await.success().unwrap();
+    world.settled().await;
+    let told = requirements(&world).await["destinations"][0].clone();
+    assert_eq!([&told["refused"], &told["next_action"]], ["resource_missing", "add_bank_account"]);
+    assert_eq!(told["fingerprint"], blocked["fingerprint"], "the one before stays");
+    let outbox = &world.server.app().outbox;
+    assert_eq!(outbox.list(Some("blocked"), 10).await.unwrap(), [], "no operator has to look");
+
+    // D-124: another bank account, ten hours ago.
     let version = world.version(&world.payee, &of_payee(&world, "/requirements")).await;
     let token = json!({ "bank_account_token": "btok_us_verified" });
     put(&world, &world.payee, &path, Some(&version), token).await.success().unwrap();
     world.settled().await;
+    assert_eq!(requirements(&world).await["destinations"][0]["refused"], json!(null));
     let changed = world.server.app().engine.now().await.unwrap();
     after(&world, TimeDelta::hours(10)).await;
     let refused = world.refused(409, "destination_cooling", request(&world, 90_000)).await;

@@ -4,6 +4,7 @@
 
 mod coming_back;
 mod gates;
+mod linked;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;

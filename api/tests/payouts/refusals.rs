@@ -134,6 +134,7 @@ async fn helpers_are_refused(world: &World) {
         ("account-onboard", json!({ "party_id": nobody }), json!({ "party_id": "x" })),
         ("account-restrict", json!({ "party_id": nobody }), json!({ "party_id": "x" })),
         ("account-deauthorize", json!({ "party_id": nobody }), json!({ "party_id": "x" })),
+        ("account-close", json!({ "party_id": nobody }), json!({ "party_id": "x" })),
         (
             "account-adjust",
             json!({ "party_id": nobody, "amount": 1, "currency": "USD" }),

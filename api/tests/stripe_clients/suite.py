@@ -259,11 +259,14 @@ class Suite:
         assert stripe.PaymentIntent.create(**fields).id != first.id, "a key that was forgotten is a new one"
 
     def bank_debits(self):
-        paid = self.paid("pm_usBankAccount_success")
+        accepted = {"type": "online", "online": {"ip_address": "203.0.113.7", "user_agent": "Suite/1.0"}}
+        mandate = {"mandate_data": {"customer_acceptance": accepted}}
+        fails(stripe.InvalidRequestError, lambda: self.paid("pm_usBankAccount_success"), code="parameter_missing")
+        paid = self.paid("pm_usBankAccount_success", **mandate)
         assert paid.status == "processing"
         charge = stripe.Charge.retrieve(paid.latest_charge)
         assert (charge.status, charge.payment_method_details.type) == ("pending", "us_bank_account")
-        failing = self.paid("pm_usBankAccount_insufficientFunds")
+        failing = self.paid("pm_usBankAccount_insufficientFunds", **mandate)
         now = datetime.datetime.fromisoformat(self.control("status", method="GET")["clock"]["now"].replace("Z", "+00:00"))
         self.control("clock", {"now": (now + datetime.timedelta(days=4)).isoformat()})
         assert stripe.PaymentIntent.retrieve(paid.id).status == "succeeded"
@@ -307,8 +310,51 @@ class Suite:
         )
         assert link.object == "account_link" and link.url
 
+    def disputed(self):
+        """The dispute about a payment that is disputed at once."""
+        paid = self.paid("pm_card_createDispute")
+        [dispute] = stripe.Dispute.list(payment_intent=paid.id, limit=1).data
+        return dispute
+
     def disputes(self):
-        assert stripe.Dispute.list(limit=1).object == "list"
+        opened = self.disputed()
+        shown = stripe.Dispute.retrieve(opened.id, expand=["charge"])
+        assert (shown.object, shown.status, shown.charge.disputed) == ("dispute", "needs_response", True)
+        assert shown.balance_transactions[0].reporting_category == "dispute"
+        assert shown.evidence_details.submission_count == 0 and not shown.evidence_details.has_evidence
+        staged = stripe.Dispute.modify(
+            opened.id,
+            evidence={"product_description": "Work that was agreed", "customer_name": "Ada Example"},
+            metadata={"suite": self.group},
+            submit=False,
+        )
+        assert (staged.status, staged.evidence.customer_name) == ("needs_response", "Ada Example")
+        assert staged.evidence_details.has_evidence and staged.metadata["suite"] == self.group
+        fails(
+            stripe.InvalidRequestError,
+            lambda: stripe.Dispute.modify(opened.id, evidence={"product_description": "a" * 20001}),
+            http_status=400,
+        )
+        submitted = stripe.Dispute.modify(opened.id, evidence={"uncategorized_text": "What happened"}, submit=True)
+        assert (submitted.status, submitted.evidence_details.submission_count) == ("under_review", 1)
+        assert submitted.evidence.product_description == "Work that was agreed", "what was staged stays"
+        fails(stripe.InvalidRequestError, lambda: stripe.Dispute.close(opened.id), http_status=400)
+
+        won = self.disputed()
+        stripe.Dispute.modify(won.id, evidence={"uncategorized_text": "winning_evidence"}, submit=True)
+        won = stripe.Dispute.retrieve(won.id)
+        directions = [entry.amount > 0 for entry in won.balance_transactions]
+        assert (won.status, directions) == ("won", [False, True])
+
+        closed = stripe.Dispute.close(self.disputed().id)
+        assert closed.status == "lost"
+        fails(stripe.InvalidRequestError, lambda: stripe.Dispute.close(closed.id), http_status=400)
+        fails(
+            stripe.InvalidRequestError,
+            lambda: stripe.Dispute.modify(closed.id, evidence={"uncategorized_text": "too late"}),
+            http_status=400,
+        )
+        fails(stripe.InvalidRequestError, lambda: stripe.Dispute.retrieve("dp_none"), code="resource_missing")
 
 
 EVERYWHERE = [

@@ -300,10 +300,19 @@ impl World {
 
 /// A request to pay for the contract's milestone.
 pub fn funding_of(contract: &Contract, amount: i64, method: &str) -> Value {
-    json!({
+    let mut body = json!({
         "allocations": [{ "milestone_id": contract.milestone, "amount": amount }],
         "currency": "USD", "payment_method": method,
-    })
+    });
+    if method.starts_with("pm_usBankAccount") {
+        body["mandate"] = mandate();
+    }
+    body
+}
+
+/// A client's consent to a bank debit.
+pub fn mandate() -> Value {
+    json!({ "ip_address": "203.0.113.7", "user_agent": "Testing/1.0" })
 }
 
 /// Nets by account, debits positive.

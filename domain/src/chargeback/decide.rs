@@ -1,9 +1,10 @@
 //! Rules of a chargeback.
 
-use ledger::Minor;
+use ledger::{Currency, Minor};
 
 use super::{Case, Chargeback, ChargebackCommand, ChargebackEvent, Charged, EvidenceBundle, Opening, Phase};
 use crate::actor::Actor;
+use crate::exchange::Settled;
 use crate::id::{BreakId, ChargebackId};
 use crate::ports::provider::{DisputeDirection, DisputeMovement, DisputeReport, DisputeStatus};
 use crate::refusal::Refusal;
@@ -40,7 +41,7 @@ pub(super) fn decide(
             let Opening { chargeback_id, charged, .. } = &case.opening;
             Ok(vec![E::LossAbsorbed {
                 chargeback_id: *chargeback_id,
-                contract_id: charged.contract_id,
+                paid_into: charged.paid_into,
                 funding_id: charged.funding_id,
                 amount: *amount,
                 currency: charged.currency,
@@ -54,11 +55,23 @@ pub(super) fn decide(
         }
         (_, C::SubmitEvidence { .. }) => Err(Refusal::NotFound { what: "chargeback" }),
 
+        (S::Opened { phase, case }, C::DraftEvidence { statement }) => {
+            only_people(context, "answer a chargeback")?;
+            draft(*phase, case, statement)
+        }
+        (_, C::DraftEvidence { .. }) => Err(Refusal::NotFound { what: "chargeback" }),
+
+        (S::Opened { phase, case }, C::Accept) => {
+            only_people(context, "accept a chargeback")?;
+            accept(*phase, case)
+        }
+        (_, C::Accept) => Err(Refusal::NotFound { what: "chargeback" }),
+
         (S::Opened { case, .. }, C::RemindOfEvidence) if case.evidence_at.is_some() => {
             let Opening { chargeback_id, charged, evidence_due_by, .. } = &case.opening;
             Ok(vec![E::EvidenceDue {
                 chargeback_id: *chargeback_id,
-                contract_id: charged.contract_id,
+                paid_into: charged.paid_into,
                 funding_id: charged.funding_id,
                 due_by: *evidence_due_by,
             }])
@@ -69,7 +82,7 @@ pub(super) fn decide(
             let Opening { chargeback_id, charged, .. } = &case.opening;
             Ok(vec![E::TimerBlocked {
                 chargeback_id: *chargeback_id,
-                contract_id: charged.contract_id,
+                paid_into: charged.paid_into,
                 funding_id: charged.funding_id,
                 key: key.clone(),
                 reason: reason.clone(),
@@ -85,6 +98,14 @@ fn only_staff(context: &Context, action: &'static str) -> Result<(), Refusal> {
         actor if actor.may_hold_money() => Ok(()),
         actor if actor.party().is_some() => Err(Refusal::NotAParty),
         _ => Err(Refusal::Forbidden { who: "staff", action }),
+    }
+}
+
+/// The engine concedes nothing by itself, and has no words of its own.
+fn only_people(context: &Context, action: &'static str) -> Result<(), Refusal> {
+    match context.actor {
+        Actor::System(_) => Err(Refusal::Forbidden { who: "staff", action }),
+        _ => only_staff(context, action),
     }
 }
 
@@ -196,8 +217,9 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
     };
     let mut after = case.clone();
     let Opening { chargeback_id, charged, .. } = &case.opening;
-    let DisputeMovement { balance_transaction_ref, amount, fee, fee_returned, currency, booked_on, direction } =
-        movement;
+    let DisputeMovement { balance_transaction_ref, fee, fee_returned, booked_on, direction, .. } = movement;
+    let (amount, currency, settled) = in_dispute(case, movement);
+    let (amount, currency) = (&amount, &currency);
     let total = after.moved.entry(*currency).or_default();
     let mut events = Vec::new();
     match direction {
@@ -211,12 +233,13 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
             total.lost = total.lost.checked_add(absorb)?;
             events.push(ChargebackEvent::FundsWithdrawn {
                 chargeback_id: *chargeback_id,
-                contract_id: charged.contract_id,
+                paid_into: charged.paid_into,
                 funding_id: charged.funding_id,
                 balance_transaction_ref: balance_transaction_ref.clone(),
                 amount: *amount,
                 fee: *fee,
                 currency: *currency,
+                settled,
                 booked_on: *booked_on,
                 place: charged.place.clone(),
                 differs_from_charge,
@@ -231,7 +254,7 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
             let breaks = format!("reinstated/{balance_transaction_ref}");
             events.push(ChargebackEvent::FundsReinstated {
                 chargeback_id: *chargeback_id,
-                contract_id: charged.contract_id,
+                paid_into: charged.paid_into,
                 funding_id: charged.funding_id,
                 balance_transaction_ref: balance_transaction_ref.clone(),
                 amount: *amount,
@@ -239,6 +262,7 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
                 unexpected,
                 break_id: (!unexpected.is_zero()).then(|| BreakId::derived(chargeback_id.as_uuid(), &breaks)),
                 currency: *currency,
+                settled,
                 booked_on: *booked_on,
                 place: charged.place.clone(),
                 hold_for: after.hold_for(),
@@ -248,11 +272,11 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
     if !fee_returned.is_zero() {
         events.push(ChargebackEvent::DisputeFeeReturned {
             chargeback_id: *chargeback_id,
-            contract_id: charged.contract_id,
+            paid_into: charged.paid_into,
             funding_id: charged.funding_id,
             balance_transaction_ref: balance_transaction_ref.clone(),
             amount: *fee_returned,
-            currency: *currency,
+            currency: movement.currency,
             booked_on: *booked_on,
             place: charged.place.clone(),
         });
@@ -260,26 +284,39 @@ fn moved(chargeback: &Chargeback, movement: &DisputeMovement) -> Result<Vec<Char
     Ok(events)
 }
 
+/// What a movement is of the payment: how much, in which currency, and what moved in the balance where that is another one.
+fn in_dispute(case: &Case, movement: &DisputeMovement) -> (Minor, Currency, Option<Settled>) {
+    let own = case.opening.charged.currency;
+    let exchanged = movement.currency != own && case.opening.disputed_currency == own && !movement.amount.is_zero();
+    match movement.paid.filter(|paid| exchanged && !paid.is_zero()) {
+        Some(paid) => (paid, own, Some(Settled { amount: movement.amount, currency: movement.currency })),
+        None => (movement.amount, movement.currency, None),
+    }
+}
+
 /// How far the provider says that it is, where that is news.
 fn ended(chargeback: &Chargeback, status: DisputeStatus) -> Option<ChargebackEvent> {
     use ChargebackEvent as E;
     let Chargeback::Opened { phase, case } = chargeback else { return None };
     let Opening { chargeback_id, charged, .. } = &case.opening;
-    let (chargeback_id, contract_id, funding_id) = (*chargeback_id, charged.contract_id, charged.funding_id);
+    let (chargeback_id, paid_into, funding_id) = (*chargeback_id, charged.paid_into, charged.funding_id);
     let foreign = case.is_foreign();
     match (phase, status) {
         (Phase::Inquiry, DisputeStatus::WarningClosed) => {
-            Some(E::InquiryClosed { chargeback_id, contract_id, funding_id })
+            Some(E::InquiryClosed { chargeback_id, paid_into, funding_id })
         }
-        (Phase::NeedsResponse, DisputeStatus::UnderReview) => {
-            Some(E::ReviewStarted { chargeback_id, contract_id, funding_id })
+        // Answered elsewhere, it was not conceded after all.
+        (Phase::NeedsResponse | Phase::Accepted, DisputeStatus::UnderReview) => {
+            Some(E::ReviewStarted { chargeback_id, paid_into, funding_id })
         }
-        (Phase::NeedsResponse | Phase::UnderReview, DisputeStatus::Won) if case.out().is_zero() && !foreign => {
-            Some(E::Won { chargeback_id, contract_id, funding_id })
+        (Phase::NeedsResponse | Phase::UnderReview | Phase::Accepted, DisputeStatus::Won)
+            if case.out().is_zero() && !foreign =>
+        {
+            Some(E::Won { chargeback_id, paid_into, funding_id })
         }
-        (Phase::NeedsResponse | Phase::UnderReview, DisputeStatus::Lost) => Some(E::Lost {
+        (Phase::NeedsResponse | Phase::UnderReview | Phase::Accepted, DisputeStatus::Lost) => Some(E::Lost {
             chargeback_id,
-            contract_id,
+            paid_into,
             funding_id,
             amount: if foreign { Minor::ZERO } else { case.out() },
             currency: charged.currency,
@@ -290,25 +327,59 @@ fn ended(chargeback: &Chargeback, status: DisputeStatus) -> Option<ChargebackEve
     }
 }
 
+/// What is said can be changed until it is submitted.
+fn draft(phase: Phase, case: &Case, statement: &str) -> Result<Vec<ChargebackEvent>, Refusal> {
+    if case.evidence_digest.is_some() || !matches!(phase, Phase::Inquiry | Phase::NeedsResponse) {
+        return Err(Refusal::ChargebackWrongState { action: "answered", state: stands(phase, case) });
+    }
+    let Opening { chargeback_id, charged, .. } = &case.opening;
+    Ok(vec![ChargebackEvent::EvidenceDrafted {
+        chargeback_id: *chargeback_id,
+        paid_into: charged.paid_into,
+        funding_id: charged.funding_id,
+        statement: statement.to_owned(),
+    }])
+}
+
+/// As at Stripe, what waits for an answer can be conceded instead, and nothing else can.
+fn accept(phase: Phase, case: &Case) -> Result<Vec<ChargebackEvent>, Refusal> {
+    if case.evidence_digest.is_some() || phase != Phase::NeedsResponse {
+        return Err(Refusal::ChargebackWrongState { action: "accepted", state: stands(phase, case) });
+    }
+    let Opening { chargeback_id, charged, dispute_ref, .. } = &case.opening;
+    Ok(vec![ChargebackEvent::Accepted {
+        chargeback_id: *chargeback_id,
+        paid_into: charged.paid_into,
+        funding_id: charged.funding_id,
+        dispute_ref: dispute_ref.clone(),
+    }])
+}
+
+/// The word for how far it is; `answered` while the bank does not have the answer yet.
+fn stands(phase: Phase, case: &Case) -> &'static str {
+    let waits = matches!(phase, Phase::Inquiry | Phase::NeedsResponse);
+    if waits && case.evidence_digest.is_some() { "answered" } else { phase.word() }
+}
+
 fn submit(phase: Phase, case: &Case, evidence: &EvidenceBundle) -> Result<Vec<ChargebackEvent>, Refusal> {
     let digest = evidence.digest()?;
     if case.evidence_digest.as_ref() == Some(&digest) {
         return Ok(Vec::new());
     }
     if case.evidence_digest.is_some() || !matches!(phase, Phase::Inquiry | Phase::NeedsResponse) {
-        let state = if case.evidence_digest.is_some() { "answered" } else { phase.word() };
-        return Err(Refusal::ChargebackWrongState { action: "answered", state });
+        return Err(Refusal::ChargebackWrongState { action: "answered", state: stands(phase, case) });
     }
     let Opening { chargeback_id, charged, dispute_ref, .. } = &case.opening;
-    if evidence.dispute_ref != *dispute_ref || evidence.contract_id != charged.contract_id {
+    if evidence.dispute_ref != *dispute_ref || Some(evidence.contract_id) != charged.paid_into.contract_id() {
         return Err(Refusal::Defect("the evidence of another chargeback".to_owned()));
     }
     Ok(vec![ChargebackEvent::EvidenceSubmitted {
         chargeback_id: *chargeback_id,
-        contract_id: charged.contract_id,
+        paid_into: charged.paid_into,
         funding_id: charged.funding_id,
         dispute_ref: dispute_ref.clone(),
         evidence: Box::new(evidence.clone()),
         digest,
+        statement: case.statement.clone(),
     }])
 }

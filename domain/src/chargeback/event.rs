@@ -4,9 +4,10 @@ use chrono::{NaiveDate, TimeDelta};
 use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
-use super::{Charged, EVIDENCE_LEAD_HOURS, EvidenceBundle};
+use super::{Charged, EVIDENCE_LEAD_HOURS, EvidenceBundle, PaidInto};
 use crate::escrow::PspPlace;
-use crate::id::{BreakId, ChargebackId, ContractId, FundingId};
+use crate::exchange::Settled;
+use crate::id::{BreakId, ChargebackId, FundingId};
 use crate::ports::provider::DisputeReport;
 use crate::time::Timestamp;
 
@@ -68,18 +69,22 @@ pub enum ChargebackEvent {
     FundsWithdrawn {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// The provider's booking.
         balance_transaction_ref: String,
         /// What was taken.
         amount: Minor,
-        /// What the provider took for itself.
+        /// What the provider took for itself, in the currency that left its balance.
         fee: Minor,
-        /// Currency of both.
+        /// Currency of `amount`; and that which left the provider's balance, where `settled` does not say another.
         currency: Currency,
+        /// What left the provider's balance for it, without the fee, where it settles in another currency (J71).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<Settled>,
         /// Date of the booking: the value date.
         booked_on: NaiveDate,
         /// From where.
@@ -97,15 +102,16 @@ pub enum ChargebackEvent {
     FundsReinstated {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// The provider's booking.
         balance_transaction_ref: String,
         /// What came back.
         amount: Minor,
-        /// What the provider took for itself.
+        /// What the provider took for itself, in the currency that came to its balance.
         #[serde(default, skip_serializing_if = "is_zero")]
         fee: Minor,
         /// What came back beyond what was out: an unallocated receipt.
@@ -114,8 +120,11 @@ pub enum ChargebackEvent {
         /// The difference to be explained, when something unexpected came.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         break_id: Option<BreakId>,
-        /// Currency of all.
+        /// Currency of the amounts; and that which came to the provider's balance, where `settled` does not say another.
         currency: Currency,
+        /// What came to the provider's balance, before the fee, where it settles in another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<Settled>,
         /// Date of the booking: the value date.
         booked_on: NaiveDate,
         /// To where.
@@ -128,8 +137,9 @@ pub enum ChargebackEvent {
     DisputeFeeReturned {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// The provider's booking.
@@ -148,20 +158,34 @@ pub enum ChargebackEvent {
     EvidenceDue {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// Until when the provider takes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_by: Option<Timestamp>,
     },
+    /// Staff has written what is to be said beside what the log proves. The words are stored apart.
+    EvidenceDrafted {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
+        /// The payment.
+        funding_id: FundingId,
+        /// SHA-256 (hex) of them, with a salt: what they are found by.
+        statement: String,
+    },
     /// The bank is answered. The order to the provider follows from this.
     EvidenceSubmitted {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// The provider's dispute.
@@ -170,13 +194,30 @@ pub enum ChargebackEvent {
         evidence: Box<EvidenceBundle>,
         /// SHA-256 (hex) of it.
         digest: String,
+        /// SHA-256 (hex) of what staff says beside it, if anything: what it is found by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statement: Option<String>,
+    },
+    /// The platform concedes: the bank gets no answer. The order to the provider follows from this; what is lost by it is
+    /// lost when the provider says so.
+    Accepted {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
+        /// The payment.
+        funding_id: FundingId,
+        /// The provider's dispute.
+        dispute_ref: String,
     },
     /// The bank has the answer.
     ReviewStarted {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
     },
@@ -184,8 +225,9 @@ pub enum ChargebackEvent {
     InquiryClosed {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
     },
@@ -193,8 +235,9 @@ pub enum ChargebackEvent {
     Won {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
     },
@@ -202,8 +245,9 @@ pub enum ChargebackEvent {
     Lost {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// What is lost, in the contract's currency; what is told to be taken later is lost then.
@@ -218,8 +262,9 @@ pub enum ChargebackEvent {
     LossAbsorbed {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// How much.
@@ -240,8 +285,9 @@ pub enum ChargebackEvent {
     TimerBlocked {
         /// The chargeback.
         chargeback_id: ChargebackId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract, or the wallet that was topped up.
+        #[serde(flatten)]
+        paid_into: PaidInto,
         /// The payment.
         funding_id: FundingId,
         /// Which timer.
@@ -253,22 +299,24 @@ pub enum ChargebackEvent {
 
 impl ChargebackEvent {
     /// The contract that it is about.
-    pub fn contract_id(&self) -> ContractId {
+    pub fn paid_into(&self) -> PaidInto {
         match self {
-            Self::EarlyFraudWarningReceived { charged, .. } => charged.contract_id,
-            Self::InquiryReceived { opening } | Self::Opened { opening } => opening.charged.contract_id,
-            Self::SecondPresentment { opening, .. } => opening.charged.contract_id,
-            Self::FundsWithdrawn { contract_id, .. }
-            | Self::FundsReinstated { contract_id, .. }
-            | Self::DisputeFeeReturned { contract_id, .. }
-            | Self::EvidenceDue { contract_id, .. }
-            | Self::EvidenceSubmitted { contract_id, .. }
-            | Self::ReviewStarted { contract_id, .. }
-            | Self::InquiryClosed { contract_id, .. }
-            | Self::Won { contract_id, .. }
-            | Self::Lost { contract_id, .. }
-            | Self::LossAbsorbed { contract_id, .. }
-            | Self::TimerBlocked { contract_id, .. } => *contract_id,
+            Self::EarlyFraudWarningReceived { charged, .. } => charged.paid_into,
+            Self::InquiryReceived { opening } | Self::Opened { opening } => opening.charged.paid_into,
+            Self::SecondPresentment { opening, .. } => opening.charged.paid_into,
+            Self::FundsWithdrawn { paid_into, .. }
+            | Self::FundsReinstated { paid_into, .. }
+            | Self::DisputeFeeReturned { paid_into, .. }
+            | Self::EvidenceDue { paid_into, .. }
+            | Self::EvidenceDrafted { paid_into, .. }
+            | Self::EvidenceSubmitted { paid_into, .. }
+            | Self::Accepted { paid_into, .. }
+            | Self::ReviewStarted { paid_into, .. }
+            | Self::InquiryClosed { paid_into, .. }
+            | Self::Won { paid_into, .. }
+            | Self::Lost { paid_into, .. }
+            | Self::LossAbsorbed { paid_into, .. }
+            | Self::TimerBlocked { paid_into, .. } => *paid_into,
         }
     }
 

@@ -179,14 +179,19 @@ impl EvidenceBundle {
     /// # Errors
     /// [`Refusal::Defect`] if it cannot be written, which none of ours does.
     pub fn digest(&self) -> Result<String, Refusal> {
-        let text = serde_json::to_vec(self).map_err(|error| Refusal::Defect(error.to_string()))?;
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(text) {
-            // Writing to a string does not fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Ok(hex)
+        sha256(self)
     }
+}
+
+/// SHA-256 (hex, lower case) of something as JSON.
+pub(super) fn sha256(of: &impl Serialize) -> Result<String, Refusal> {
+    let text = serde_json::to_vec(of).map_err(|error| Refusal::Defect(error.to_string()))?;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text) {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Ok(hex)
 }
 
 /// What the parties agreed, and agreed to change.

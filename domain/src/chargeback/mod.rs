@@ -6,6 +6,7 @@
 //!        └─────────┴─▶ needs_response ─▶ under_review ─▶ won      only once the money is back
 //!                             │               │      └─▶ lost     what is still out is lost by whoever has it
 //!                             └───────────────┴─▶ …
+//! needs_response ─Accept─▶ accepted ─▶ lost                       the platform concedes, and the provider says so
 //! won, inquiry_closed ─ the bank takes the money (again) ─▶ the next cycle begins
 //! not_opened ─▶ warned                                            an early warning of fraud: earnings are held
 //! ```
@@ -16,17 +17,23 @@
 //! - What was withdrawn and neither came back nor was lost stands on 1200. Never below zero: money that comes back
 //!   beyond that is booked as an unallocated receipt (2900).
 //! - It is won when the money is back, and not before.
-//! - What a loss costs whom is decided by the escrow, which knows where the money went; the rest is the platform's (J55).
+//! - What a loss costs whom is decided by the escrow, or the wallet, which knows where the money went; the rest is the
+//!   platform's (J55).
+//! - Where the provider settles in another currency, what is contested is of the contract's currency, as the dispute is; what
+//!   moved in the balance goes through the payment's FX position, as with a refund (J71). The fee is of the balance's.
+//! - What was conceded, or answered, is neither conceded nor answered again.
 //!
 //! # What is deliberately absent
-//! Accepting a chargeback without an answer. A dispute whose money moves in another currency than the contract's is booked
-//! as it was moved and keeps the escrow locked; its loss is an operator's to settle. A bonus or a tip that is charged back
-//! is the platform's loss.
+//! Conceding an inquiry: a payment that a bank only asks about is refunded. A dispute whose money moves in a currency that
+//! is neither the contract's nor told with an amount of it is booked as it was moved and keeps the escrow locked; its loss is
+//! an operator's to settle. A bonus or a tip that is charged back is the platform's loss. A top-up is answered at the
+//! provider, by hand: no contract proves anything. An early warning about one holds nothing.
 
 mod decide;
 mod event;
 pub mod evidence;
 pub mod posting_rules;
+pub mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +44,7 @@ use uuid::Uuid;
 
 pub use event::{ChargebackEvent, Opening};
 pub use evidence::EvidenceBundle;
+pub use statement::Statement;
 
 use crate::command::Command;
 use crate::escrow::PspPlace;
@@ -47,6 +55,7 @@ use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
 use crate::timer::{Rank, Timer};
+use crate::wallet::WalletId;
 
 /// Name of the aggregate.
 pub const TYPE: &str = "chargeback";
@@ -70,18 +79,46 @@ pub fn first_cycle(dispute_ref: &str) -> ChargebackId {
     ChargebackId::derived(NAMESPACE, dispute_ref)
 }
 
+/// Where the money of a payment went, and so who answers for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PaidInto {
+    /// Into a contract: its escrow, or its payee as a gift.
+    Contract {
+        /// The contract.
+        contract_id: ContractId,
+    },
+    /// Into a client's wallet.
+    Wallet {
+        /// The wallet.
+        wallet: WalletId,
+    },
+}
+
+impl PaidInto {
+    /// The contract, if it is one.
+    pub fn contract_id(self) -> Option<ContractId> {
+        match self {
+            Self::Contract { contract_id } => Some(contract_id),
+            Self::Wallet { .. } => None,
+        }
+    }
+}
+
 /// The payment that it is about, as our books have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charged {
-    /// Its contract.
-    pub contract_id: ContractId,
+    /// Its contract, or the wallet that was topped up.
+    #[serde(flatten)]
+    pub paid_into: PaidInto,
     /// The funding.
     pub funding_id: FundingId,
     /// Who paid.
     pub client_id: PartyId,
-    /// Who is paid by the contract.
-    pub payee_id: PartyId,
-    /// Currency of the contract.
+    /// Who is paid by the contract, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payee_id: Option<PartyId>,
+    /// Currency of contract or wallet.
     pub currency: Currency,
     /// What was collected, minor units.
     pub captured: Minor,
@@ -102,6 +139,8 @@ pub enum Phase {
     NeedsResponse,
     /// The bank has our evidence.
     UnderReview,
+    /// The platform has conceded; the provider has not said yet that it is lost.
+    Accepted,
     /// Decided for us, and the money is back.
     Won,
     /// Decided for the client.
@@ -120,6 +159,7 @@ impl Phase {
             Self::InquiryClosed => "inquiry_closed",
             Self::NeedsResponse => "needs_response",
             Self::UnderReview => "under_review",
+            Self::Accepted => "accepted",
             Self::Won => "won",
             Self::Lost => "lost",
         }
@@ -160,6 +200,9 @@ pub struct Case {
     pub evidence_at: Option<Timestamp>,
     /// SHA-256 (hex) of the evidence that was submitted.
     pub evidence_digest: Option<String>,
+    /// SHA-256 (hex) of what staff says, or said, beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
     /// The cycle that came after this one.
     pub next: Option<ChargebackId>,
 }
@@ -242,6 +285,13 @@ pub enum ChargebackCommand {
         /// What is proved.
         evidence: Box<EvidenceBundle>,
     },
+    /// Say something beside what the log proves, instead of what was written before. Staff only; until it is submitted.
+    DraftEvidence {
+        /// SHA-256 (hex) of what is stored apart.
+        statement: String,
+    },
+    /// Concede: the bank gets no answer. Staff only. Again it is refused.
+    Accept,
     /// It is time to answer the bank with what there is.
     RemindOfEvidence,
     /// A timer of it fired and was refused.
@@ -254,6 +304,11 @@ pub enum ChargebackCommand {
 }
 
 impl ChargebackCommand {
+    /// Whether a person asks for it, who means the cycle that it names, and no later one.
+    pub(crate) fn is_of_one_cycle(&self) -> bool {
+        matches!(self, Self::SubmitEvidence { .. } | Self::DraftEvidence { .. } | Self::Accept)
+    }
+
     /// The payment that the provider names in it.
     pub fn funding_id(&self) -> Option<FundingId> {
         match self {
@@ -262,6 +317,8 @@ impl ChargebackCommand {
             Self::Reopen { .. }
             | Self::AbsorbLoss { .. }
             | Self::SubmitEvidence { .. }
+            | Self::DraftEvidence { .. }
+            | Self::Accept
             | Self::RemindOfEvidence
             | Self::BlockTimer { .. } => None,
         }
@@ -296,11 +353,14 @@ impl Chargeback {
             .evidence_due_by
             .map(|due| due.checked_sub_signed(TimeDelta::hours(EVIDENCE_LEAD_HOURS)).unwrap_or(Timestamp::MIN_UTC));
         // An inquiry that becomes a chargeback has a deadline of its own; what was booked stays booked.
-        let (moved, known) = match self {
-            Self::Opened { case, .. } => (std::mem::take(&mut case.moved), std::mem::take(&mut case.known)),
-            Self::NotOpened | Self::Warned { .. } => (BTreeMap::new(), opening.known.iter().cloned().collect()),
+        let (moved, known, statement) = match self {
+            Self::Opened { case, .. } => {
+                (std::mem::take(&mut case.moved), std::mem::take(&mut case.known), case.statement.take())
+            }
+            Self::NotOpened | Self::Warned { .. } => (BTreeMap::new(), opening.known.iter().cloned().collect(), None),
         };
-        let case = Case { opening: opening.clone(), moved, known, evidence_at, evidence_digest: None, next: None };
+        let opening = opening.clone();
+        let case = Case { opening, moved, known, evidence_at, evidence_digest: None, statement, next: None };
         *self = Self::Opened { phase, case: Box::new(case) };
     }
 }
@@ -347,9 +407,14 @@ impl Rules for Chargeback {
                 case.evidence_at = None;
             }
             E::EvidenceDue { .. } | E::TimerBlocked { .. } => case.evidence_at = None,
+            E::EvidenceDrafted { statement, .. } => case.statement = Some(statement.clone()),
             E::EvidenceSubmitted { digest, .. } => {
                 case.evidence_at = None;
                 case.evidence_digest = Some(digest.clone());
+            }
+            E::Accepted { .. } => {
+                *phase = Phase::Accepted;
+                case.evidence_at = None;
             }
             E::Won { .. } => {
                 *phase = Phase::Won;

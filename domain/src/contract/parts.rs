@@ -24,7 +24,7 @@ pub struct Parts {
 pub struct Part {
     /// Which.
     pub milestone_id: MilestoneId,
-    /// Paid in for it or moved to it over its life.
+    /// Paid in for it or moved to it over its life, less what a bank took.
     pub funded: Minor,
     /// Released of it, gross.
     pub released: Minor,

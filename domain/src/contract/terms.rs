@@ -90,6 +90,14 @@ pub(super) fn check_terms(agreement: &Agreement, fees: &FeeSchedule, policy: &Po
         // An escrow is not told what the provider kept of a payment, so that it cannot take that from anybody.
         return Err(Refusal::NotSupported { what: "refund whose provider's fee the client or the payee bears" });
     }
+    if fees.promotions.iter().any(|promotion| promotion.first_contracts.is_some()) {
+        // Nobody counts the contracts of a payee, so that every one of them would be among the first.
+        return Err(Refusal::NotSupported { what: "promotion for a payee's first contracts" });
+    }
+    if !fees.tax.rules.is_empty() && fees.tax.client.is_none() && fees.tax.payee.is_none() {
+        // A party is taxed by what the schedule says of it, not by where it is: nobody would be taxed.
+        return Err(Refusal::NotSupported { what: "tax by jurisdiction where the taxes of the parties are not given" });
+    }
     check_fees(agreement.currency, &agreement.milestones, fees)
 }
 

@@ -218,6 +218,14 @@ pub enum EscrowCommand {
         /// The request.
         command: Box<Self>,
     },
+    /// A request that depends on what became of payments asked for before, with those that brought nothing. The unit of
+    /// work says so; nobody else gives it.
+    AfterFailed {
+        /// Payments that failed, ran out or were cancelled, of those that the escrow has asked for.
+        failed: Vec<FundingId>,
+        /// The request.
+        command: Box<Self>,
+    },
     /// The contract is over. What was deposited for no milestone goes back to the client.
     Close,
     /// A timer of it fired and was refused.

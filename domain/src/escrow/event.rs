@@ -546,4 +546,29 @@ pub enum EscrowEvent {
         #[serde(flatten)]
         place: PspPlace,
     },
+    /// Money of a payment that its bank had returned is held no more by a chargeback: it settles what the client owes for
+    /// that return, as far as it goes. J94 against 1220, where J59 has put what could not be taken at once.
+    LateReturnSettled {
+        /// The contract.
+        contract_id: ContractId,
+        /// Who owes it.
+        client_id: PartyId,
+        /// The payment.
+        funding_id: FundingId,
+        /// Currency of the amounts.
+        currency: Currency,
+        /// What was held of it.
+        parts: Vec<LostPart>,
+        /// The client's fee that the bank did not take with it; it is earned.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        client_fee_earned: Minor,
+        /// The initiation fee that is gone with it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        initiation_fee: Minor,
+        /// Tax of the fees that are gone with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax: Option<FeeTax>,
+        /// What is settled: the client owes that much less.
+        amount: Minor,
+    },
 }

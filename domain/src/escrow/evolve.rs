@@ -218,6 +218,15 @@ impl Holdings {
                 self.contract_fees.remove(Minor::ZERO, *initiation_fee, amount_of(tax.as_ref()));
                 self.bear(*funding_id, borne);
                 self.charge_back(*funding_id, amount);
+                self.owe(*funding_id, *receivable);
+            }
+            E::LateReturnSettled { funding_id, parts, initiation_fee, tax, amount, .. } => {
+                for part in parts {
+                    self.take_from_dispute(*funding_id, part.dispute_id, part.disputed);
+                    self.lose(*funding_id, part, part.disputed);
+                }
+                self.contract_fees.remove(Minor::ZERO, *initiation_fee, amount_of(tax.as_ref()));
+                self.settle(*funding_id, *amount);
             }
             // Booked only: `FundsReallocated` carries the fee.
             E::FeesReallocated { .. } | E::Opened { .. } => {}
@@ -243,6 +252,7 @@ impl Holdings {
             initiation: zero,
             sent_back: zero,
             charged_back: zero,
+            owed: zero,
             hold_limit,
         };
         self.fundings.insert(funding_id, funding);

@@ -154,6 +154,9 @@ pub struct PaidFunding {
     /// What a bank took back for good, as far as it was held or the payee gave it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub charged_back: Minor,
+    /// What the client owes of it, because a bank has returned it and it was not held, or locked by a chargeback (1220).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub owed: Minor,
     /// How long the provider lets it lie; `None` when there is no limit, or when it has been dealt with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_limit: Option<HoldLimit>,
@@ -320,6 +323,12 @@ impl Holdings {
     /// Whether a chargeback has named the milestone, also when money of another payment is all that it has left.
     pub(super) fn rests(&self, milestone_id: MilestoneId) -> bool {
         self.chargebacks.values().any(|hold| !hold.inquiry && hold.milestones.contains(&milestone_id))
+    }
+
+    /// The payments asked for, and not arrived, that carry the contract's initiation fee.
+    pub(crate) fn initiation_carriers(&self) -> Vec<FundingId> {
+        let carriers = self.requested.iter().filter(|(_, requested)| !requested.initiation_fee.is_zero());
+        carriers.map(|(funding_id, _)| *funding_id).collect()
     }
 
     /// The pair whose billing the fees go by; `None` where they do not.

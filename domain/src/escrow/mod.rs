@@ -45,6 +45,7 @@ mod timers;
 use serde::{Deserialize, Serialize};
 
 pub use command::EscrowCommand;
+pub(crate) use decide::{check_payment_method, small_enough};
 pub use event::EscrowEvent;
 pub use holdings::{ChargebackHold, DisputeHold, Done, Holding, Holdings, PaidFunding, RequestedFunding};
 pub use lots::HeldLot;

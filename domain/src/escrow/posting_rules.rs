@@ -97,6 +97,7 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
         }
         EscrowEvent::ChargebackAbsorbed { .. } => absorbed(event, value_date)?,
         EscrowEvent::FundingReturned { .. } => returned(event, value_date)?,
+        EscrowEvent::LateReturnSettled { .. } => settled(event, value_date)?,
     };
     entry.build().map(Some)
 }
@@ -326,16 +327,48 @@ fn returned(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, 
     else {
         return Err(EntryError::TooFewPostings);
     };
-    let held: Vec<_> = parts.iter().map(locked_part).collect();
     let entry = EntryBuilder::new("funding_return", value_date, *currency);
-    let entry = unlocked(entry, Side::Debit, *contract_id, *funding_id, &held);
+    let fees = Fees { earned: *client_fee_earned, initiation_fee: *initiation_fee, tax: tax.as_ref() };
+    let (entry, total) = free_lost(entry, (*contract_id, *client_id, *funding_id), parts, fees)?;
+    Ok(entry.credit(Account::PspAvailable, total, at(place)))
+}
+
+fn settled(event: &EscrowEvent, value_date: NaiveDate) -> Result<EntryBuilder, EntryError> {
+    let EscrowEvent::LateReturnSettled {
+        contract_id,
+        client_id,
+        funding_id,
+        currency,
+        parts,
+        client_fee_earned,
+        initiation_fee,
+        tax,
+        amount: _,
+    } = event
+    else {
+        return Err(EntryError::TooFewPostings);
+    };
+    let entry = EntryBuilder::new("late_return_settled", value_date, *currency);
+    let fees = Fees { earned: *client_fee_earned, initiation_fee: *initiation_fee, tax: tax.as_ref() };
+    let (entry, total) = free_lost(entry, (*contract_id, *client_id, *funding_id), parts, fees)?;
+    let owed = Dimensions::new().with(Key::Client, client_id).with(Key::Cause, funding_id);
+    Ok(entry.credit(Account::ReceivableFromClient, total, owed))
+}
+
+/// The debits of money that is gone and that no chargeback had locked, with the fees; and their sum, less what stays.
+fn free_lost(
+    entry: EntryBuilder,
+    (contract_id, client_id, funding_id): (ContractId, PartyId, FundingId),
+    parts: &[LostPart],
+    fees: Fees<'_>,
+) -> Result<(EntryBuilder, Minor), EntryError> {
+    let held: Vec<_> = parts.iter().map(locked_part).collect();
+    let entry = unlocked(entry, Side::Debit, contract_id, funding_id, &held);
     let entry = held
         .iter()
         .filter(|part| part.milestone_id.is_none())
-        .fold(entry, |entry, part| entry.debit(Account::EscrowUnallocated, part.amount, of_contract(*contract_id)));
-    let fees = Fees { earned: *client_fee_earned, initiation_fee: *initiation_fee, tax: tax.as_ref() };
-    let (entry, total) = fees_of_lost(entry, (*contract_id, *client_id), parts, fees)?;
-    Ok(entry.credit(Account::PspAvailable, total, at(place)))
+        .fold(entry, |entry, part| entry.debit(Account::EscrowUnallocated, part.amount, of_contract(contract_id)));
+    fees_of_lost(entry, (contract_id, client_id), parts, fees)
 }
 
 fn locked_part(lost: &LostPart) -> LockedPart {

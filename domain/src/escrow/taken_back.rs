@@ -88,10 +88,17 @@ impl Holdings {
         self.contract_fees.remove(part.client_fee, Minor::ZERO, Minor::ZERO);
         if let Some(dispute_id) = part.dispute_id
             && self.disputes.get(&dispute_id).is_some_and(|hold| hold.lots.iter().all(|lot| lot.amount.is_zero()))
+            && !self.is_lent(dispute_id)
         {
             self.disputes.remove(&dispute_id);
             self.done.disputes.insert(dispute_id);
         }
+    }
+
+    /// Whether a chargeback has money that a dispute has locked: it may give it back.
+    fn is_lent(&self, dispute_id: DisputeId) -> bool {
+        let mut parts = self.chargebacks.values().flat_map(|hold| &hold.parts);
+        parts.any(|part| part.dispute_id == Some(dispute_id) && !part.disputed.is_zero())
     }
 
     pub(super) fn take_from_dispute(&mut self, funding_id: FundingId, dispute_id: Option<DisputeId>, amount: Minor) {
@@ -108,6 +115,20 @@ impl Holdings {
             let holding = self.milestones.entry(part.milestone_id).or_default();
             holding.borne = holding.borne.saturating_add(part.gross);
             lots::returned(&mut holding.lots, funding_id, part.gross);
+        }
+    }
+
+    /// The client owes that of a payment.
+    pub(super) fn owe(&mut self, funding_id: FundingId, amount: Minor) {
+        if let Some(funding) = self.fundings.get_mut(&funding_id) {
+            funding.owed = funding.owed.saturating_add(amount);
+        }
+    }
+
+    /// The client owes that much less.
+    pub(super) fn settle(&mut self, funding_id: FundingId, amount: Minor) {
+        if let Some(funding) = self.fundings.get_mut(&funding_id) {
+            funding.owed = funding.owed.saturating_sub(amount);
         }
     }
 

@@ -38,7 +38,8 @@ impl FeeSchedule {
     /// What funding `parts` costs. `billed`: what the client has paid this payee before, gross, over all contracts, for
     /// tiers; `initiation`: whether the initiation fee is due, that is, whether this is the contract's first funding.
     ///
-    /// A milestone that is funded in parts costs what it costs at once. Pure: asked again, the answer is the same.
+    /// A milestone that is funded in parts costs what it costs at once. What left it without being released took its fee
+    /// along, and costs again when it comes again. Pure: asked again, the answer is the same.
     ///
     /// # Errors
     /// [`MoneyError::OutOfRange`] when a sum does not fit.
@@ -56,8 +57,9 @@ impl FeeSchedule {
         for part in parts {
             // Tiers of the client go by what was billed before; what is funded here comes on top of it.
             let offset = billed.saturating_sub(part.before.released);
-            let after = due(&quote, offset, part.before.came.checked_add(part.amount)?)?;
-            client_fees.push(after.checked_sub(due(&quote, offset, part.before.came)?)?);
+            let kept = part.before.kept();
+            let after = due(&quote, offset, kept.checked_add(part.amount)?)?;
+            client_fees.push(after.checked_sub(due(&quote, offset, kept)?)?);
         }
         let client_fee = Minor::sum(client_fees.iter().copied())?;
         let initiation_fee = if initiation { self.initiation_fee } else { Minor::ZERO };

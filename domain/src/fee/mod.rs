@@ -9,6 +9,9 @@
 //! - Fees are cumulative (R4, R5): any partition of a release, a refund or a move comes to the same in every account.
 //!   One exception: where fee, tax and withholding round up in one minor unit, a part of that size holds the fee only,
 //!   and the next part makes up for it. What the last part cannot hold, at most a minor unit each, is not taken.
+//!   Another: where other contracts move the pair to another step between two parts of a milestone, each part is charged at
+//!   the step of its time. The cap of a payee's fee of one rule then still holds for all parts; a minimum, the cap of one
+//!   rule among several, and that of a client's fee are judged at the present step alone.
 //! - No fee is below zero; payee's fee, its tax and withholding together are never above the gross.
 //! - What is deferred closes to zero with the last part that leaves.
 //!

@@ -67,6 +67,11 @@ impl FeeSchedule {
         let offset = standing.billed.saturating_sub(milestone.released);
         // Not "less what was taken": a discount that has ended, or tiers that others moved, would be clawed back.
         let payee_fee = due(&quote, offset, released)?.checked_sub(due(&quote, offset, milestone.released)?)?;
+        // The pair's step can have moved between two parts; the milestone's cap is one for both.
+        let payee_fee = match (self.payee_fee.only_cap(), passed_on.is_none()) {
+            (Some(cap), true) => payee_fee.min(cap.saturating_sub(milestone.payee_fee)),
+            _ => payee_fee,
+        };
 
         let room = gross.checked_sub(payee_fee)?;
         let fees = milestone.payee_fee.checked_add(payee_fee)?;

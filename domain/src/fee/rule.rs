@@ -147,6 +147,14 @@ impl Fee {
         &self.0
     }
 
+    /// The most that it comes to per milestone, if it is a single rule that has a cap.
+    pub(super) fn only_cap(&self) -> Option<Minor> {
+        match self.0.as_slice() {
+            [rule] => rule.bounds().1,
+            _ => None,
+        }
+    }
+
     /// Whether it has no rules.
     pub fn is_none(&self) -> bool {
         self.0.is_empty()

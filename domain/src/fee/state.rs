@@ -43,6 +43,12 @@ impl MilestoneFees {
         self.came.saturating_sub(self.gone)
     }
 
+    /// What came and is still there, or was released: what the client's fee was taken for and has not gone back, moved on
+    /// or been lost.
+    pub fn kept(&self) -> Minor {
+        self.came.saturating_sub(self.gone.saturating_sub(self.released))
+    }
+
     /// The client's fee that is still deferred.
     pub fn deferred(&self) -> Minor {
         self.client_fee.saturating_sub(self.client_fee_gone)

@@ -2,7 +2,7 @@
 
 use ledger::{Currency, Minor};
 
-use super::{Funding, FundingCommand, FundingEvent, Order, Progress, SuspenseReason, exchange};
+use super::{Funding, FundingCommand, FundingEvent, Order, Progress, Purpose, SuspenseReason, exchange, top_up};
 use crate::actor::Actor;
 use crate::exchange::Settled;
 use crate::id::{BreakId, RefundId};
@@ -18,10 +18,13 @@ pub(super) fn decide(
     use {Funding as S, FundingCommand as C, FundingEvent as E};
     match (funding, command) {
         (S::NotCreated, C::Create { order }) => Ok(vec![E::Created { order: order.clone() }]),
-        // Nothing is refused that the books of a refund have already.
-        (_, C::RecordRefundExchange { .. }) => Ok(exchange::refund(funding, command)),
+        (S::NotCreated, C::TopUp { .. }) => top_up::request(command, context),
+        // Nothing is refused that the books of a refund, or of a chargeback, have already.
+        (_, C::RecordRefundExchange { .. } | C::RecordChargebackExchange { .. }) => {
+            Ok(exchange::moved(funding, command))
+        }
         (S::NotCreated, _) => Err(Refusal::NotFound { what: "funding" }),
-        (_, C::Create { .. }) => Err(Refusal::Defect("a funding was created twice".to_owned())),
+        (_, C::Create { .. } | C::TopUp { .. }) => Err(Refusal::Defect("a funding was created twice".to_owned())),
 
         (S::Created { order, payment_ref: None, .. }, C::LinkPayment { payment_ref }) => {
             Ok(vec![linked(order, payment_ref, false)])
@@ -166,11 +169,13 @@ pub(super) fn decide(
         }]),
 
         (
-            S::Succeeded { order, suspended, refund_id, returned: false, .. },
-            C::RecordReturned { amount, currency, balance_transaction_ref, code, .. },
+            S::Succeeded { order, suspended, refund_id, returned: false, exchange, .. },
+            C::RecordReturned { amount, currency, balance_transaction_ref, code, settled, .. },
         ) => {
-            let escrowed =
-                suspended.is_none() && refund_id.is_none() && order.purpose.is_escrow() && *currency == order.currency;
+            let settled = settled.filter(|settled| settled.currency != *currency);
+            let kept = suspended.is_none() && refund_id.is_none() && *currency == order.currency;
+            let escrowed = kept && order.purpose.is_escrow();
+            let wallet_of = (kept && order.purpose == Purpose::TopUp).then_some(order.client_id);
             let mut events = vec![E::Returned {
                 funding_id: order.funding_id,
                 contract_id: order.contract_id,
@@ -180,9 +185,14 @@ pub(super) fn decide(
                 code: code.clone(),
                 place: order.place.clone(),
                 escrowed,
+                wallet_of,
+                settled,
             }];
-            if !escrowed {
+            if !escrowed && wallet_of.is_none() {
                 events.push(late_return(order, *amount, *currency));
+            }
+            if let Some(settled) = settled {
+                events.extend(exchange::returned(order, (*amount, *currency), settled, &exchange.position));
             }
             Ok(events)
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Order, Purpose};
 use crate::escrow::{Allocation, PspPlace};
 use crate::exchange::{FxResult, Settled};
-use crate::id::{BreakId, ContractId, FundingId, PartyId, RefundId};
+use crate::id::{BreakId, ChargebackId, ContractId, FundingId, PartyId, RefundId};
 use crate::time::Timestamp;
 
 /// Why money that arrived is booked as unallocated.
@@ -33,7 +33,7 @@ impl SuspenseReason {
     }
 }
 
-/// A fact about a funding. Every variant has the ids of funding and contract.
+/// A fact about a funding. Every variant has the id of the funding, and of its contract if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FundingEvent {
@@ -47,8 +47,9 @@ pub enum FundingEvent {
     PspIntentLinked {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// The provider's payment.
         payment_ref: String,
         /// Whether the attempt had been given up before: the provider is to call it off.
@@ -59,22 +60,25 @@ pub enum FundingEvent {
     ActionRequired {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
     },
     /// Under way at the bank.
     Processing {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
     },
     /// Refused by bank or provider.
     Failed {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What it was for.
         allocations: Vec<Allocation>,
         /// The provider's code.
@@ -84,8 +88,9 @@ pub enum FundingEvent {
     Cancelled {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What it was for.
         allocations: Vec<Allocation>,
         /// The provider's payment, to be called off there; absent when it is not known.
@@ -96,8 +101,9 @@ pub enum FundingEvent {
     Expired {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What it was for.
         allocations: Vec<Allocation>,
         /// The provider's payment, to be called off there; absent when it is not known.
@@ -108,19 +114,21 @@ pub enum FundingEvent {
     TimerBlocked {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// Which timer.
         key: String,
         /// The code of the refusal.
         reason: String,
     },
-    /// The provider has the money. What it means for the books follows from the escrow's answer.
+    /// The provider has the money. What it means for the books follows from the answer of escrow, payee or wallet.
     Succeeded {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// The provider's payment.
         payment_ref: String,
         /// The provider's charge.
@@ -150,8 +158,9 @@ pub enum FundingEvent {
     Exchanged {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What was collected.
         amount: Minor,
         /// In which currency.
@@ -166,11 +175,31 @@ pub enum FundingEvent {
     RefundExchanged {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// The refund.
         refund_id: RefundId,
         /// How much the client got, or did not get after all.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// What moved in the provider's balance.
+        settled: Settled,
+        /// Whether it came back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        came_back: bool,
+    },
+    /// A bank took of it from, or gave back to, a balance in another currency. The chargeback books it.
+    ChargebackExchanged {
+        /// The funding.
+        funding_id: FundingId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// How much of it.
         amount: Minor,
         /// In which currency.
         currency: Currency,
@@ -184,8 +213,9 @@ pub enum FundingEvent {
     FxResultRealised {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// In which currency it was paid in.
         paid_currency: Currency,
         /// Cost or gain.
@@ -198,8 +228,9 @@ pub enum FundingEvent {
     SucceededAfterCancel {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// Who paid.
         client_id: PartyId,
         /// The refund.
@@ -220,8 +251,9 @@ pub enum FundingEvent {
     ReceiptSuspended {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// The difference to be explained.
         break_id: BreakId,
         /// What was collected.
@@ -243,8 +275,9 @@ pub enum FundingEvent {
     PspFeeRecorded {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// The provider's payment.
         payment_ref: String,
         /// The provider's booking.
@@ -263,13 +296,15 @@ pub enum FundingEvent {
         #[serde(flatten)]
         place: PspPlace,
     },
-    /// A bank took it back without a dispute, such as a debit that was returned. What it means follows from the escrow's
-    /// answer.
+    /// A bank took it back without a dispute, such as a debit that was returned. What it means follows from the answer of
+    /// escrow or wallet (J94, J59). Where another currency left the provider's balance, this books the exchange: what J94 and
+    /// J59 take comes out of the FX position, as in J71.
     Returned {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What was taken back.
         amount: Minor,
         /// In which currency.
@@ -283,13 +318,20 @@ pub enum FundingEvent {
         place: PspPlace,
         /// Whether the escrow holds it, or held it.
         escrowed: bool,
+        /// Whose wallet was credited with it, for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wallet_of: Option<PartyId>,
+        /// What left the provider's balance, where that is of another currency than `currency`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<Settled>,
     },
     /// What a bank took back and nobody holds any more: the client owes it. J59.
     LateReturnRecorded {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// Who owes it.
         client_id: PartyId,
         /// How much.
@@ -304,8 +346,9 @@ pub enum FundingEvent {
     PspFundsBecameAvailable {
         /// The funding.
         funding_id: FundingId,
-        /// Its contract.
-        contract_id: ContractId,
+        /// Its contract; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// How much.
         amount: Minor,
         /// In which currency.

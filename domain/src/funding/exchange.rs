@@ -15,35 +15,67 @@ impl Exchange {
                 self.settled = Some(*settled);
                 position.after_receipt(*amount, *settled)
             }
-            FundingEvent::RefundExchanged { amount, settled, came_back, .. } => {
+            FundingEvent::RefundExchanged { amount, settled, came_back, .. }
+            | FundingEvent::ChargebackExchanged { amount, settled, came_back, .. } => {
                 shifted(position, *amount, *settled, *came_back)
             }
+            FundingEvent::Returned { amount, settled: Some(settled), .. } => position.after_refund(*amount, *settled),
             FundingEvent::FxResultRealised { left, .. } => position.after_result(left.currency),
             _ => position,
         };
     }
 }
 
-/// A refund of it moved in another currency than its own. Nothing is judged: the refund has booked it.
-pub(super) fn refund(funding: &Funding, command: &FundingCommand) -> Vec<FundingEvent> {
-    let FundingCommand::RecordRefundExchange { refund_id, amount, currency, settled, came_back } = command else {
-        return Vec::new();
-    };
+/// A refund of it, or a chargeback, moved in another currency than its own. Nothing is judged: whoever tells has booked it.
+pub(super) fn moved(funding: &Funding, command: &FundingCommand) -> Vec<FundingEvent> {
     // A wallet paid, which has no position.
     let Funding::Succeeded { order, exchange, .. } = funding else {
         return Vec::new();
     };
-    let moved = FundingEvent::RefundExchanged {
-        funding_id: order.funding_id,
-        contract_id: order.contract_id,
-        refund_id: *refund_id,
-        amount: *amount,
-        currency: *currency,
-        settled: *settled,
-        came_back: *came_back,
+    let (funding_id, contract_id) = (order.funding_id, order.contract_id);
+    let (event, amount, currency, settled, came_back) = match command {
+        FundingCommand::RecordRefundExchange { refund_id, amount, currency, settled, came_back } => {
+            let (refund_id, amount, currency, settled, came_back) =
+                (*refund_id, *amount, *currency, *settled, *came_back);
+            let event = FundingEvent::RefundExchanged {
+                funding_id,
+                contract_id,
+                refund_id,
+                amount,
+                currency,
+                settled,
+                came_back,
+            };
+            (event, amount, currency, settled, came_back)
+        }
+        FundingCommand::RecordChargebackExchange { chargeback_id, amount, currency, settled, came_back } => {
+            let (chargeback_id, amount, currency, settled, came_back) =
+                (*chargeback_id, *amount, *currency, *settled, *came_back);
+            let event = FundingEvent::ChargebackExchanged {
+                funding_id,
+                contract_id,
+                chargeback_id,
+                amount,
+                currency,
+                settled,
+                came_back,
+            };
+            (event, amount, currency, settled, came_back)
+        }
+        _ => return Vec::new(),
     };
-    let after = shifted(exchange.position.clone(), *amount, *settled, *came_back);
-    std::iter::once(moved).chain(results(order, *currency, &after)).collect()
+    let after = shifted(exchange.position.clone(), amount, settled, came_back);
+    std::iter::once(event).chain(results(order, currency, &after)).collect()
+}
+
+/// What is realised when a bank has returned `amount`, for which the provider took `settled`.
+pub(super) fn returned(
+    order: &Order,
+    (amount, currency): (Minor, Currency),
+    settled: Settled,
+    position: &Position,
+) -> Vec<FundingEvent> {
+    results(order, currency, &position.clone().after_refund(amount, settled))
 }
 
 /// The provider settles in another currency what was booked in the one collected; with the result, if a refund was told

@@ -1,4 +1,4 @@
-//! Funding: one attempt to pay into an escrow.
+//! Funding: one attempt to pay, into an escrow or a wallet, or as a gift to the payee.
 //!
 //! ```text
 //! not_created ─Create─▶ created ─▶ action_required ─▶ processing ─▶ succeeded ─▶ available
@@ -18,17 +18,22 @@
 //!   success. The provider may book minutes later: until then the money is pending in the currency that was paid in, and
 //!   [`FundingEvent::Exchanged`] moves it. The two entries together are J70. Money that the escrow does not hold (a gift,
 //!   a suspended receipt, a late success) is always booked in these two steps.
-//! - The funding keeps its FX position ([`crate::exchange`]): it is the one aggregate that sees receipt and refunds alike,
-//!   whichever is told first. So the result (J72, J73) is realised here, at once, and not by a reconciliation later.
+//! - The funding keeps its FX position ([`crate::exchange`]): it is the one aggregate that sees receipt, refunds, chargebacks
+//!   and return alike, whichever is told first. So the result (J72, J73) is realised here, at once, and not by a
+//!   reconciliation later.
+//!
+//! - A top-up has no contract: its success is the wallet's (J06), and so is a return, as far as the money is still there;
+//!   what is not is the client's debt (J59).
 //!
 //! # What is deliberately absent
-//! A return of which the payee bears what was released. A return or a dispute of exchanged money as a part of its FX
-//! position: what the bank takes then is recorded in the currency in which it is taken.
+//! A return of which the payee bears what was released. For a top-up that was exchanged, that money that leaves the wallet
+//! closes the FX position.
 
 mod decide;
 mod event;
 mod exchange;
 pub mod posting_rules;
+mod top_up;
 
 use chrono::NaiveDate;
 use ledger::{Currency, Minor};
@@ -39,7 +44,7 @@ pub use event::{FundingEvent, SuspenseReason};
 use crate::command::Command;
 use crate::escrow::{Allocation, Gratuity, PspPlace};
 use crate::exchange::{Position, Settled};
-use crate::id::{ContractId, FundingId, PartyId, RefundId};
+use crate::id::{ChargebackId, ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::ports::provider::Receipt;
 use crate::refusal::Refusal;
@@ -60,8 +65,9 @@ pub fn stream(id: FundingId) -> StreamId {
 pub struct Order {
     /// The funding.
     pub funding_id: FundingId,
-    /// Its contract.
-    pub contract_id: ContractId,
+    /// Its contract; none for a top-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_id: Option<ContractId>,
     /// Who pays.
     pub client_id: PartyId,
     /// Currency of the amounts.
@@ -97,6 +103,8 @@ pub enum Purpose {
         /// How much, and what becomes of it.
         gratuity: Box<Gratuity>,
     },
+    /// It is put into the client's wallet.
+    TopUp,
 }
 
 impl Purpose {
@@ -210,14 +218,26 @@ pub struct Cost {
     pub available: bool,
 }
 
-/// A request about a funding. All but the first are facts told by the provider, which are never refused once the
-/// funding exists.
+/// A request about a funding. What the provider tells is never refused once the funding exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FundingCommand {
     /// Make it.
     Create {
         /// What it is about.
         order: Order,
+    },
+    /// Make one that tops up a wallet. By the wallet's owner.
+    TopUp {
+        /// The funding to be made.
+        funding_id: FundingId,
+        /// Whose wallet.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much. Where the provider cannot charge that exactly, the next amount that it can; all of it is credited.
+        amount: Minor,
+        /// The provider's token of card or account.
+        payment_method: String,
     },
     /// The provider knows it under this name.
     LinkPayment {
@@ -261,6 +281,19 @@ pub enum FundingCommand {
         /// Whether it came back.
         came_back: bool,
     },
+    /// A bank took of it from, or gave back to, a balance in another currency. Told by the chargeback.
+    RecordChargebackExchange {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// How much of it, in `currency`.
+        amount: Minor,
+        /// The contract's currency.
+        currency: Currency,
+        /// What moved in the provider's balance.
+        settled: Settled,
+        /// Whether it came back.
+        came_back: bool,
+    },
     /// What it cost.
     RecordReceipt {
         /// What the provider booked.
@@ -278,8 +311,10 @@ pub enum FundingCommand {
         booked_on: NaiveDate,
         /// The provider's code.
         code: String,
+        /// What left the provider's balance, where that is of another currency than `currency`.
+        settled: Option<Settled>,
     },
-    /// What a bank took of it and the escrow does not hold.
+    /// What a bank took of it and neither the escrow nor the wallet has.
     RecordLateReturn {
         /// How much.
         amount: Minor,
@@ -313,6 +348,17 @@ impl Funding {
             Self::NotCreated => None,
             Self::Created { order, .. } | Self::GivenUp { order, .. } | Self::Succeeded { order, .. } => Some(order),
         }
+    }
+
+    /// Whether it has brought nothing so far, and nothing is under way: it was refused, given up, or came to nothing that
+    /// could be held. One that was refused can still succeed later.
+    pub fn has_failed(&self) -> bool {
+        matches!(
+            self,
+            Self::Created { progress: Progress::Failed { .. }, .. }
+                | Self::GivenUp { .. }
+                | Self::Succeeded { suspended: Some(_), .. }
+        )
     }
 }
 
@@ -434,6 +480,7 @@ impl Funding {
                 | E::Succeeded { .. }
                 | E::Exchanged { .. }
                 | E::RefundExchanged { .. }
+                | E::ChargebackExchanged { .. }
                 | E::FxResultRealised { .. }
                 | E::SucceededAfterCancel { .. }
                 | E::ReceiptSuspended { .. }
@@ -465,8 +512,14 @@ impl Funding {
                     cost.available = true;
                 }
             }
-            E::Returned { .. } => *returned = true,
-            E::Exchanged { .. } | E::RefundExchanged { .. } | E::FxResultRealised { .. } => exchange.remember(event),
+            E::Returned { .. } => {
+                *returned = true;
+                exchange.remember(event);
+            }
+            E::Exchanged { .. }
+            | E::RefundExchanged { .. }
+            | E::ChargebackExchanged { .. }
+            | E::FxResultRealised { .. } => exchange.remember(event),
             E::Created { .. }
             | E::PspIntentLinked { .. }
             | E::ActionRequired { .. }

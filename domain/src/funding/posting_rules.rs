@@ -21,8 +21,9 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
         | FundingEvent::Cancelled { .. }
         | FundingEvent::Expired { .. }
         | FundingEvent::TimerBlocked { .. }
-        | FundingEvent::Returned { .. }
+        | FundingEvent::Returned { settled: None, .. }
         | FundingEvent::RefundExchanged { .. }
+        | FundingEvent::ChargebackExchanged { .. }
         | FundingEvent::Succeeded { .. } => return Ok(None),
         // A provider may charge nothing; then nothing is booked.
         FundingEvent::PspFeeRecorded { fee, .. } if fee.is_zero() => return Ok(None),
@@ -47,6 +48,17 @@ pub fn journal_entry(event: &FundingEvent, value_date: NaiveDate) -> Result<Opti
             let here = EntryBuilder::new("funding_exchange", value_date, settled.currency)
                 .debit(Account::PspPending, settled.amount, at(place))
                 .credit(Account::FxPosition, settled.amount, position());
+            there.and(here)
+        }
+        // What the escrow's event (J94) and the client's debt (J59) take of the balance in the currency that was paid.
+        FundingEvent::Returned { funding_id, amount, currency, settled: Some(settled), place, .. } => {
+            let position = || exchange::of_funding(*funding_id, *currency, settled.currency);
+            let there = EntryBuilder::new("return_exchange", value_date, *currency)
+                .debit(Account::PspAvailable, *amount, at(place))
+                .credit(Account::FxPosition, *amount, position());
+            let here = EntryBuilder::new("return_exchange", value_date, settled.currency)
+                .debit(Account::FxPosition, settled.amount, position())
+                .credit(Account::PspAvailable, settled.amount, at(place));
             there.and(here)
         }
         FundingEvent::FxResultRealised { funding_id, paid_currency, result, left, .. } => {

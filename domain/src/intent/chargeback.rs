@@ -1,7 +1,7 @@
 //! Which cycle of a chargeback takes a fact, and what our books say of the payment that it is about.
 
 use crate::aggregate::AggregateState;
-use crate::chargeback::{self, ChargebackCommand, Charged};
+use crate::chargeback::{self, ChargebackCommand, Charged, PaidInto};
 use crate::command::Command;
 use crate::escrow;
 use crate::funding::{self, Funding};
@@ -9,6 +9,7 @@ use crate::id::{ChargebackId, FundingId};
 use crate::log::StreamId;
 use crate::refusal::Refusal;
 use crate::unit_of_work::Stop;
+use crate::wallet::WalletId;
 
 type Look<'a> = &'a mut dyn FnMut(&StreamId) -> Result<AggregateState, Stop>;
 
@@ -19,8 +20,8 @@ pub(super) fn resolved(id: ChargebackId, command: &ChargebackCommand, look: Look
     while let AggregateState::Chargeback(state) = look(&chargeback::stream(id))? {
         begun = state.charged().is_some();
         match state.next() {
-            Some(next) => id = next,
-            None => break,
+            Some(next) if !command.is_of_one_cycle() => id = next,
+            _ => break,
         }
     }
     let mut command = command.clone();
@@ -49,15 +50,21 @@ fn charged_by(funding_id: FundingId, look: Look<'_>) -> Result<Charged, Stop> {
     let Funding::Succeeded { order, captured, .. } = *funding else {
         return Err(not_found());
     };
-    let AggregateState::Escrow(escrow) = look(&escrow::stream(order.contract_id))? else {
-        return Err(not_found());
+    let (paid_into, payee_id) = if let Some(contract_id) = order.contract_id {
+        let AggregateState::Escrow(escrow) = look(&escrow::stream(contract_id))? else {
+            return Err(not_found());
+        };
+        let payee_id = escrow.holdings().ok_or_else(not_found)?.payee_id;
+        (PaidInto::Contract { contract_id }, Some(payee_id))
+    } else {
+        let wallet = WalletId { party_id: order.client_id, currency: order.currency };
+        (PaidInto::Wallet { wallet }, None)
     };
-    let holdings = escrow.holdings().ok_or_else(not_found)?;
     Ok(Charged {
-        contract_id: order.contract_id,
+        paid_into,
         funding_id,
         client_id: order.client_id,
-        payee_id: holdings.payee_id,
+        payee_id,
         currency: order.currency,
         captured,
         place: order.place,

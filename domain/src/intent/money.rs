@@ -1,4 +1,4 @@
-//! What a caller asks for about money beside the usual way: deposits, wallets, gifts, refunds by the payee, holds.
+//! What a caller asks for about money beside the usual way: deposits, wallets and what tops them up, gifts, refunds by the payee, holds.
 
 use ledger::{Currency, Minor};
 
@@ -36,6 +36,19 @@ pub enum MoneyIntent {
         /// Where the money comes from.
         paid_from: PaidFrom,
         /// The provider's token of card or account; empty when the wallet pays.
+        payment_method: String,
+    },
+    /// Pay into a wallet.
+    TopUp {
+        /// The funding to be made.
+        funding_id: FundingId,
+        /// Whose wallet.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much.
+        amount: Minor,
+        /// The provider's token of card or account.
         payment_method: String,
     },
     /// Not pay after all.
@@ -142,6 +155,7 @@ impl MoneyIntent {
         match self {
             Self::PayIn { funding_id, .. }
             | Self::PayGratuity { funding_id, .. }
+            | Self::TopUp { funding_id, .. }
             | Self::CancelFunding { funding_id } => funding::stream(*funding_id),
             Self::AllocateDeposit { contract_id, .. }
             | Self::GiveBack { contract_id, .. }
@@ -167,7 +181,8 @@ impl MoneyIntent {
             | Self::Freeze { contract_id, .. }
             | Self::Unfreeze { contract_id } => Some(Scope::Contract(*contract_id)),
             Self::CancelFunding { .. } => None,
-            Self::RedirectRefund { .. }
+            Self::TopUp { .. }
+            | Self::RedirectRefund { .. }
             | Self::WithdrawFromWallet { .. }
             | Self::HoldEarnings { .. }
             | Self::LetEarningsGo { .. } => Some(Scope::Stream(self.subject())),
@@ -191,6 +206,16 @@ impl MoneyIntent {
                     payment_method: payment_method.clone(),
                 };
                 Command::Escrow(*contract_id, request)
+            }
+            Self::TopUp { funding_id, client_id, currency, amount, payment_method } => {
+                let top_up = FundingCommand::TopUp {
+                    funding_id: *funding_id,
+                    client_id: *client_id,
+                    currency: *currency,
+                    amount: *amount,
+                    payment_method: payment_method.clone(),
+                };
+                Command::Funding(*funding_id, top_up)
             }
             Self::CancelFunding { funding_id } => Command::Funding(*funding_id, FundingCommand::Cancel),
             Self::AllocateDeposit { contract_id, reallocation_id, to, amount } => {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::decide::closing;
+use super::decide::{closing, left_of};
 use super::evolve::prior;
 use super::{LossCause, Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress};
 use crate::contract::MilestoneOutcome;
@@ -35,7 +35,7 @@ pub(super) fn decide(
             Ok(Vec::new())
         }
         (_, C::Suspend { chargeback_id }) => {
-            let left = deadline(milestone).map(|due_at| due_at.signed_duration_since(context.now).num_milliseconds());
+            let left = deadline(milestone, plan).map(|(due_at, days)| left_of(due_at, days, context.now));
             Ok(vec![E::Suspended { contract_id, milestone_id, chargeback_id: *chargeback_id, remaining_ms: left }])
         }
 
@@ -78,11 +78,11 @@ pub(super) fn decide(
     }
 }
 
-/// The clock that runs.
-fn deadline(milestone: &Milestone) -> Option<Timestamp> {
+/// The clock that runs, and the days that it has.
+fn deadline(milestone: &Milestone, plan: &Plan) -> Option<(Timestamp, u16)> {
     match milestone {
-        Milestone::Submitted { review_due_at, .. } => *review_due_at,
-        Milestone::RefundPending { respond_by, .. } => *respond_by,
+        Milestone::Submitted { review_due_at, .. } => Some(((*review_due_at)?, plan.review_days)),
+        Milestone::RefundPending { respond_by, .. } => Some(((*respond_by)?, plan.refund_request_days)),
         _ => None,
     }
 }

@@ -191,6 +191,14 @@ pub enum MilestoneCommand {
         /// How much.
         amount: Minor,
     },
+    /// A request that stops a clock or starts one again, while the escrow is frozen and every clock of the contract stands
+    /// still. The unit of work says so; nobody else gives it.
+    ClocksStopped {
+        /// Since when they do.
+        stopped_at: Timestamp,
+        /// The request.
+        command: Box<Self>,
+    },
     /// A timer of it fired and was refused.
     BlockTimer {
         /// Which timer.
@@ -245,7 +253,16 @@ impl MilestoneCommand {
             | Self::Suspend { .. }
             | Self::Resume { .. }
             | Self::RecordFundingLost { .. }
+            | Self::ClocksStopped { .. }
             | Self::BlockTimer { .. } => false,
         }
+    }
+
+    /// Whether it stops a clock, or starts one again with what was left of it.
+    pub(crate) fn turns_a_clock(&self) -> bool {
+        matches!(
+            self,
+            Self::OpenDispute { .. } | Self::ResumeAfterDispute { .. } | Self::Suspend { .. } | Self::Resume { .. }
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! Rules of a milestone: who may do what, and which of the other files judges it.
 
+use chrono::TimeDelta;
 use ledger::{Currency, Minor};
 
 use super::evolve::{REFUND_REQUEST, REVIEW_WINDOW};
@@ -30,6 +31,10 @@ pub(super) fn decide(
         };
     };
     match command {
+        C::ClocksStopped { stopped_at, command } => {
+            let stopped = Context { now: context.now.min(*stopped_at), ..*context };
+            decide(milestone, command, &stopped)
+        }
         C::Plan { .. } => Err(wrong_state(milestone, "planned")),
 
         C::Amend { .. }
@@ -107,6 +112,14 @@ fn moved_deadline(milestone: &Milestone, stopped_at: Timestamp, context: &Contex
         key: key.to_owned(),
         due_at: restarted(due_at, days, stopped_at, context.now),
     })
+}
+
+/// What is left of a deadline, in milliseconds, when its clock is stopped at `now`: at most the whole time that it has,
+/// which is what is left where it began after that. A deadline can be past only in a freeze whose beginning was not kept;
+/// then the whole is left, too.
+pub(super) fn left_of(due_at: Timestamp, days: u16, now: Timestamp) -> i64 {
+    let (left, whole) = (due_at.signed_duration_since(now), TimeDelta::days(i64::from(days)));
+    if left > TimeDelta::zero() { left.min(whole) } else { whole }.num_milliseconds()
 }
 
 pub(super) fn wrong_state(milestone: &Milestone, action: &'static str) -> Refusal {

@@ -9,7 +9,7 @@
 
 use chrono::TimeDelta;
 
-use super::decide::{no_free_money, role_of, wrong_state};
+use super::decide::{left_of, no_free_money, role_of, wrong_state};
 use super::evolve::prior;
 use super::{Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress};
 use crate::contract::Role;
@@ -37,11 +37,8 @@ pub(super) fn decide(
                 return Err(Refusal::MilestoneNotFunded);
             }
             let left = match milestone {
-                // The window is past only where a freeze has stopped its clock; then the whole of it is left.
                 S::Submitted { review_due_at: Some(due_at), .. } => {
-                    let left = due_at.signed_duration_since(context.now);
-                    let whole = TimeDelta::days(i64::from(plan.review_days));
-                    Some(if left > TimeDelta::zero() { left } else { whole }.num_milliseconds())
+                    Some(left_of(*due_at, plan.review_days, context.now))
                 }
                 _ => None,
             };

@@ -28,6 +28,7 @@ fn begun(plan: Plan, amount: Minor) -> Progress {
         refunds: 0,
         paying: None,
         lost: Minor::ZERO,
+        rolling: Minor::ZERO,
     }
 }
 
@@ -170,6 +171,7 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
                 Remainder::RollForward { milestone_id } => Some(milestone_id),
                 Remainder::Keep | Remainder::RefundRequest => None,
             };
+            progress.rolling = roll_forward.map_or(Minor::ZERO, |_| *remaining);
             S::PartiallyReleased { progress, roll_forward }
         }
 

@@ -142,6 +142,10 @@ pub struct Progress {
     /// What a bank took back for good.
     #[serde(default, skip_serializing_if = "ledger::is_zero")]
     pub lost: Minor,
+    /// What the client wants moved on, where that is asked: what was left when it was proposed. Documents from before it
+    /// was kept have none; then it is all that is held.
+    #[serde(default, skip_serializing_if = "ledger::is_zero")]
+    pub rolling: Minor,
 }
 
 /// Why a milestone that was paid for is to be paid for again.
@@ -313,6 +317,11 @@ impl Progress {
         self.funded.saturating_sub(self.lost)
     }
 
+    /// What moves when the payee agrees to a roll-forward: what the client proposed, as far as it is still there.
+    fn to_roll_forward(&self) -> Minor {
+        if self.rolling.is_zero() { self.held } else { self.rolling.min(self.held) }
+    }
+
     /// Whether nothing is held and nothing is on its way.
     fn is_exhausted(&self) -> bool {
         self.held.is_zero() && self.paying.is_none()
@@ -369,7 +378,7 @@ impl Milestone {
         };
         Some(Part {
             milestone_id: self.plan()?.milestone_id,
-            funded: progress.map_or(Minor::ZERO, |progress| progress.funded),
+            funded: progress.map_or(Minor::ZERO, Progress::paid_in),
             released: progress.map_or(Minor::ZERO, |progress| progress.released),
             refunded: progress.map_or(Minor::ZERO, |progress| progress.refunded),
             held,

@@ -146,7 +146,7 @@ pub(super) fn decide(
                 payee_id: plan.payee_id,
                 reallocation_id: reallocation_id(progress),
                 to: *to,
-                amount: progress.held,
+                amount: progress.to_roll_forward(),
             }])
         }
         (S::PartiallyReleased { roll_forward: Some(_), .. }, C::RejectRollForward) => {

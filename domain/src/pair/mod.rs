@@ -10,7 +10,7 @@
 //!
 //! # What is deliberately absent
 //! Contracts whose fees have no tiers: they neither read it nor write it, so that they cost nothing, and what they bill
-//! does not count. Bonuses and tips: a bonus is priced where the pair stands, and does not move it.
+//! does not count: a deviation from D-61, which speaks of all that a pair has billed. Bonuses and tips: a bonus is priced where the pair stands, and does not move it.
 
 mod decide;
 mod event;

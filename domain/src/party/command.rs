@@ -94,6 +94,19 @@ pub enum PartyCommand {
         /// What is so.
         status: AccountStatus,
     },
+    /// The provider does not take a bank account that was asked for. A fact: never refused.
+    RecordDestinationRefused {
+        /// The party.
+        party_id: PartyId,
+        /// Its currency.
+        currency: Currency,
+        /// The account at the provider that it was for.
+        psp_account: String,
+        /// Which request it answers.
+        request: u32,
+        /// The provider's code.
+        code: String,
+    },
     /// A payout did not arrive, or came back.
     NotePayoutFailure {
         /// The party.

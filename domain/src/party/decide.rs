@@ -21,9 +21,13 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
         // A party that is told to exist, exists: a repeat of the operator's command is no news.
         (Party::Registered { .. }, C::Register { .. })
         // A fact about somebody who is not known here changes nothing here.
-        | (Party::Unknown, C::RecordAccount { .. } | C::NotePayoutFailure { .. } | C::NoteHold { .. }) => {
-            return Ok(Vec::new());
-        }
+        | (
+            Party::Unknown,
+            C::RecordAccount { .. }
+            | C::RecordDestinationRefused { .. }
+            | C::NotePayoutFailure { .. }
+            | C::NoteHold { .. },
+        ) => return Ok(Vec::new()),
         (Party::Unknown, _) => return Err(Refusal::NotFound { what: "party" }),
         (Party::Registered { party_id, payout_account, standing }, _) => (*party_id, payout_account, standing.as_ref()),
     };
@@ -54,7 +58,21 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
                 ));
             }
             let (currency, token) = (*currency, token.clone());
-            Ok(vec![E::PayoutDestinationRequested { party_id, currency, psp, psp_account, token }])
+            let last = standing.asked.values().map(|asked| asked.request).max();
+            let request = last.map_or(0, |last| last.saturating_add(1));
+            Ok(vec![E::PayoutDestinationRequested { party_id, currency, psp, psp_account, token, request }])
+        }
+        C::RecordDestinationRefused { currency, psp_account, request, code, .. } => {
+            let (currency, request) = (*currency, *request);
+            let linked = payout_account.as_ref().is_some_and(|account| account.psp_account == *psp_account);
+            // A later request decides, and an account that is not used any more says nothing.
+            let waits = standing.asked.get(&currency).is_some_and(|asked| asked.request == request);
+            let told = standing.asked.get(&currency).is_some_and(|asked| asked.refused.is_some());
+            if !linked || !waits || told {
+                return Ok(Vec::new());
+            }
+            let (psp_account, code) = (psp_account.clone(), code.clone());
+            Ok(vec![E::PayoutDestinationRefused { party_id, currency, psp_account, request, code }])
         }
         C::RecordAccount { psp, status, .. } => {
             Ok(account::record(party_id, payout_account.as_ref(), standing, psp, status, context.now))
@@ -160,8 +178,8 @@ pub(super) fn lift(party_id: PartyId, standing: &Standing, reason: Restriction) 
     PartyEvent::RestrictionLifted { party_id, reason, let_go_in }
 }
 
-/// Whether it can be an id, or a token, of a provider.
-fn is_plain(id: &str) -> bool {
+/// Whether it can be an id, or a token, of a provider: 1 to 64 letters, digits and underscores.
+pub fn is_plain(id: &str) -> bool {
     let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     !id.is_empty() && id.len() <= MAX_ACCOUNT_LENGTH && plain
 }

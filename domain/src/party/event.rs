@@ -68,6 +68,22 @@ pub enum PartyEvent {
         psp_account: String,
         /// The provider's token of the bank account, of use once and to the platform only.
         token: String,
+        /// How many requests of the party's came before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        request: u32,
+    },
+    /// The provider does not take the bank account that was asked for. The one that was used before stays in use.
+    PayoutDestinationRefused {
+        /// The party.
+        party_id: PartyId,
+        /// Its currency.
+        currency: Currency,
+        /// The account at the provider.
+        psp_account: String,
+        /// Which request it answers.
+        request: u32,
+        /// The provider's code.
+        code: String,
     },
     /// The provider demands something else than before, or lets the account do something else.
     PspRequirementsChanged {
@@ -199,4 +215,9 @@ pub enum PartyEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         let_go_in: Vec<Currency>,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

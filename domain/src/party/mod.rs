@@ -26,8 +26,11 @@ use serde::{Deserialize, Serialize};
 
 pub use account::is_destination_error;
 pub use command::{AccountStatus, BankDestination, PartyCommand, Shortfall};
+pub use decide::is_plain as is_account_id;
 pub use event::PartyEvent;
-pub use standing::{AccountEnd, Destination, PayeeStanding, Requirements, Restriction, SanctionsHit, Standing};
+pub use standing::{
+    AccountEnd, AskedDestination, Destination, PayeeStanding, Requirements, Restriction, SanctionsHit, Standing,
+};
 
 use crate::id::PartyId;
 use crate::log::StreamId;
@@ -102,7 +105,14 @@ impl Rules for Party {
         }
         let Self::Registered { payout_account, standing, .. } = self else { return };
         match event {
-            E::Registered { .. } | E::OnboardingLinkRequested { .. } | E::PayoutDestinationRequested { .. } => {}
+            E::Registered { .. } | E::OnboardingLinkRequested { .. } => {}
+            E::PayoutDestinationRequested { currency, request, .. } => {
+                standing.asked.insert(*currency, AskedDestination { request: *request, refused: None });
+            }
+            E::PayoutDestinationRefused { currency, request, code, .. } => {
+                let refused = AskedDestination { request: *request, refused: Some(code.clone()) };
+                standing.asked.insert(*currency, refused);
+            }
             E::PspAccountLinked { psp, psp_account, cooling_until, .. } => {
                 *payout_account = Some(PayoutAccount { psp: psp.clone(), psp_account: psp_account.clone() });
                 standing.requested_at_psp = None;
@@ -115,6 +125,9 @@ impl Rules for Party {
                 standing.restrictions.remove(&Restriction::Requirements);
                 standing.restrictions.remove(&Restriction::Rejected);
                 standing.destinations.clear();
+                for asked in standing.asked.values_mut() {
+                    asked.refused = None;
+                }
                 standing.blocked.clear();
                 standing.shortfalls.clear();
             }
@@ -133,6 +146,9 @@ impl Rules for Party {
             E::PayoutDestinationChanged { currency, fingerprint, cooling_until, .. } => {
                 let destination = Destination { fingerprint: fingerprint.clone(), cooling_until: *cooling_until };
                 standing.destinations.insert(*currency, destination);
+                if let Some(asked) = standing.asked.get_mut(currency) {
+                    asked.refused = None;
+                }
                 standing.blocked.remove(currency);
             }
             E::PayoutDestinationBlocked { currency, code, .. } => {

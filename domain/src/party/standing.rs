@@ -11,7 +11,7 @@ use crate::payee::HoldReason;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
-/// What the provider demands of a payee, and what it lets the account do.
+/// What the provider demands of a payee, what it lets the account do, and where the account is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     /// The provider's names of what is to be given, such as `individual.verification.document`. Names, never values.
@@ -30,6 +30,12 @@ pub struct Requirements {
     /// The provider's code, where it has disabled something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
+    /// The account's country, ISO 3166-1; absent where the provider does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The currency that the account is kept in; absent where the provider does not tell, or it is none of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_currency: Option<Currency>,
 }
 
 impl Requirements {
@@ -87,6 +93,16 @@ pub struct Destination {
     pub cooling_until: Option<Timestamp>,
 }
 
+/// A bank account that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedDestination {
+    /// Which request it was.
+    pub request: u32,
+    /// The provider's code, where it does not take the bank account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
 /// A suspicion that the party is on a list of sanctions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SanctionsHit {
@@ -115,6 +131,8 @@ pub struct Standing {
     pub destinations: BTreeMap<Currency, Destination>,
     /// Currencies whose bank account does not take payouts, and the provider's code.
     pub blocked: BTreeMap<Currency, String>,
+    /// The last request for another bank account by currency, and the provider's code where it was refused.
+    pub asked: BTreeMap<Currency, AskedDestination>,
     /// Whether an account at the provider was ever linked: another one is a change.
     pub had_account: bool,
     /// Another account at the provider was linked, and is not used before then.

@@ -91,6 +91,9 @@ pub struct DisputeMovement {
     pub fee_returned: Minor,
     /// Currency of all three (the settlement currency).
     pub currency: Currency,
+    /// How much of the charge `amount` is, in the dispute's currency, where the provider settles in another one and tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Minor>,
     /// Date of the booking (UTC).
     pub booked_on: NaiveDate,
 }

@@ -43,7 +43,8 @@ pub struct Recent {
 /// A payment provider that can be asked what it did.
 pub trait ProviderHistory: Send + Sync + 'static {
     /// Looks for what an order brought about, by the ids of ours that it carries. `since`: not later than its first
-    /// sending; nothing older is looked at.
+    /// sending; nothing older need be looked at where an order cannot be younger than what it brought about. Bank payouts
+    /// and payouts of the platform are looked for however old they are: a log that was restored orders them anew.
     ///
     /// # Errors
     /// [`ProviderError`]; nothing is proved then.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod dispute;
 pub mod history;
 pub mod mail;
+pub mod mandate;
 pub mod provider;
 
 pub use clock::Clock;

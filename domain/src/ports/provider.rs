@@ -14,9 +14,12 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use ledger::{Currency, Minor, MoneyError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::mandate::Mandate;
 
 pub use super::dispute::{DisputeDirection, DisputeMovement, DisputeReport, DisputeStatus, FraudWarningReport};
-use crate::chargeback::EvidenceBundle;
+use crate::chargeback::{EvidenceBundle, Statement};
 use crate::exchange::Settled;
 use crate::id::{
     ChargebackId, ContractId, FundingId, OnboardingLinkId, PartyId, PayoutId, RefundId, SweepId, TopUpId,
@@ -34,14 +37,19 @@ pub enum ProviderOrder {
     CollectPayment {
         /// The funding that it is for; travels as metadata, so that an early webhook can be resolved.
         funding_id: FundingId,
-        /// Groups all movements of one contract at the provider.
-        contract_id: ContractId,
+        /// Groups all movements of one contract at the provider; none for a top-up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_id: Option<ContractId>,
         /// What the client pays, fees included; a multiple of the currency's charge quantum.
         amount: Minor,
         /// Its currency.
         currency: Currency,
         /// The provider's token.
         payment_method: String,
+        /// The client's consent to a debit of its bank account, where it has given one. Not written, and absent when read:
+        /// whoever sends the order puts it in.
+        #[serde(skip)]
+        mandate: Option<Box<Mandate>>,
     },
     /// Read what a collected payment cost and when it becomes available.
     ReadReceipt {
@@ -120,6 +128,20 @@ pub enum ProviderOrder {
         dispute_ref: String,
         /// What is proved.
         evidence: Box<EvidenceBundle>,
+        /// SHA-256 (hex) of what staff says beside it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statement: Option<String>,
+        /// Its words. Not stored with the order: whoever sends it looks them up, and sends it without them when they have
+        /// been taken away.
+        #[serde(skip)]
+        words: Option<Box<Statement>>,
+    },
+    /// Tell the bank that a dispute is conceded. It cannot be taken back.
+    CloseDispute {
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The provider's dispute.
+        dispute_ref: String,
     },
     /// Make an account for a payee. What it may receive and pay out is for the provider to find out.
     CreateAccount {
@@ -147,6 +169,9 @@ pub enum ProviderOrder {
         currency: Currency,
         /// The provider's token of the bank account.
         token: String,
+        /// Which request of the payee's it is: tells a second one with the same token from a repeat.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        request: u32,
     },
     /// Read what the provider demands of a payee, and whether its account is in order.
     ReadAccount {
@@ -190,6 +215,11 @@ pub enum ProviderOrder {
     },
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl ProviderOrder {
     /// Whether carrying it out twice would move money twice.
     pub fn moves_money(&self) -> bool {
@@ -206,6 +236,7 @@ impl ProviderOrder {
             | Self::ReadRefund { .. }
             | Self::ReadBankPayout { .. }
             | Self::SubmitEvidence { .. }
+            | Self::CloseDispute { .. }
             | Self::CreateAccount { .. }
             | Self::CreateOnboardingLink { .. }
             | Self::SetDestination { .. }
@@ -226,6 +257,7 @@ impl ProviderOrder {
             Self::PayToBank { .. } => "pay_to_bank",
             Self::ReadBankPayout { .. } => "read_bank_payout",
             Self::SubmitEvidence { .. } => "submit_evidence",
+            Self::CloseDispute { .. } => "close_dispute",
             Self::CreateAccount { .. } => "create_account",
             Self::CreateOnboardingLink { .. } => "create_onboarding_link",
             Self::SetDestination { .. } => "set_destination",
@@ -233,6 +265,27 @@ impl ProviderOrder {
             Self::ReverseTransfer { .. } => "reverse_transfer",
             Self::TopUp { .. } => "top_up",
             Self::PayPlatform { .. } => "pay_platform",
+        }
+    }
+
+    /// Whether the same aggregate can order it more than once, each time something else.
+    fn recurs(&self) -> bool {
+        // Another account after the first has ended, another bank account, another answer when an inquiry has become a
+        // chargeback.
+        matches!(self, Self::CreateAccount { .. } | Self::SetDestination { .. } | Self::SubmitEvidence { .. })
+    }
+
+    /// The key under which the provider carries it out once: `{tenant}:{aggregate_id}:{action}:{attempt}`, with the order
+    /// itself before the attempt where one aggregate can order it more than once.
+    ///
+    /// The same order and attempt give the same key. Another order never has it: a provider answers a known key with what
+    /// it answered first, or refuses another body under it.
+    pub fn idempotency_key(&self, tenant: &str, order_id: Uuid, attempt: u32) -> String {
+        let (aggregate, action) = (self.aggregate_id(), self.action());
+        if self.recurs() {
+            format!("{tenant}:{aggregate}:{action}:{}:{attempt}", order_id.simple())
+        } else {
+            format!("{tenant}:{aggregate}:{action}:{attempt}")
         }
     }
 
@@ -246,7 +299,9 @@ impl ProviderOrder {
             Self::MoveToPayee { payout_id, .. }
             | Self::PayToBank { payout_id, .. }
             | Self::ReadBankPayout { payout_id, .. } => payout_id.to_string(),
-            Self::SubmitEvidence { chargeback_id, .. } => chargeback_id.to_string(),
+            Self::SubmitEvidence { chargeback_id, .. } | Self::CloseDispute { chargeback_id, .. } => {
+                chargeback_id.to_string()
+            }
             Self::CreateAccount { party_id, .. }
             | Self::SetDestination { party_id, .. }
             | Self::ReadAccount { party_id, .. } => party_id.to_string(),
@@ -303,6 +358,9 @@ pub enum ProviderObject {
     Account {
         /// The account.
         account: String,
+        /// Whether the provider said that its owner has taken the platform's access away.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deauthorized: bool,
     },
     /// Money on its way back from a payee's account.
     TransferReversal {
@@ -507,6 +565,11 @@ pub enum PaymentStatus {
         booked_on: NaiveDate,
         /// The provider's code, such as `insufficient_funds`.
         code: String,
+        /// What left the provider's balance for it, where that is of another currency than the charge.
+        settled: Option<Settled>,
+        /// What it was until then, with what it cost: [`PaymentStatus::Succeeded`]. It may never have been told. `None`
+        /// where the provider does not say.
+        collected: Option<Box<PaymentStatus>>,
     },
 }
 
@@ -590,6 +653,8 @@ pub struct TransferReport {
     pub amount: Minor,
     /// In which currency.
     pub currency: Currency,
+    /// How much of it was taken back without an order of ours; zero where nothing was.
+    pub reversed_by_hand: Minor,
 }
 
 /// State of a payout to a bank.
@@ -685,6 +750,14 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// # Errors
     /// [`ProviderError`].
     fn look_up(&self, object: &ProviderObject) -> impl Future<Output = Result<ProviderReport, ProviderError>> + Send;
+
+    /// The provider's id of the platform's own account: whose key it is. `None` where a provider has no such thing.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    fn platform(&self) -> impl Future<Output = Result<Option<String>, ProviderError>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// A notice from the provider, verified: look the object up, the notice itself proves only that something happened.
@@ -704,4 +777,33 @@ pub struct ProviderNotice {
     pub livemode: bool,
     /// Version of the provider's API that it is written in.
     pub api_version: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+
+    /// I8: two bank accounts of one payee, or two answers to one bank, are two orders: the provider would answer the second
+    /// with the first, or refuse it. A refund is one, however often it is ordered.
+    #[test]
+    fn what_can_be_ordered_again_has_a_key_of_its_own() {
+        let party_id = PartyId::from_uuid(Uuid::from_u128(1));
+        let set = |token: &str| ProviderOrder::SetDestination {
+            party_id,
+            account: "acct_1".to_owned(),
+            currency: Currency::USD,
+            token: token.to_owned(),
+            request: 0,
+        };
+        let key = |order: &ProviderOrder, id, attempt| order.idempotency_key("main", Uuid::from_u128(id), attempt);
+        assert_ne!(key(&set("btok_1"), 1, 1), key(&set("btok_2"), 2, 1));
+        assert_eq!(key(&set("btok_1"), 1, 1), key(&set("btok_1"), 1, 1), "sent again it is the same");
+        assert_ne!(key(&set("btok_1"), 1, 1), key(&set("btok_1"), 1, 2));
+        let create = ProviderOrder::CreateAccount { party_id, country: Jurisdiction::new("DE").unwrap() };
+        assert_ne!(key(&create, 1, 1), key(&create, 2, 1), "the first account may have ended");
+        let top_up_id = TopUpId::from_uuid(Uuid::from_u128(2));
+        let top_up = ProviderOrder::TopUp { top_up_id, amount: Minor::MAX_INPUT, currency: Currency::USD };
+        assert_eq!(key(&top_up, 1, 1), format!("main:{top_up_id}:top_up:1"), "C.3.1");
+    }
 }

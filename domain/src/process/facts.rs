@@ -33,6 +33,7 @@ pub fn lacks_funds(order: &ProviderOrder) -> Vec<Fact> {
         | ProviderOrder::PayToBank { .. }
         | ProviderOrder::ReadBankPayout { .. }
         | ProviderOrder::SubmitEvidence { .. }
+        | ProviderOrder::CloseDispute { .. }
         | ProviderOrder::CreateAccount { .. }
         | ProviderOrder::CreateOnboardingLink { .. }
         | ProviderOrder::SetDestination { .. }
@@ -138,6 +139,18 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let treasury = TreasuryId { psp: PSP.to_owned(), currency: *currency };
             vec![fact(&sweep_id.to_string(), "refused", Command::Treasury(treasury, refused))]
         }
+        // The payee is told, and can name another bank account.
+        ProviderOrder::SetDestination { party_id, account, currency, request, token: _ } => {
+            let refused = PartyCommand::RecordDestinationRefused {
+                party_id: *party_id,
+                currency: *currency,
+                psp_account: account.clone(),
+                request: *request,
+                code: code.to_owned(),
+            };
+            let what = format!("{account}/destination/{request}/refused");
+            vec![fact(&party_id.to_string(), &what, Command::Party(*party_id, refused))]
+        }
         // A balance that is too low now is enough later; and a transfer that cannot be made needs an operator.
         ProviderOrder::PayToBank { .. }
         | ProviderOrder::Refund { .. }
@@ -145,12 +158,12 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
         | ProviderOrder::ReadReceipt { .. }
         | ProviderOrder::ReadRefund { .. }
         | ProviderOrder::ReadBankPayout { .. }
-        // Evidence that comes too late changes nothing: the bank decides without it.
+        // Evidence that comes too late changes nothing: the bank decides without it; nor does conceding what is decided.
         | ProviderOrder::SubmitEvidence { .. }
+        | ProviderOrder::CloseDispute { .. }
         // An account that cannot be made, or read, needs an operator, too.
         | ProviderOrder::CreateAccount { .. }
         | ProviderOrder::CreateOnboardingLink { .. }
-        | ProviderOrder::SetDestination { .. }
         | ProviderOrder::ReadAccount { .. } => Vec::new(),
     }
 }
@@ -161,12 +174,23 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
         fact(&funding_id.to_string(), &format!("{payment}/{what}"), Command::Funding(funding_id, command))
     };
     let mut facts = vec![on_funding("linked", FundingCommand::LinkPayment { payment_ref: payment.to_owned() })];
-    match &report.status {
-        PaymentStatus::Created => {}
-        PaymentStatus::ActionRequired => {
-            facts.push(on_funding("action_required", FundingCommand::RecordActionRequired));
-        }
-        PaymentStatus::Processing => facts.push(on_funding("processing", FundingCommand::RecordProcessing)),
+    let mut statuses = vec![&report.status];
+    // What was collected goes before what was taken back, and its cost with it: neither may have been told in its time.
+    if let PaymentStatus::Returned { collected: Some(collected), .. } = &report.status {
+        statuses.insert(0, collected);
+    }
+    for status in statuses {
+        facts.extend(of_payment_status(payment, status).into_iter().map(|(what, command)| on_funding(&what, command)));
+    }
+    facts
+}
+
+fn of_payment_status(payment: &str, status: &PaymentStatus) -> Vec<(String, FundingCommand)> {
+    let one = |what: &str, command| vec![(what.to_owned(), command)];
+    match status {
+        PaymentStatus::Created => Vec::new(),
+        PaymentStatus::ActionRequired => one("action_required", FundingCommand::RecordActionRequired),
+        PaymentStatus::Processing => one("processing", FundingCommand::RecordProcessing),
         PaymentStatus::Succeeded { charge_ref, captured, currency, collected_at, receipt } => {
             let succeeded = FundingCommand::RecordSucceeded {
                 payment_ref: payment.to_owned(),
@@ -176,30 +200,35 @@ fn of_payment(funding_id: FundingId, report: &PaymentReport) -> Vec<Fact> {
                 collected_at: *collected_at,
                 settled: receipt.as_ref().and_then(|receipt| receipt.settled(*currency).ok().flatten()),
             };
-            facts.push(on_funding("succeeded", succeeded));
+            let mut commands = one("succeeded", succeeded);
             if let Some(receipt) = receipt {
                 let what = if receipt.available { "available" } else { "cost" };
-                facts.push(on_funding(what, FundingCommand::RecordReceipt { receipt: receipt.clone() }));
+                commands.push((what.to_owned(), FundingCommand::RecordReceipt { receipt: receipt.clone() }));
             }
+            commands
         }
-        PaymentStatus::Failed { code } => {
-            facts.push(on_funding("failed", FundingCommand::RecordFailed { code: code.clone() }));
-        }
-        PaymentStatus::Cancelled => {
-            facts.push(on_funding("failed", FundingCommand::RecordFailed { code: "cancelled".to_owned() }));
-        }
-        PaymentStatus::Returned { amount, currency, balance_transaction_ref, booked_on, code } => {
+        PaymentStatus::Failed { code } => one("failed", FundingCommand::RecordFailed { code: code.clone() }),
+        PaymentStatus::Cancelled => one("failed", FundingCommand::RecordFailed { code: "cancelled".to_owned() }),
+        PaymentStatus::Returned {
+            amount,
+            currency,
+            balance_transaction_ref,
+            booked_on,
+            code,
+            settled,
+            collected: _,
+        } => {
             let returned = FundingCommand::RecordReturned {
                 amount: *amount,
                 currency: *currency,
                 balance_transaction_ref: balance_transaction_ref.clone(),
                 booked_on: *booked_on,
                 code: code.clone(),
+                settled: *settled,
             };
-            facts.push(on_funding(&format!("{balance_transaction_ref}/returned"), returned));
+            one(&format!("{balance_transaction_ref}/returned"), returned)
         }
     }
-    facts
 }
 
 /// The whole report is one fact: status and money are told together, and what of it is news is the chargeback's to say.

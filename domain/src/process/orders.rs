@@ -11,9 +11,7 @@ use crate::funding::FundingEvent;
 use crate::id::EventId;
 use crate::party::PartyEvent;
 use crate::payout::{PayoutEvent, Withdrawal};
-use crate::ports::provider::{
-    BankPayoutStatus, PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, RefundStatus,
-};
+use crate::ports::provider::{BankPayoutStatus, PaymentStatus, ProviderOrder, ProviderReport, RefundStatus};
 use crate::refund::{RefundEvent, RefundOrder};
 use crate::time::Timestamp;
 use crate::treasury::TreasuryEvent;
@@ -46,14 +44,22 @@ const LAST_READ: TimeDelta = TimeDelta::days(1);
 /// What a payment costs is told within moments, now and then after minutes; until then it is not asked for all the time.
 const RECEIPT_READ: TimeDelta = TimeDelta::minutes(1);
 
+/// What is due by the provider's own date is mostly there.
+const DUE_READ: TimeDelta = TimeDelta::minutes(1);
+
 fn first_read(order: &ProviderOrder) -> Option<TimeDelta> {
     matches!(order, ProviderOrder::ReadRefund { .. }).then_some(FIRST_READ)
 }
 
 /// How long to wait, by the tenant's clock, until something that was read `times` times and is not final is read again;
-/// `None` for what is asked for without a pause, because it is due. Twice as long each time, a day at most.
+/// `None` for what is not read. Twice as long each time, a day at most: what is due by its date may come hours later, and
+/// asking for it all the time would leave no turn to other orders.
 pub fn read_again_after(order: &ProviderOrder, times: u32) -> Option<TimeDelta> {
-    Some(twice_as_long(first_read(order)?, times))
+    let first = match order {
+        ProviderOrder::ReadBankPayout { .. } | ProviderOrder::ReadReceipt { until_available: true, .. } => DUE_READ,
+        other => first_read(other)?,
+    };
+    Some(twice_as_long(first, times))
 }
 
 /// The same for what a payment costs, when the provider does not know it yet.
@@ -82,6 +88,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 amount: funding.charge,
                 currency: funding.currency,
                 payment_method: funding.payment_method.clone(),
+                mandate: None,
             },
         ),
         DomainEvent::Funding(FundingEvent::Succeeded { funding_id, payment_ref, .. }) => order(
@@ -148,15 +155,24 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             )
         }
         DomainEvent::Chargeback(ChargebackEvent::EvidenceSubmitted {
-            chargeback_id, dispute_ref, evidence, ..
+            chargeback_id,
+            dispute_ref,
+            evidence,
+            statement,
+            ..
         }) => order(
             None,
             ProviderOrder::SubmitEvidence {
                 chargeback_id: *chargeback_id,
                 dispute_ref: dispute_ref.clone(),
                 evidence: evidence.clone(),
+                statement: statement.clone(),
+                words: None,
             },
         ),
+        DomainEvent::Chargeback(ChargebackEvent::Accepted { chargeback_id, dispute_ref, .. }) => {
+            order(None, ProviderOrder::CloseDispute { chargeback_id: *chargeback_id, dispute_ref: dispute_ref.clone() })
+        }
         DomainEvent::Payout(PayoutEvent::TransferReversalRequested {
             payout_id,
             reversal_id,
@@ -179,16 +195,17 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
         DomainEvent::Party(PartyEvent::PspAccountRequested { party_id, country, .. }) => {
             order(None, ProviderOrder::CreateAccount { party_id: *party_id, country: country.clone() })
         }
-        DomainEvent::Party(PartyEvent::OnboardingLinkRequested { party_id, link_id, psp_account, .. }) => {
-            let account = psp_account.clone();
-            order(None, ProviderOrder::CreateOnboardingLink { link_id: *link_id, party_id: *party_id, account })
-        }
         DomainEvent::Party(PartyEvent::PayoutDestinationRequested {
-            party_id, currency, psp_account, token, ..
+            party_id,
+            currency,
+            psp_account,
+            token,
+            request,
+            ..
         }) => {
             let (account, token) = (psp_account.clone(), token.clone());
-            let set = ProviderOrder::SetDestination { party_id: *party_id, account, currency: *currency, token };
-            order(None, set)
+            let (party_id, currency, request) = (*party_id, *currency, *request);
+            order(None, ProviderOrder::SetDestination { party_id, account, currency, token, request })
         }
         DomainEvent::Treasury(TreasuryEvent::TopUpRequested { balance, top_up_id, amount, .. }) => {
             let (top_up_id, amount, currency) = (*top_up_id, *amount, balance.currency);
@@ -226,11 +243,17 @@ fn first_leg(withdrawal: &Withdrawal) -> ProviderOrder {
 /// Whether a report settles an order, so that nothing more has to be asked. The facts in it are recorded in any case.
 pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
     match (order, report) {
-        (
-            ProviderOrder::ReadReceipt { until_available, .. },
-            ProviderReport::Payment(PaymentReport { status: PaymentStatus::Succeeded { receipt, .. }, .. }),
-        ) => receipt.as_ref().is_some_and(|receipt| receipt.available || !until_available),
-        // It has to have succeeded for its cost to be asked for.
+        (ProviderOrder::ReadReceipt { until_available, .. }, ProviderReport::Payment(report)) => {
+            match collected(&report.status) {
+                PaymentStatus::Succeeded { receipt, .. } => {
+                    receipt.as_ref().is_some_and(|receipt| receipt.available || !until_available)
+                }
+                // The provider does not say what it has cost, and will not.
+                PaymentStatus::Returned { .. } => true,
+                // It has to have succeeded for its cost to be asked for.
+                _ => false,
+            }
+        }
         (ProviderOrder::ReadReceipt { .. }, _) => false,
         (ProviderOrder::ReadBankPayout { .. }, ProviderReport::BankPayout(report)) => {
             !matches!(report.status, BankPayoutStatus::Pending { .. } | BankPayoutStatus::InTransit { .. })
@@ -247,6 +270,7 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
             | ProviderOrder::MoveToPayee { .. }
             | ProviderOrder::PayToBank { .. }
             | ProviderOrder::SubmitEvidence { .. }
+            | ProviderOrder::CloseDispute { .. }
             | ProviderOrder::CreateAccount { .. }
             | ProviderOrder::CreateOnboardingLink { .. }
             | ProviderOrder::SetDestination { .. }
@@ -256,6 +280,14 @@ pub fn settles(report: &ProviderReport, order: &ProviderOrder) -> bool {
             | ProviderOrder::PayPlatform { .. },
             _,
         ) => true,
+    }
+}
+
+/// What a payment was before a bank took it back; what it is, where none did.
+fn collected(status: &PaymentStatus) -> &PaymentStatus {
+    match status {
+        PaymentStatus::Returned { collected: Some(collected), .. } => collected,
+        status => status,
     }
 }
 
@@ -309,13 +341,18 @@ mod tests {
         };
         let minutes = |times| receipt_again_after(&receipt(false), times).map(|pause| pause.num_minutes());
         assert_eq!([minutes(0), minutes(1), minutes(4), minutes(31)], [1, 2, 16, 1_440].map(Some), "D-27");
-        assert_eq!(receipt_again_after(&receipt(true), 0), None, "it is due when it is asked for");
+        assert_eq!(receipt_again_after(&receipt(true), 0), None, "it is read like what is due");
+        let due = |order: &ProviderOrder| {
+            [0, 1, 4, 31].map(|times| read_again_after(order, times).map(|pause| pause.num_minutes()))
+        };
+        assert_eq!(due(&receipt(true)), [1, 2, 16, 1_440].map(Some));
         let bank = ProviderOrder::ReadBankPayout {
             payout_id: crate::id::PayoutId::from_uuid(Uuid::from_u128(1)),
             bank_payout_ref: "po_1".to_owned(),
             account: "acct_1".to_owned(),
         };
-        assert_eq!(read_again_after(&bank, 0), None, "a payout is due when it is asked for");
+        assert_eq!(due(&bank), [1, 2, 16, 1_440].map(Some), "160 payouts that come late leave a turn to the others");
+        assert_eq!(read_again_after(&what, 0).map(|pause| pause.num_minutes()), Some(10));
     }
 
     #[test]

@@ -82,9 +82,13 @@ pub fn settle(order: &ProviderOrder, told: &Result<ProviderReport, ProviderError
         Err(ProviderError::Refused { code }) => {
             let facts = refused(order, code);
             if !facts.is_empty() {
-                Settlement { facts, next: Next::Done }
-            } else if code == LACKS_FUNDS {
-                Settlement { facts: lacks_funds(order), next: Next::NewKey { code: code.clone() } }
+                return Settlement { facts, next: Next::Done };
+            }
+            let lacks = lacks_funds(order);
+            // What is nowhere on record has to be somebody's task: an account that something else has emptied.
+            let unseen = lacks.is_empty() && failures >= TOO_MANY;
+            if code == LACKS_FUNDS && !unseen {
+                Settlement { facts: lacks, next: Next::NewKey { code: code.clone() } }
             } else {
                 only(Next::Blocked { why: code.clone() })
             }
@@ -150,6 +154,7 @@ mod tests {
             payout_id: Some(payout_id()),
             amount: Minor::MAX_INPUT,
             currency: Currency::USD,
+            reversed_by_hand: Minor::ZERO,
         })
     }
 
@@ -181,6 +186,23 @@ mod tests {
         // What is missing is the payee's to give: the payout fails, and nothing is sent again.
         let failed = settle(&transfer(), &Err(refused("account_invalid")), 0);
         assert_eq!((failed.facts.len(), failed.next), (1, Next::Done));
+    }
+
+    /// C.1: the money for a bank payout was moved before it is ordered; an account that stays empty is an operator's task.
+    /// A transfer that waits for money is on record, and waits for as long as it takes.
+    #[test]
+    fn a_payees_account_that_stays_empty_is_somebodys_task() {
+        let lacks = Err(ProviderError::Refused { code: LACKS_FUNDS.to_owned() });
+        let to_bank = ProviderOrder::PayToBank {
+            payout_id: payout_id(),
+            amount: Minor::MAX_INPUT,
+            currency: Currency::USD,
+            account: "acct_1".to_owned(),
+        };
+        let again = Next::NewKey { code: LACKS_FUNDS.to_owned() };
+        assert_eq!(settle(&to_bank, &lacks, TOO_MANY - 1).next, again);
+        assert_eq!(settle(&to_bank, &lacks, TOO_MANY).next, Next::Blocked { why: LACKS_FUNDS.to_owned() });
+        assert_eq!(settle(&transfer(), &lacks, TOO_MANY).next, again);
     }
 
     #[test]

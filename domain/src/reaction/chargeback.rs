@@ -3,50 +3,63 @@
 use ledger::Minor;
 
 use super::Reaction;
-use crate::chargeback::{ChargebackCommand, ChargebackEvent};
+use crate::chargeback::{ChargebackCommand, ChargebackEvent, PaidInto};
 use crate::command::Command;
 use crate::escrow::{Clawback, EscrowCommand, EscrowEvent, LostPart};
 use crate::funding::FundingCommand;
-use crate::id::{ContractId, FundingId};
+use crate::id::{ChargebackId, FundingId};
 use crate::milestone::{LossCause, MilestoneCommand};
 use crate::payee::{HoldReason, PayeeAccountId, PayeeCommand};
+use crate::wallet::{WalletCommand, WalletId};
 
+/// What follows for the money, and, where it was exchanged, for the payment's FX position.
 pub(super) fn of_chargeback(event: &ChargebackEvent) -> Vec<Reaction> {
+    of_money(event).into_iter().chain(super::exchange::of_chargeback(event)).collect()
+}
+
+fn of_money(event: &ChargebackEvent) -> Vec<Reaction> {
     use ChargebackEvent as E;
     match event {
         E::EarlyFraudWarningReceived { charged, .. } => {
-            let hold = PayeeCommand::HoldAtClearance {
-                payee_id: charged.payee_id,
-                currency: charged.currency,
-                contract_id: charged.contract_id,
-                reason: HoldReason::Fraud,
+            // Of a top-up nothing is a payee's.
+            let (Some(contract_id), Some(payee_id)) = (charged.paid_into.contract_id(), charged.payee_id) else {
+                return Vec::new();
             };
-            let account = PayeeAccountId { party_id: charged.payee_id, currency: charged.currency };
-            vec![Reaction::Ask(Command::Payee(account, hold))]
+            let currency = charged.currency;
+            let hold = PayeeCommand::HoldAtClearance { payee_id, currency, contract_id, reason: HoldReason::Fraud };
+            vec![Reaction::Ask(Command::Payee(PayeeAccountId { party_id: payee_id, currency }, hold))]
         }
         E::InquiryReceived { opening } | E::Opened { opening } => {
-            let note = EscrowCommand::NoteChargeback {
-                chargeback_id: opening.chargeback_id,
-                funding_id: opening.charged.funding_id,
-                inquiry: matches!(event, E::InquiryReceived { .. }),
+            let note = |contract_id| {
+                let note = EscrowCommand::NoteChargeback {
+                    chargeback_id: opening.chargeback_id,
+                    funding_id: opening.charged.funding_id,
+                    inquiry: matches!(event, E::InquiryReceived { .. }),
+                };
+                Reaction::Ask(Command::Escrow(contract_id, note))
             };
-            vec![of_escrow(opening.charged.contract_id, note)]
+            // A wallet holds as much as the bank takes, and nothing before.
+            opening.charged.paid_into.contract_id().map(note).into_iter().collect()
         }
         // It was lost before: the bank keeps this, too.
-        E::FundsWithdrawn { chargeback_id, contract_id, funding_id, absorb, .. } if !absorb.is_zero() => {
-            vec![absorb_all(*contract_id, *chargeback_id, *funding_id, *absorb)]
+        E::FundsWithdrawn { chargeback_id, paid_into, funding_id, absorb, .. } if !absorb.is_zero() => {
+            vec![absorb_all(*paid_into, *chargeback_id, *funding_id, *absorb)]
         }
-        E::FundsWithdrawn { chargeback_id, contract_id, hold_for, .. }
-        | E::FundsReinstated { chargeback_id, contract_id, hold_for, .. } => {
-            let hold = EscrowCommand::HoldForChargeback { chargeback_id: *chargeback_id, amount: *hold_for };
-            vec![of_escrow(*contract_id, hold)]
+        E::FundsWithdrawn { chargeback_id, paid_into, hold_for, .. }
+        | E::FundsReinstated { chargeback_id, paid_into, hold_for, .. } => {
+            vec![hold(*paid_into, *chargeback_id, *hold_for)]
         }
-        E::Won { chargeback_id, contract_id, .. } | E::InquiryClosed { chargeback_id, contract_id, .. } => {
-            let clear = EscrowCommand::ClearChargeback { chargeback_id: *chargeback_id };
-            vec![of_escrow(*contract_id, clear)]
+        E::Won { chargeback_id, paid_into, .. } | E::InquiryClosed { chargeback_id, paid_into, .. } => {
+            vec![match paid_into {
+                PaidInto::Contract { contract_id } => {
+                    let clear = EscrowCommand::ClearChargeback { chargeback_id: *chargeback_id };
+                    Reaction::Ask(Command::Escrow(*contract_id, clear))
+                }
+                PaidInto::Wallet { .. } => hold(*paid_into, *chargeback_id, Minor::ZERO),
+            }]
         }
-        E::Lost { chargeback_id, contract_id, funding_id, amount, for_operator: false, .. } => {
-            vec![absorb_all(*contract_id, *chargeback_id, *funding_id, *amount)]
+        E::Lost { chargeback_id, paid_into, funding_id, amount, for_operator: false, .. } => {
+            vec![absorb_all(*paid_into, *chargeback_id, *funding_id, *amount)]
         }
         E::SecondPresentment { opening, report, .. } => {
             let reopen = ChargebackCommand::Reopen { opening: opening.clone(), report: report.clone() };
@@ -55,24 +68,51 @@ pub(super) fn of_chargeback(event: &ChargebackEvent) -> Vec<Reaction> {
         E::Lost { for_operator: true, .. }
         | E::DisputeFeeReturned { .. }
         | E::EvidenceDue { .. }
+        | E::EvidenceDrafted { .. }
         | E::EvidenceSubmitted { .. }
+        | E::Accepted { .. }
         | E::ReviewStarted { .. }
         | E::LossAbsorbed { .. }
         | E::TimerBlocked { .. } => Vec::new(),
     }
 }
 
-fn of_escrow(contract_id: ContractId, command: EscrowCommand) -> Reaction {
-    Reaction::Ask(Command::Escrow(contract_id, command))
+/// As much as the bank has is not to be spent.
+fn hold(paid_into: PaidInto, chargeback_id: ChargebackId, amount: Minor) -> Reaction {
+    Reaction::Ask(match paid_into {
+        PaidInto::Contract { contract_id } => {
+            Command::Escrow(contract_id, EscrowCommand::HoldForChargeback { chargeback_id, amount })
+        }
+        PaidInto::Wallet { wallet } => {
+            let WalletId { party_id: client_id, currency } = wallet;
+            Command::Wallet(wallet, WalletCommand::HoldForChargeback { client_id, currency, chargeback_id, amount })
+        }
+    })
 }
 
-fn absorb_all(
-    contract_id: ContractId,
-    chargeback_id: crate::id::ChargebackId,
-    funding_id: FundingId,
-    amount: Minor,
-) -> Reaction {
-    of_escrow(contract_id, EscrowCommand::AbsorbChargeback { chargeback_id, funding_id, amount })
+fn absorb_all(paid_into: PaidInto, chargeback_id: ChargebackId, funding_id: FundingId, amount: Minor) -> Reaction {
+    Reaction::Ask(match paid_into {
+        PaidInto::Contract { contract_id } => {
+            Command::Escrow(contract_id, EscrowCommand::AbsorbChargeback { chargeback_id, funding_id, amount })
+        }
+        PaidInto::Wallet { wallet } => {
+            let WalletId { party_id: client_id, currency } = wallet;
+            let absorb = WalletCommand::AbsorbChargeback { client_id, currency, chargeback_id, funding_id, amount };
+            Command::Wallet(wallet, absorb)
+        }
+    })
+}
+
+/// What of a loss nobody else bears.
+pub(super) fn borne_by_platform(chargeback_id: ChargebackId, amount: Minor) -> Option<Reaction> {
+    let absorb = ChargebackCommand::AbsorbLoss { amount };
+    (!amount.is_zero()).then_some(Reaction::Ask(Command::Chargeback(chargeback_id, absorb)))
+}
+
+/// What of a returned payment nobody has any more.
+pub(super) fn owed_by_client(funding_id: FundingId, amount: Minor) -> Option<Reaction> {
+    let record = FundingCommand::RecordLateReturn { amount };
+    (!amount.is_zero()).then_some(Reaction::Ask(Command::Funding(funding_id, record)))
 }
 
 /// What follows from the escrow's answers.
@@ -87,18 +127,15 @@ pub(super) fn of_escrow_event(event: &EscrowEvent) -> Vec<Reaction> {
             milestones.iter().map(|id| Reaction::Ask(Command::Milestone(*id, resume.clone()))).collect()
         }
         EscrowEvent::ChargebackAbsorbed { chargeback_id, funding_id, held, platform_share, .. } => {
-            let bear = (!platform_share.is_zero()).then(|| {
-                let absorb = ChargebackCommand::AbsorbLoss { amount: *platform_share };
-                Reaction::Ask(Command::Chargeback(*chargeback_id, absorb))
-            });
+            let bear = borne_by_platform(*chargeback_id, *platform_share);
             lost(*funding_id, LossCause::FundingLost, held).chain(charge_payee(event)).chain(bear).collect()
         }
         EscrowEvent::FundingReturned { funding_id, parts, receivable, .. } => {
-            let owed = (!receivable.is_zero()).then(|| {
-                let record = FundingCommand::RecordLateReturn { amount: *receivable };
-                Reaction::Ask(Command::Funding(*funding_id, record))
-            });
+            let owed = owed_by_client(*funding_id, *receivable);
             lost(*funding_id, LossCause::FundingReturned, parts).chain(owed).collect()
+        }
+        EscrowEvent::LateReturnSettled { funding_id, parts, .. } => {
+            lost(*funding_id, LossCause::FundingReturned, parts).collect()
         }
         _ => Vec::new(),
     }

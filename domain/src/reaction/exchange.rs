@@ -1,6 +1,7 @@
-//! What follows from a refund out of, or back into, a balance in another currency.
+//! What follows from a refund, or a chargeback, out of, or back into, a balance in another currency.
 
 use super::Reaction;
+use crate::chargeback::ChargebackEvent;
 use crate::command::Command;
 use crate::funding::FundingCommand;
 use crate::refund::RefundEvent;
@@ -24,4 +25,23 @@ pub(super) fn of_refund(event: &RefundEvent) -> Option<Reaction> {
         came_back,
     };
     Some(Reaction::Ask(Command::Funding(exchange.funding_id?, record)))
+}
+
+/// The same for what a bank takes, or gives back.
+pub(super) fn of_chargeback(event: &ChargebackEvent) -> Option<Reaction> {
+    use ChargebackEvent as E;
+    let came_back = matches!(event, E::FundsReinstated { .. });
+    let (E::FundsWithdrawn { chargeback_id, funding_id, amount, currency, settled: Some(settled), .. }
+    | E::FundsReinstated { chargeback_id, funding_id, amount, currency, settled: Some(settled), .. }) = event
+    else {
+        return None;
+    };
+    let record = FundingCommand::RecordChargebackExchange {
+        chargeback_id: *chargeback_id,
+        amount: *amount,
+        currency: *currency,
+        settled: *settled,
+        came_back,
+    };
+    Some(Reaction::Ask(Command::Funding(*funding_id, record)))
 }

@@ -1,16 +1,15 @@
-//! What follows from events of escrow, funding, payee account, refund and wallet.
+//! What follows from events of escrow, payee account, refund and wallet.
 
 use ledger::{Currency, Minor};
 
 use super::{PSP, Reaction, exchange};
 use crate::command::Command;
-use crate::contract::ContractCommand;
+use crate::contract::{Activity, ContractCommand};
 use crate::escrow::{
-    Allocation, ChargeRef, EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart,
-    RejectionReason,
+    Allocation, EscrowCommand, EscrowEvent, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart, RejectionReason,
 };
 use crate::event::DomainEvent;
-use crate::funding::{FundingCommand, FundingEvent, Order, Purpose, SuspenseReason};
+use crate::funding::{FundingCommand, Order, Purpose, SuspenseReason};
 use crate::id::{ContractId, EventId, FundingId, MilestoneId, PartyId, RefundId};
 use crate::milestone::MilestoneCommand;
 use crate::pair::{PairCommand, PairId};
@@ -133,7 +132,7 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
         } => {
             let order = Order {
                 funding_id: *funding_id,
-                contract_id: *contract_id,
+                contract_id: Some(*contract_id),
                 client_id: *client_id,
                 currency: *currency,
                 allocations: Vec::new(),
@@ -151,14 +150,16 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
             .map(|funding_id| Reaction::Ask(Command::Funding(*funding_id, FundingCommand::CallOff)))
             .collect(),
         EscrowEvent::FundsReallocated { contract_id, from, to, amount, .. } => {
-            let (from, to, amount) = (*from, *to, *amount);
+            let (contract_id, from, to, amount) = (*contract_id, *from, *to, *amount);
+            // A move between milestones is noted by the one that the payee agreed for.
+            let by_client = from.is_none().then(|| noted(contract_id, Activity::Other));
             let left = from.map(|from| {
                 let moved_out = MilestoneCommand::RecordMovedOut { to, amount };
                 Reaction::Ask(Command::Milestone(from, moved_out))
             });
             // The target first: where it cannot take the money, none leaves.
-            let moved_in = MilestoneCommand::RecordMovedIn { contract_id: *contract_id, from, amount };
-            [Reaction::Ask(Command::Milestone(to, moved_in))].into_iter().chain(left).collect()
+            let moved_in = MilestoneCommand::RecordMovedIn { contract_id, from, amount };
+            [Reaction::Ask(Command::Milestone(to, moved_in))].into_iter().chain(left).chain(by_client).collect()
         }
         EscrowEvent::HoldLimitReached { funding_id, action: HoldAction::ReleaseIfSubmitted, milestones, .. } => {
             let reach = |id: &MilestoneId| {
@@ -181,7 +182,8 @@ pub(super) fn of_escrow(event_id: EventId, event: &EscrowEvent) -> Vec<Reaction>
         | EscrowEvent::ChargebackReleased { .. }
         | EscrowEvent::ChargebackAbsorbed { .. }
         | EscrowEvent::ChargeCleared { .. }
-        | EscrowEvent::FundingReturned { .. } => super::chargeback::of_escrow_event(event),
+        | EscrowEvent::FundingReturned { .. }
+        | EscrowEvent::LateReturnSettled { .. } => super::chargeback::of_escrow_event(event),
         EscrowEvent::Opened { .. }
         | EscrowEvent::FeesReallocated { .. }
         | EscrowEvent::DisputeHoldPlaced { .. }
@@ -231,7 +233,7 @@ fn funding_requested(event: &EscrowEvent) -> Vec<Reaction> {
         PaidFrom::Provider => {
             let order = Order {
                 funding_id: *funding_id,
-                contract_id: *contract_id,
+                contract_id: Some(*contract_id),
                 client_id: *client_id,
                 currency: *currency,
                 allocations: allocations.clone(),
@@ -258,7 +260,14 @@ fn funding_requested(event: &EscrowEvent) -> Vec<Reaction> {
             Command::Wallet(WalletId { party_id: *client_id, currency: *currency }, pay)
         }
     };
-    milestones.chain([Reaction::Ask(pay)]).collect()
+    // What is for a milestone is noted by the milestone.
+    let noted = allocations.is_empty().then(|| noted(*contract_id, Activity::Funding));
+    milestones.chain([Reaction::Ask(pay)]).chain(noted).collect()
+}
+
+/// Somebody did something about the contract that no milestone tells of.
+fn noted(contract_id: ContractId, activity: Activity) -> Reaction {
+    Reaction::Ask(Command::Contract(contract_id, ContractCommand::NoteActivity { activity }))
 }
 
 fn funded(contract_id: ContractId, funding_id: FundingId, allocations: &[Allocation]) -> Vec<Reaction> {
@@ -305,114 +314,8 @@ fn refunds(
     })
 }
 
-fn request_refund(refund_id: RefundId, order: RefundOrder) -> Reaction {
+pub(super) fn request_refund(refund_id: RefundId, order: RefundOrder) -> Reaction {
     Reaction::Ask(Command::Refund(refund_id, RefundCommand::Request { order }))
-}
-
-pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
-    match event {
-        // Money of another amount than asked for funds nothing: the funding's own event books it.
-        FundingEvent::Succeeded {
-            contract_id,
-            funding_id,
-            payment_ref,
-            charge_ref,
-            place,
-            currency,
-            settled,
-            as_requested: true,
-            purpose,
-            client_id,
-            ..
-        } => {
-            let charge =
-                ChargeRef { payment_ref: payment_ref.clone(), charge_ref: charge_ref.clone(), place: place.clone() };
-            match (purpose, client_id) {
-                (Purpose::Gratuity { payee_id, gratuity }, Some(client_id)) => {
-                    let record = PayeeCommand::RecordGratuity {
-                        payee_id: *payee_id,
-                        client_id: *client_id,
-                        contract_id: *contract_id,
-                        funding_id: *funding_id,
-                        currency: *currency,
-                        gratuity: gratuity.as_ref().clone(),
-                        place: place.clone(),
-                    };
-                    let account = PayeeAccountId { party_id: *payee_id, currency: *currency };
-                    vec![Reaction::Ask(Command::Payee(account, record))]
-                }
-                (Purpose::Escrow | Purpose::Gratuity { .. }, _) => {
-                    let record = EscrowCommand::RecordFunding {
-                        funding_id: *funding_id,
-                        place: place.clone(),
-                        charge: Some(charge),
-                        settled: *settled,
-                    };
-                    vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
-                }
-            }
-        }
-        FundingEvent::SucceededAfterCancel {
-            funding_id,
-            contract_id,
-            client_id,
-            refund_id,
-            payment_ref,
-            charge_ref,
-            amount,
-            currency,
-            place,
-        } => {
-            let charge =
-                ChargeRef { payment_ref: payment_ref.clone(), charge_ref: charge_ref.clone(), place: place.clone() };
-            let order = RefundOrder {
-                refund_id: *refund_id,
-                contract_id: Some(*contract_id),
-                client_id: *client_id,
-                funding_id: Some(*funding_id),
-                amount: *amount,
-                currency: *currency,
-                charge: Some(charge),
-                paid_from: PaidFrom::Provider,
-            };
-            vec![request_refund(*refund_id, order)]
-        }
-        FundingEvent::Returned { funding_id, contract_id, amount, place, escrowed: true, .. } => {
-            let record =
-                EscrowCommand::RecordFundingReturn { funding_id: *funding_id, amount: *amount, place: place.clone() };
-            vec![Reaction::Ask(Command::Escrow(*contract_id, record))]
-        }
-        FundingEvent::Failed { funding_id, allocations, code, .. } => not_funded(*funding_id, allocations, code),
-        FundingEvent::Cancelled { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "cancelled"),
-        FundingEvent::Expired { funding_id, allocations, .. } => not_funded(*funding_id, allocations, "expired"),
-        // The payment is over, and nothing is funded by it: the milestone is free to be paid for again.
-        FundingEvent::ReceiptSuspended { funding_id, allocations, reason, .. } => {
-            not_funded(*funding_id, allocations, reason.word())
-        }
-        FundingEvent::Succeeded { .. }
-        | FundingEvent::Created { .. }
-        | FundingEvent::PspIntentLinked { .. }
-        | FundingEvent::ActionRequired { .. }
-        | FundingEvent::Processing { .. }
-        | FundingEvent::TimerBlocked { .. }
-        | FundingEvent::PspFeeRecorded { .. }
-        | FundingEvent::PspFundsBecameAvailable { .. }
-        | FundingEvent::Exchanged { .. }
-        | FundingEvent::RefundExchanged { .. }
-        | FundingEvent::FxResultRealised { .. }
-        | FundingEvent::Returned { .. }
-        | FundingEvent::LateReturnRecorded { .. } => Vec::new(),
-    }
-}
-
-fn not_funded(funding_id: FundingId, allocations: &[Allocation], reason: &str) -> Vec<Reaction> {
-    allocations
-        .iter()
-        .map(|allocation| {
-            let failure = MilestoneCommand::RecordFundingFailure { funding_id, reason: reason.to_owned() };
-            Reaction::Ask(Command::Milestone(allocation.milestone_id, failure))
-        })
-        .collect()
 }
 
 pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
@@ -492,6 +395,12 @@ pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction>
             };
             vec![request_refund(*refund_id, order)]
         }
-        WalletEvent::ToppedUp { .. } | WalletEvent::Credited { .. } => Vec::new(),
+        WalletEvent::TopUpReturned { funding_id, receivable, .. } => {
+            super::chargeback::owed_by_client(*funding_id, *receivable).into_iter().collect()
+        }
+        WalletEvent::ChargebackAbsorbed { chargeback_id, platform_share, .. } => {
+            super::chargeback::borne_by_platform(*chargeback_id, *platform_share).into_iter().collect()
+        }
+        WalletEvent::ToppedUp { .. } | WalletEvent::Credited { .. } | WalletEvent::ChargebackHeld { .. } => Vec::new(),
     }
 }

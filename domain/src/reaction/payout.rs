@@ -102,6 +102,7 @@ pub(super) fn of_party(event: &PartyEvent) -> Vec<Reaction> {
         | PartyEvent::PspAccountRequested { .. }
         | PartyEvent::OnboardingLinkRequested { .. }
         | PartyEvent::PayoutDestinationRequested { .. }
+        | PartyEvent::PayoutDestinationRefused { .. }
         | PartyEvent::PspRequirementsChanged { .. }
         | PartyEvent::Restricted { .. }
         | PartyEvent::PayoutDestinationChanged { .. }

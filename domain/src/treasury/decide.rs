@@ -193,8 +193,11 @@ fn swept(
         BankPayoutStatus::Paid => {
             let bank_payout_ref = told.bank_payout_ref.unwrap_or_default().to_owned();
             return match sweep.state {
-                SweepState::Approved => vec![E::PlatformRevenueSwept { balance, sweep_id, bank_payout_ref, amount }],
-                _ => Vec::new(),
+                // It was approved in a log that was lost, if not in this one: the money is gone.
+                SweepState::Proposed | SweepState::Approved | SweepState::Rejected => {
+                    vec![E::PlatformRevenueSwept { balance, sweep_id, bank_payout_ref, amount }]
+                }
+                SweepState::Swept | SweepState::Failed | SweepState::Returned => Vec::new(),
             };
         }
         BankPayoutStatus::Failed { code } => code.clone(),

@@ -209,7 +209,7 @@ pub enum TreasuryEvent {
         /// Whether staff had taken it as money taken out by the platform.
         adopted: bool,
     },
-    /// What is owed is not covered any more: an alarm.
+    /// What is owed has not been covered for a day: an alarm.
     CoverageFell {
         /// The balance.
         #[serde(flatten)]

@@ -13,6 +13,9 @@
 //! - What the provider says happened to the balance is booked, whoever caused it; what nobody ordered goes to suspense
 //!   under a break, once per object of the provider.
 //!
+//! - A shortage, and its end, is told once. Who tells it waits until the shortage has lasted: each payment leaves the
+//!   provider's fee open until the platform has earned something, so that the figure of a moment says little.
+//!
 //! # What is deliberately absent
 //! The balance: it is what the books say of 1120, and coverage is a figure over all accounts, which no stream holds. The
 //! caller brings it from the projection, as evidence in the event; the buffer is for what happens meanwhile. Explaining

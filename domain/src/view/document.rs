@@ -142,7 +142,7 @@ impl Document {
             // How the client pays is none of the payee's business.
             AggregateState::Funding(funding) => funding
                 .order()
-                .map_or_else(|| of(None, None, None), |order| of(Some(order.contract_id), Some(order.client_id), None)),
+                .map_or_else(|| of(None, None, None), |order| of(order.contract_id, Some(order.client_id), None)),
             AggregateState::Payout(payout) => payout
                 .withdrawal()
                 .map_or_else(|| of(None, None, None), |withdrawal| of(None, None, Some(withdrawal.payee_id))),
@@ -153,7 +153,7 @@ impl Document {
             AggregateState::Wallet(wallet) => of(None, wallet.client_id, None),
             // What the bank says is the platform's business; the parties see what becomes of their milestones.
             AggregateState::Chargeback(chargeback) => {
-                of(chargeback.charged().map(|charged| charged.contract_id), None, None)
+                of(chargeback.charged().and_then(|charged| charged.paid_into.contract_id()), None, None)
             }
             AggregateState::Pair(pair) => of(None, pair.client_id, pair.payee_id),
             AggregateState::Party(_) | AggregateState::Payee(_) | AggregateState::Treasury(_) => of(None, None, None),

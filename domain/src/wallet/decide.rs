@@ -27,6 +27,43 @@ pub(super) fn decide(
                 place: place.clone(),
             }])
         }
+        WalletCommand::RecordReturn { client_id, funding_id, amount, currency, place } => {
+            // Told again.
+            if wallet.returned.contains(funding_id) {
+                return Ok(Vec::new());
+            }
+            let there = wallet.balance.min(*amount);
+            Ok(vec![WalletEvent::TopUpReturned {
+                client_id: *client_id,
+                funding_id: *funding_id,
+                amount: there,
+                receivable: amount.checked_sub(there)?,
+                currency: *currency,
+                place: place.clone(),
+            }])
+        }
+        WalletCommand::HoldForChargeback { client_id, currency, chargeback_id, amount } => {
+            if wallet.contested.get(chargeback_id).copied().unwrap_or_default() == *amount {
+                return Ok(Vec::new());
+            }
+            Ok(vec![WalletEvent::ChargebackHeld {
+                client_id: *client_id,
+                chargeback_id: *chargeback_id,
+                amount: *amount,
+                currency: *currency,
+            }])
+        }
+        WalletCommand::AbsorbChargeback { client_id, currency, chargeback_id, funding_id, amount } => {
+            let there = wallet.balance.min(*amount);
+            Ok(vec![WalletEvent::ChargebackAbsorbed {
+                client_id: *client_id,
+                chargeback_id: *chargeback_id,
+                funding_id: *funding_id,
+                amount: there,
+                platform_share: amount.checked_sub(there)?,
+                currency: *currency,
+            }])
+        }
         WalletCommand::PayEscrow {
             client_id,
             contract_id,
@@ -85,8 +122,9 @@ fn enough(wallet: &ClientWallet, amount: Minor) -> Result<(), Refusal> {
     if amount.is_zero() {
         return Err(Refusal::invalid("/amount", "must be greater than zero"));
     }
-    if amount > wallet.balance {
-        return Err(Refusal::InsufficientWalletBalance { balance: wallet.balance });
+    let spendable = wallet.spendable();
+    if amount > spendable {
+        return Err(Refusal::InsufficientWalletBalance { balance: spendable });
     }
     Ok(())
 }

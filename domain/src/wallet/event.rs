@@ -4,7 +4,7 @@ use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace};
-use crate::id::{ContractId, EventId, FundingId, PartyId, RefundId};
+use crate::id::{ChargebackId, ContractId, EventId, FundingId, PartyId, RefundId};
 
 /// Why a wallet was credited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,50 @@ pub enum WalletEvent {
         /// Where it lies.
         #[serde(flatten)]
         place: PspPlace,
+    },
+    /// A bank took a top-up back without a dispute. What is not in the wallet any more, the client owes (J59).
+    TopUpReturned {
+        /// Whose.
+        client_id: PartyId,
+        /// The payment that was returned.
+        funding_id: FundingId,
+        /// What the wallet still had of it.
+        amount: Minor,
+        /// What it had not.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        receivable: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// From where it was taken.
+        #[serde(flatten)]
+        place: PspPlace,
+    },
+    /// A bank contests a top-up: as much as it has cannot be spent, as far as it is there. Nothing is booked.
+    ChargebackHeld {
+        /// Whose.
+        client_id: PartyId,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// How much in all is held for it now; nothing when it is over.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// A bank keeps a top-up. What is not in the wallet any more is the platform's loss (J55).
+    ChargebackAbsorbed {
+        /// Whose.
+        client_id: PartyId,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// What the wallet still had.
+        amount: Minor,
+        /// What it had not.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        platform_share: Minor,
+        /// In which currency.
+        currency: Currency,
     },
     /// Money came from elsewhere in the engine. Mirror of the event named, which carries the journal.
     Credited {

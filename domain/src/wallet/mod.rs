@@ -2,22 +2,29 @@
 //!
 //! ```text
 //! top-up, credit (failed refund, surplus, redirected refund) ─▶ balance ─PayEscrow─▶ held in an escrow
-//!                                                                  └────Withdraw───▶ a refund by hand
+//!                                                                  ├────Withdraw───▶ a refund by hand
+//!                                                                  └─ a bank takes a top-up back
 //! ```
 //!
 //! # Invariants
 //! - The balance is never negative: a payment or a withdrawal is at most what is there.
 //! - Credits commute with every decision here: they only ever add. So they are appended without looking.
 //! - What has an id of its own is done once.
+//! - While a bank contests a top-up, as much as it has taken cannot be spent, as far as that much is there. The hold is a
+//!   target: what is credited meanwhile falls under it, too.
+//! - What a bank takes back for good comes out of the balance as far as it is there. A debit that is returned leaves the
+//!   rest as the client's debt (1220, J59), as for money that an escrow has released; a chargeback that is lost leaves it
+//!   as the platform's loss (5200, J55), as for every payment that no escrow holds.
 //!
 //! # What is deliberately absent
-//! The payment that tops it up: only its arrival is recorded. Withdrawal to the card of a top-up.
+//! The payment that tops it up: [`crate::funding`] with the purpose `top_up`. Withdrawal to the card of a top-up. Setting a
+//! debt off against later credits: finance does that.
 
 mod decide;
 mod event;
 pub mod posting_rules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
@@ -25,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use event::{CreditCause, WalletEvent};
 
 use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace};
-use crate::id::{ContractId, FundingId, PartyId, RefundId};
+use crate::id::{ChargebackId, ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
@@ -34,7 +41,8 @@ use crate::rules::{Context, Rules};
 pub const TYPE: &str = "wallet";
 
 /// Which wallet: a party in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct WalletId {
     /// The party.
     pub party_id: PartyId,
@@ -58,6 +66,20 @@ impl std::str::FromStr for WalletId {
     }
 }
 
+impl From<WalletId> for String {
+    fn from(id: WalletId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for WalletId {
+    type Error = crate::id::IdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 /// The stream of a wallet.
 pub fn stream(id: WalletId) -> StreamId {
     StreamId::new(TYPE, id.to_string())
@@ -76,6 +98,19 @@ pub struct ClientWallet {
     pub paid: BTreeSet<FundingId>,
     /// Withdrawals.
     pub withdrawn: BTreeSet<RefundId>,
+    /// Top-ups that a bank took back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub returned: BTreeSet<FundingId>,
+    /// What cannot be spent while banks contest top-ups: for each chargeback, how much.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contested: BTreeMap<ChargebackId, Minor>,
+}
+
+impl ClientWallet {
+    /// What can be paid with or taken out now.
+    pub fn spendable(&self) -> Minor {
+        self.contested.values().fold(self.balance, |left, held| left.saturating_sub(*held))
+    }
 }
 
 /// A request about a wallet.
@@ -93,6 +128,43 @@ pub enum WalletCommand {
         currency: Currency,
         /// Where it lies.
         place: PspPlace,
+    },
+    /// A bank took a top-up back without a dispute. A fact: never refused.
+    RecordReturn {
+        /// Whose.
+        client_id: PartyId,
+        /// The payment that was returned.
+        funding_id: FundingId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// From where it was taken.
+        place: PspPlace,
+    },
+    /// A bank contests a top-up, or does not any more. Never refused.
+    HoldForChargeback {
+        /// Whose.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// How much is to be held for it now.
+        amount: Minor,
+    },
+    /// A bank keeps a top-up. Never refused.
+    AbsorbChargeback {
+        /// Whose.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// How much it keeps.
+        amount: Minor,
     },
     /// Pay into an escrow.
     PayEscrow {
@@ -148,6 +220,21 @@ impl Rules for ClientWallet {
             E::Credited { client_id, amount, .. } => {
                 self.client_id = Some(*client_id);
                 self.balance = self.balance.saturating_add(*amount);
+            }
+            E::TopUpReturned { funding_id, amount, .. } => {
+                self.returned.insert(*funding_id);
+                self.balance = self.balance.saturating_sub(*amount);
+            }
+            E::ChargebackHeld { chargeback_id, amount, .. } if amount.is_zero() => {
+                self.contested.remove(chargeback_id);
+            }
+            E::ChargebackHeld { client_id, chargeback_id, amount, .. } => {
+                self.client_id = Some(*client_id);
+                self.contested.insert(*chargeback_id, *amount);
+            }
+            E::ChargebackAbsorbed { chargeback_id, amount, .. } => {
+                self.contested.remove(chargeback_id);
+                self.balance = self.balance.saturating_sub(*amount);
             }
             E::PaidEscrow { funding_id, amount, .. } => {
                 self.paid.insert(*funding_id);

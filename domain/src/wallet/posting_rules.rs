@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use ledger::{Account, DimensionKey as Key, Dimensions, EntryBuilder, EntryError, JournalEntry};
 
 use super::WalletEvent;
+use crate::chargeback::posting_rules::contested;
 use crate::escrow::posting_rules::{PaidIn, at};
 
 /// The entry of an event; `None` for mirrors, whose source carries the journal.
@@ -12,12 +13,28 @@ use crate::escrow::posting_rules::{PaidIn, at};
 /// [`EntryError`] when the event's amounts do not add up.
 pub fn journal_entry(event: &WalletEvent, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
     let entry = match event {
-        WalletEvent::Credited { .. } => return Ok(None),
+        WalletEvent::Credited { .. } | WalletEvent::ChargebackHeld { .. } => return Ok(None),
+        // There was nothing left: all of it is booked by payment or chargeback.
+        WalletEvent::TopUpReturned { amount, .. } | WalletEvent::ChargebackAbsorbed { amount, .. }
+            if amount.is_zero() =>
+        {
+            return Ok(None);
+        }
 
         WalletEvent::ToppedUp { client_id, amount, currency, place, .. } => {
             EntryBuilder::new("wallet_top_up", value_date, *currency)
                 .debit(Account::PspPending, *amount, at(place))
                 .credit(Account::ClientWallet, *amount, Dimensions::new().with(Key::Client, client_id))
+        }
+        WalletEvent::TopUpReturned { client_id, amount, currency, place, .. } => {
+            EntryBuilder::new("wallet_top_up_returned", value_date, *currency)
+                .debit(Account::ClientWallet, *amount, Dimensions::new().with(Key::Client, client_id))
+                .credit(Account::PspAvailable, *amount, at(place))
+        }
+        WalletEvent::ChargebackAbsorbed { client_id, chargeback_id, funding_id, amount, currency, .. } => {
+            EntryBuilder::new("wallet_chargeback_absorbed", value_date, *currency)
+                .debit(Account::ClientWallet, *amount, Dimensions::new().with(Key::Client, client_id))
+                .credit(Account::ChargebacksUnderContest, *amount, contested(*chargeback_id, *funding_id))
         }
         WalletEvent::PaidEscrow {
             client_id,

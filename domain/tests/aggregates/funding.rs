@@ -16,7 +16,7 @@ fn create() -> C {
         Allocation { milestone_id: MilestoneId::from_uuid(id(4)), amount: minor(100_000), client_fee: minor(5000) };
     let order = Order {
         funding_id: FundingId::from_uuid(id(6)),
-        contract_id: ContractId::from_uuid(id(3)),
+        contract_id: Some(ContractId::from_uuid(id(3))),
         client_id: client_id(),
         currency: Currency::USD,
         allocations: vec![allocation],
@@ -27,6 +27,16 @@ fn create() -> C {
         expires_at: None,
     };
     C::Create { order }
+}
+
+fn top_up() -> C {
+    C::TopUp {
+        funding_id: FundingId::from_uuid(id(6)),
+        client_id: client_id(),
+        currency: Currency::USD,
+        amount: minor(105_000),
+        payment_method: "pm_card_visa".to_owned(),
+    }
 }
 
 fn link() -> C {
@@ -130,6 +140,7 @@ fn states() -> Vec<(&'static str, Funding)> {
 fn what_a_funding_does_in_each_state() {
     let commands = [
         ("Create", create()),
+        ("TopUp", top_up()),
         ("LinkPayment", link()),
         ("RecordActionRequired", C::RecordActionRequired),
         ("RecordProcessing", C::RecordProcessing),
@@ -154,6 +165,15 @@ fn what_a_funding_does_in_each_state() {
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Funding), @r"
     Create
       not_created: funding.created
+      otherwise: refused internal_error
+    TopUp by client
+      not_created: funding.created
+      otherwise: refused internal_error
+    TopUp by client as payee
+      not_created: refused forbidden
+      otherwise: refused internal_error
+    TopUp by payee, payee as client, outsider, staff, system
+      not_created: refused not_found
       otherwise: refused internal_error
     LinkPayment
       created, action_required, processing, failed, cancelled, expired: funding.psp_intent_linked

@@ -209,13 +209,16 @@ fn every_event_follows_from_a_command_in_a_test() {
 }
 
 /// Tests that go through the unit of work, and name what happens.
-fn stories() -> [&'static str; 14] {
+fn stories() -> [&'static str; 17] {
     [
+        include_str!("../chargeback/contested_return.rs"),
         include_str!("../chargeback/evidence.rs"),
+        include_str!("../chargeback/exchanged.rs"),
         include_str!("../chargeback/money_taken_back.rs"),
         include_str!("../chargeback/property.rs"),
         include_str!("../chargeback/rest.rs"),
         include_str!("../chargeback/returned.rs"),
+        include_str!("../chargeback/staff.rs"),
         include_str!("../chargeback/unexpected.rs"),
         include_str!("../payouts/account.rs"),
         include_str!("../payouts/gates.rs"),

@@ -3,7 +3,7 @@
 use domain::actor::Actor;
 use domain::escrow::{Allocation, Deposit, PspPlace};
 use domain::event::DomainEvent;
-use domain::id::{ContractId, EventId, FundingId, MilestoneId, RefundId};
+use domain::id::{ChargebackId, ContractId, EventId, FundingId, MilestoneId, RefundId};
 use domain::rules::Rules;
 use domain::wallet::{ClientWallet, CreditCause, WalletCommand as C, WalletEvent};
 use ledger::Currency;
@@ -17,6 +17,35 @@ fn top_up(funding: u128, amount: i64) -> C {
         amount: minor(amount),
         currency: Currency::USD,
         place: PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() },
+    }
+}
+
+fn returned(funding: u128, amount: i64) -> C {
+    C::RecordReturn {
+        client_id: client_id(),
+        funding_id: FundingId::from_uuid(id(funding)),
+        amount: minor(amount),
+        currency: Currency::USD,
+        place: PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() },
+    }
+}
+
+fn contested(amount: i64) -> C {
+    C::HoldForChargeback {
+        client_id: client_id(),
+        currency: Currency::USD,
+        chargeback_id: ChargebackId::from_uuid(id(80)),
+        amount: minor(amount),
+    }
+}
+
+fn absorbed(amount: i64) -> C {
+    C::AbsorbChargeback {
+        client_id: client_id(),
+        currency: Currency::USD,
+        chargeback_id: ChargebackId::from_uuid(id(80)),
+        funding_id: FundingId::from_uuid(id(6)),
+        amount: minor(amount),
     }
 }
 
@@ -67,6 +96,7 @@ fn states() -> Vec<(&'static str, ClientWallet)> {
         ("1,050.00 (credited)", credited()),
         ("50.00 (1,000.00 paid)", then(pay(7, 100_000))),
         ("50.00 (1,000.00 withdrawn)", then(withdraw(50, 100_000))),
+        ("1,050.00 (1,000.00 contested)", after(&[full.as_slice(), &[(SYSTEM, contested(100_000))]].concat())),
         ("nothing any more", after_that(&credited(), now(), &[(client, pay(7, 105_000))])),
     ]
 }
@@ -78,6 +108,10 @@ fn what_a_wallet_does_with_what_is_in_it() {
         ("RecordTopUp", top_up(6, 105_000)),
         ("RecordTopUp of another payment", top_up(16, 1)),
         ("RecordTopUp of nothing", top_up(16, 0)),
+        ("RecordReturn", returned(6, 105_000)),
+        ("HoldForChargeback of 1,000.00", contested(100_000)),
+        ("HoldForChargeback of nothing", contested(0)),
+        ("AbsorbChargeback", absorbed(100_000)),
         ("PayEscrow", pay(7, 100_000)),
         ("PayEscrow of another funding", pay(17, 5000)),
         ("Withdraw", withdraw(50, 100_000)),
@@ -91,10 +125,20 @@ fn what_a_wallet_does_with_what_is_in_it() {
       always: wallet.topped_up
     RecordTopUp of nothing
       always: nothing
+    RecordReturn
+      always: wallet.top_up_returned
+    HoldForChargeback of 1,000.00
+      1,050.00 (1,000.00 contested): nothing
+      otherwise: wallet.chargeback_held
+    HoldForChargeback of nothing
+      1,050.00 (1,000.00 contested): wallet.chargeback_held
+      otherwise: nothing
+    AbsorbChargeback
+      always: wallet.chargeback_absorbed
     PayEscrow by client
       50.00 (1,000.00 paid), nothing any more: nothing
-      empty, 50.00 (1,000.00 withdrawn): refused insufficient_wallet_balance
       1,050.00, 1,050.00 (credited): wallet.paid_escrow
+      otherwise: refused insufficient_wallet_balance
     PayEscrow by client as payee
       always: refused forbidden
     PayEscrow by payee, payee as client, outsider, staff, system
@@ -123,6 +167,7 @@ fn what_a_wallet_does_with_what_is_in_it() {
       always: refused not_found
     ");
     let amounts = [
+        ("PayEscrow of what is not contested", pay(17, 5000)),
         ("PayEscrow of all", pay(17, 105_000)),
         ("PayEscrow of a minor unit more", pay(17, 105_001)),
         ("PayEscrow of nothing", pay(17, 0)),
@@ -132,6 +177,9 @@ fn what_a_wallet_does_with_what_is_in_it() {
     ];
     let client = Actor::Client(client_id());
     insta::assert_snapshot!(table_of(client, &states(), &amounts, DomainEvent::Wallet), @r"
+    PayEscrow of what is not contested
+      empty, nothing any more: refused insufficient_wallet_balance
+      otherwise: wallet.paid_escrow
     PayEscrow of all
       1,050.00, 1,050.00 (credited): wallet.paid_escrow
       otherwise: refused insufficient_wallet_balance

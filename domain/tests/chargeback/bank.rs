@@ -62,6 +62,7 @@ impl Dispute {
             fee: minor(fee),
             fee_returned: minor(0),
             currency: self.report.currency,
+            paid: None,
             booked_on: booked_on(),
         });
         self
@@ -127,8 +128,10 @@ pub fn account() -> PayeeAccountId {
     PayeeAccountId { party_id: payee(), currency: Currency::USD }
 }
 
+/// The payee's earnings, in the currency of the contract.
 pub fn earnings(world: &World) -> PayeeAccount {
-    match world.state(&domain::payee::stream(account())) {
+    let account = PayeeAccountId { party_id: payee(), currency: world.currency };
+    match world.state(&domain::payee::stream(account)) {
         AggregateState::Payee(state) => state,
         other => panic!("{other:?}"),
     }
@@ -136,7 +139,8 @@ pub fn earnings(world: &World) -> PayeeAccount {
 
 /// Lets the payee's earnings clear that are due.
 pub fn clear(world: &mut World) {
-    world.system(Intent::Wake(Scope::Stream(domain::payee::stream(account())))).unwrap();
+    let account = PayeeAccountId { party_id: payee(), currency: world.currency };
+    world.system(Intent::Wake(Scope::Stream(domain::payee::stream(account)))).unwrap();
 }
 
 /// The payee withdraws, and the bank has it.

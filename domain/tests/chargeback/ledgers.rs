@@ -82,8 +82,29 @@ pub fn check(world: &World) {
     assert_eq!(of(Account::PayeeHeld), i128::from(account.held_total().get()), "2220");
     assert_eq!(of(Account::ReceivableFromPayee), i128::from(account.debt_total().get()), "1210");
 
+    let owed: i128 = held.fundings.values().map(|funding| i128::from(funding.owed.get())).sum();
+    assert_eq!(of(Account::ReceivableFromClient), owed + of_no_escrow(world), "1220");
+    for (id, funding) in &held.fundings {
+        // What was returned as a whole is held by nobody, unless a bank contests it still.
+        let gone = funding.sent_back.get() + funding.charged_back.get() >= funding.paid.get();
+        let contested = held.chargebacks.values().any(|hold| hold.funding_id == *id && !hold.parts.is_empty());
+        assert!(!gone || funding.owed.is_zero() || contested || held.remaining_of(*id).is_zero(), "{id}: {held:?}");
+    }
+
     let contested: i128 = chargebacks(world).iter().map(|case| i128::from(case.out().get())).sum();
     assert_eq!(of(Account::ChargebacksUnderContest), contested, "1200");
+}
+
+/// What clients owe of returned payments that no escrow had.
+fn of_no_escrow(world: &World) -> i128 {
+    let payloads = |event_type: &'static str| {
+        let events = world.log.iter().filter(move |event| event.event_type == event_type);
+        events.map(|event| serde_json::from_str::<serde_json::Value>(&event.payload).unwrap())
+    };
+    let apart: Vec<_> = payloads("funding.returned").filter(|event| event["escrowed"] == false).collect();
+    let of_apart = |owed: &serde_json::Value| apart.iter().any(|event| event["funding_id"] == owed["funding_id"]);
+    let owed = payloads("funding.late_return_recorded").filter(of_apart);
+    owed.map(|event| i128::from(event["amount"].as_i64().unwrap())).sum()
 }
 
 /// Every cycle that there is.

@@ -6,11 +6,15 @@
 mod money;
 
 mod bank;
+mod contested_return;
 mod evidence;
+mod exchanged;
 mod ledgers;
 mod money_taken_back;
 mod property;
 mod rest;
 mod returned;
+mod staff;
+mod top_up;
 mod unexpected;
 mod vectors;

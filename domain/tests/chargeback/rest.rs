@@ -1,20 +1,25 @@
 //! D7: inquiries, internal disputes that rest, deadlines, and several chargebacks at once.
 
 use chrono::TimeDelta;
+use domain::actor::StaffRole;
 use domain::chargeback::ChargebackCommand;
 use domain::command::Command;
-use domain::intent::Intent;
+use domain::fee::FeeSchedule;
+use domain::intent::{Intent, MoneyIntent};
+use domain::jurisdiction::Jurisdiction;
 use domain::milestone::{Milestone, MilestoneCommand as M};
+use domain::policy::Policy;
 use domain::ports::provider::{DisputeStatus, ProviderReport};
 use domain::process::facts;
 use domain::refusal::Refusal;
 use domain::rules::Rules;
+use domain::time::Timestamp;
 use domain::timer::Scope;
 
 use super::bank::{Dispute, holding, holdings, milestone};
 use super::ledgers::check;
 use super::money::world::World;
-use super::money::{d, f, m, minor, payee};
+use super::money::{contract, d, f, m, minor, payee, staff};
 
 fn on(command: M) -> Intent {
     Intent::OnMilestone { milestone_id: m(1), command }
@@ -243,4 +248,133 @@ fn a_timer_that_is_refused_does_not_fire_again() {
     assert_eq!(world.fact(block).unwrap(), ["chargeback.timer_blocked"]);
     let stream = domain::chargeback::stream(dispute.id());
     assert!(world.state(&stream).timers(&stream).is_empty());
+}
+
+/// I5: a bank disagrees while the escrow is frozen, and the review would be past if the freeze had not stopped its clock:
+/// then all of it is left, and the client is not taken to have approved the moment that the bank gives in.
+#[test]
+fn a_review_that_a_freeze_has_stopped_is_not_past() {
+    let mut world = World::f0(&[100_000]);
+    world.by_payee(Intent::SubmitWork { milestone_id: m(1) }).unwrap();
+    let Milestone::Submitted { review_due_at: Some(due_at), .. } = milestone(&world, 1) else { panic!() };
+    let review = due_at - world.now;
+    let (admin, contract_id) = (staff(StaffRole::Admin), contract());
+    let freeze = MoneyIntent::Freeze { contract_id, reason: "court_order".to_owned(), legal_ref: None };
+    world.perform(admin, Intent::Money(freeze)).unwrap();
+    world.now = due_at + TimeDelta::days(1);
+    let mut dispute = Dispute::of(f(1), "dp_1", 105_000);
+    dispute.withdraws(105_000).told(&mut world).unwrap();
+    world.perform(admin, Intent::Money(MoneyIntent::Unfreeze { contract_id })).unwrap();
+    world.now += TimeDelta::days(2);
+    dispute.is(DisputeStatus::Won).reinstates(105_000).told(&mut world).unwrap();
+    let Milestone::Submitted { review_due_at, .. } = milestone(&world, 1) else { panic!() };
+    assert_eq!(review_due_at, Some(world.now + review));
+    world.wake();
+    assert!(world.times_of("milestone.auto_approved").is_empty());
+    check(&world);
+}
+
+/// I4: of a milestone in dispute two banks have taken both payments. One keeps its money, the other gives it back: to the
+/// dispute, which is not over.
+#[test]
+fn a_dispute_gets_back_what_another_bank_did_not_keep() {
+    let mut world = World::new().accepted(&[100_000], FeeSchedule::two_sided(), Policy::default());
+    let pay_in = MoneyIntent::PayIn {
+        contract_id: contract(),
+        funding_id: f(1),
+        allocations: Vec::new(),
+        deposit: minor(40_000),
+        currency: ledger::Currency::USD,
+        paid_from: domain::escrow::PaidFrom::Provider,
+        payment_method: "pm_1".to_owned(),
+    };
+    world.by_client(Intent::Money(pay_in)).unwrap();
+    world.succeed(f(1)).unwrap();
+    let assign = MoneyIntent::AllocateDeposit {
+        contract_id: contract(),
+        reallocation_id: domain::id::ReallocationId::from_uuid(uuid::Uuid::from_u128(1)),
+        to: m(1),
+        amount: minor(40_000),
+    };
+    world.by_client(Intent::Money(assign)).unwrap();
+    world.fund(2, &[(1, 60_000)]).unwrap();
+    world.succeed(f(2)).unwrap();
+    world.by_client(on(M::OpenDispute { dispute_id: d(1) })).unwrap();
+    let (mut first, mut second) = (Dispute::of(f(1), "dp_1", 42_000), Dispute::of(f(2), "dp_2", 63_000));
+    first.withdraws(42_000).told(&mut world).unwrap();
+    second.withdraws(63_000).told(&mut world).unwrap();
+    first.is(DisputeStatus::Lost).told(&mut world).unwrap();
+    second.is(DisputeStatus::Won).reinstates(63_000).told(&mut world).unwrap();
+    assert_eq!(holding(&world, 1).disputed, minor(60_000));
+    assert!(holdings(&world).disputes.contains_key(&d(1)));
+    assert!(matches!(milestone(&world, 1), Milestone::Disputed { .. }));
+    check(&world);
+}
+
+/// B.4, D-105: a chargeback that comes, or ends, while staff has frozen the escrow takes nothing of a clock that stands
+/// still: frozen on day 4 of 14, contested on day 20, 10 days are left, whichever ends first.
+#[test]
+fn a_chargeback_in_a_freeze_leaves_what_was_left() {
+    // Days after which it is won, and unfrozen, in the order in which they happen.
+    for (won, unfrozen) in [(30, 25), (25, 30)] {
+        let mut world = two_years();
+        world.by_payee(Intent::SubmitWork { milestone_id: m(1) }).unwrap();
+        let begin = world.now;
+        let mut dispute = Dispute::of(f(1), "dp_1", 105_000);
+        freeze(&mut world, begin + TimeDelta::days(4));
+        world.now = begin + TimeDelta::days(20);
+        dispute.told(&mut world).unwrap();
+        let win = |world: &mut World, dispute: &mut Dispute| {
+            world.now = begin + TimeDelta::days(won);
+            dispute.is(DisputeStatus::Won).told(world).unwrap();
+        };
+        if won < unfrozen {
+            win(&mut world, &mut dispute);
+        }
+        unfreeze(&mut world, begin + TimeDelta::days(unfrozen));
+        if won > unfrozen {
+            win(&mut world, &mut dispute);
+        }
+        let Milestone::Submitted { review_due_at, .. } = milestone(&world, 1) else { panic!("not under review") };
+        assert_eq!(review_due_at, Some(world.now + TimeDelta::days(10)), "won on day {won}");
+    }
+}
+
+/// B.4: the same of an internal dispute: frozen on day 10 of 14, 4 days are left, however late it is opened.
+#[test]
+fn a_dispute_in_a_freeze_leaves_what_was_left() {
+    for opened in [12, 40] {
+        let mut world = two_years();
+        world.by_payee(Intent::SubmitWork { milestone_id: m(1) }).unwrap();
+        let begin = world.now;
+        freeze(&mut world, begin + TimeDelta::days(10));
+        world.now = begin + TimeDelta::days(opened);
+        world.by_client(on(M::OpenDispute { dispute_id: d(1) })).unwrap();
+        unfreeze(&mut world, begin + TimeDelta::days(50));
+        world.system(Intent::Fact(Command::Milestone(m(1), M::ResumeAfterDispute { dispute_id: d(1) }))).unwrap();
+        let Milestone::Submitted { review_due_at, .. } = milestone(&world, 1) else { panic!("not under review") };
+        assert_eq!(review_due_at, Some(world.now + TimeDelta::days(4)), "opened on day {opened}");
+    }
+}
+
+/// F0 at a provider that lets money lie for two years.
+fn two_years() -> World {
+    let mut policy = Policy::default();
+    policy.psp_hold.platform_country = Some(Jurisdiction::new("US").unwrap());
+    let mut world = World::new().accepted(&[100_000], FeeSchedule::two_sided(), policy);
+    world.fund(1, &[(1, 100_000)]).unwrap();
+    world.succeed(f(1)).unwrap();
+    world
+}
+
+fn freeze(world: &mut World, now: Timestamp) {
+    world.now = now;
+    let freeze = MoneyIntent::Freeze { contract_id: contract(), reason: "court_order".to_owned(), legal_ref: None };
+    world.perform(staff(StaffRole::Admin), Intent::Money(freeze)).unwrap();
+}
+
+fn unfreeze(world: &mut World, now: Timestamp) {
+    world.now = now;
+    let unfreeze = MoneyIntent::Unfreeze { contract_id: contract() };
+    world.perform(staff(StaffRole::Admin), Intent::Money(unfreeze)).unwrap();
 }

@@ -1,11 +1,14 @@
 //! D-20, D-21: a bank debit that is returned after it had succeeded.
 
 use chrono::TimeDelta;
-use domain::fee::FeeSchedule;
+use domain::contract::{Change, ContractCommand, Parts};
+use domain::fee::{Fee, FeeRule, FeeSchedule};
+use domain::id::AmendmentId;
 use domain::intent::Intent;
 use domain::milestone::{LossCause, MilestoneCommand as M};
 use domain::policy::Policy;
-use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderReport};
+use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderOrder, ProviderReport, Receipt};
+use domain::process::settles;
 use domain::refusal::Refusal;
 use domain::rules::Rules;
 use ledger::Currency;
@@ -13,9 +16,9 @@ use ledger::Currency;
 use super::bank::{booked_on, clear, earnings, holdings, milestone, pay_out, taxed, tell};
 use super::ledgers::{check, joined};
 use super::money::world::World;
-use super::money::{assert_journal, d, f, m, minor};
+use super::money::{assert_journal, contract, d, f, m, minor, percent, uuid};
 
-fn returned(amount: i64) -> ProviderReport {
+pub fn returned(amount: i64) -> ProviderReport {
     ProviderReport::Payment(PaymentReport {
         payment_ref: format!("pi_{}", f(1)),
         funding_id: Some(f(1)),
@@ -25,6 +28,8 @@ fn returned(amount: i64) -> ProviderReport {
             balance_transaction_ref: "txn_return".to_owned(),
             booked_on: booked_on(),
             code: "insufficient_funds".to_owned(),
+            settled: None,
+            collected: None,
         },
     })
 }
@@ -99,4 +104,91 @@ fn a_return_before_its_success_is_a_failure() {
     assert!(events.contains(&"funding.failed".to_owned()), "{events:?}");
     assert_eq!(milestone(&world, 1).state_name(), "planned");
     assert!(world.balance().is_empty());
+}
+
+/// I11, D-20: the provider tells of a debit only when it is returned, its success and its cost having never been told: what
+/// came, what it cost and what was taken back are all booked, so that the books are the provider's balance. Told again,
+/// nothing changes.
+#[test]
+fn a_return_brings_the_success_and_the_cost_that_were_never_told() {
+    let mut world = World::new().accepted(&[100_000], FeeSchedule::two_sided(), Policy::default());
+    world.fund(1, &[(1, 100_000)]).unwrap();
+    let ProviderReport::Payment(report) = returned(105_000) else { panic!() };
+    let PaymentStatus::Returned { amount, currency, balance_transaction_ref, booked_on, code, .. } = report.status
+    else {
+        panic!()
+    };
+    let receipt = Receipt {
+        balance_transaction_ref: "txn_1".to_owned(),
+        fee: minor(840),
+        net: minor(104_160),
+        currency: Currency::USD,
+        booked_on,
+        available_on: world.now,
+        available: true,
+    };
+    let collected = PaymentStatus::Succeeded {
+        charge_ref: format!("ch_{}", f(1)),
+        captured: minor(105_000),
+        currency: Currency::USD,
+        collected_at: world.now,
+        receipt: Some(receipt),
+    };
+    let collected = Some(Box::new(collected));
+    let status = PaymentStatus::Returned {
+        amount,
+        currency,
+        balance_transaction_ref,
+        booked_on,
+        code,
+        settled: None,
+        collected,
+    };
+    let report = ProviderReport::Payment(PaymentReport { status, ..report });
+    tell(&mut world, &report).unwrap();
+    assert_eq!(milestone(&world, 1).flag(), Some(LossCause::FundingReturned));
+    let books = world.balance();
+    let net = |account| books.get(account).copied().unwrap_or_default();
+    assert_eq!((net("1110"), net("1120")), (0, -840), "the provider keeps its fee");
+    check(&world);
+    assert_eq!(tell(&mut world, &report), Ok(Vec::new()), "told again");
+    // Whoever asks for the cost is answered.
+    let order = ProviderOrder::ReadReceipt { funding_id: f(1), payment_ref: "pi_1".to_owned(), until_available: true };
+    assert!(settles(&report, &order));
+    assert!(settles(&returned(105_000), &order), "nothing more will be told of it");
+}
+
+/// D-20, D-106, R4: a milestone that a bank took the money of costs its whole fee again when it is paid for again.
+#[test]
+fn a_fee_that_went_back_is_charged_again() {
+    let rule = FeeRule::Percent { percent: percent("5"), minimum: minor(0), cap: Some(minor(4000)) };
+    let client_fee = Fee::new(vec![rule]);
+    let capped = FeeSchedule { currency: Some(Currency::USD), client_fee, ..FeeSchedule::empty("capped") };
+    let mut world = World::new().accepted(&[100_000], capped, Policy::default());
+    for funding in [1, 2] {
+        world.fund(funding, &[(1, 100_000)]).unwrap();
+        world.succeed(f(funding)).unwrap();
+        assert_eq!(holdings(&world).fundings[&f(funding)].paid, minor(104_000), "{funding}");
+        if funding == 1 {
+            tell(&mut world, &returned(104_000)).unwrap();
+        }
+        check(&world);
+    }
+}
+
+/// D-20: an amendment can go below what was paid in once and is not there any more.
+#[test]
+fn an_amendment_may_go_below_money_that_a_bank_took() {
+    let mut world = World::f0(&[100_000]);
+    tell(&mut world, &returned(105_000)).unwrap();
+    let amendment_id = AmendmentId::from_uuid(uuid(700));
+    let changes = vec![Change::ChangeAmount { milestone_id: m(1), amount: minor(80_000) }];
+    let propose = ContractCommand::ProposeAmendment { amendment_id, changes, parts: Parts::default() };
+    let on_contract = |command| Intent::OnContract { contract_id: contract(), command };
+    world.by_client(on_contract(propose)).unwrap();
+    world.by_payee(on_contract(ContractCommand::AcceptAmendment { amendment_id })).unwrap();
+    world.fund(2, &[(1, 80_000)]).unwrap();
+    world.succeed(f(2)).unwrap();
+    assert_eq!(milestone(&world, 1).progress().unwrap().held, minor(80_000));
+    check(&world);
 }

@@ -14,7 +14,7 @@ use domain::rules::Rules;
 use super::bank::{Dispute, chargeback, earnings, holding, holdings, milestone, pay_out};
 use super::ledgers::{chargebacks, check, joined, vector};
 use super::money::world::World;
-use super::money::{assert_journal, contract, f, lines, minor, staff};
+use super::money::{assert_journal, contract, f, lines, m, minor, staff};
 use super::money_taken_back::{cleared, f0, names, on};
 
 /// J98: a part of the charge: as much is locked as is money, and not fee; what is left goes on after the loss.
@@ -188,6 +188,81 @@ fn a_deposit_is_locked_where_it_is() {
     let events = dispute.is(DisputeStatus::Won).reinstates(52_500).told(&mut world).unwrap();
     assert!(events.contains(&"refund.requested".to_owned()), "what is free again goes back: {events:?}");
     assert_eq!(holdings(&world).unallocated_amount(), minor(0));
+    check(&world);
+}
+
+/// I4: of a deposit of two payments, of which a bank has one, no more can be assigned to a milestone than is free.
+#[test]
+fn what_a_bank_has_of_a_deposit_is_assigned_to_nothing() {
+    let mut world = World::new().accepted(&[100_000], FeeSchedule::two_sided(), Policy::default());
+    for number in 1..=2 {
+        let pay_in = MoneyIntent::PayIn {
+            contract_id: contract(),
+            funding_id: f(number),
+            allocations: Vec::new(),
+            deposit: minor(50_000),
+            currency: ledger::Currency::USD,
+            paid_from: domain::escrow::PaidFrom::Provider,
+            payment_method: "pm_1".to_owned(),
+        };
+        world.by_client(Intent::Money(pay_in)).unwrap();
+        world.succeed(f(number)).unwrap();
+    }
+    let mut dispute = Dispute::of(f(1), "dp_1", 52_500);
+    dispute.withdraws(52_500).told(&mut world).unwrap();
+    let assign = |number, amount| {
+        Intent::Money(MoneyIntent::AllocateDeposit {
+            contract_id: contract(),
+            reallocation_id: domain::id::ReallocationId::from_uuid(uuid::Uuid::from_u128(number)),
+            to: m(1),
+            amount: minor(amount),
+        })
+    };
+    let refused = world.by_client(assign(1, 50_001));
+    assert_eq!(refused, Err(Refusal::ChargeDisputed { chargeback_id: dispute.id() }));
+    dispute.is(DisputeStatus::Won).reinstates(52_500).told(&mut world).unwrap();
+    world.by_client(assign(2, 50_001)).unwrap();
+    check(&world);
+}
+
+/// I11: the tax is rounded over the whole contract. Where the minor unit that is left came with a payment that a bank has,
+/// the others go back without it, and no timer is refused.
+#[test]
+fn a_rounding_of_the_tax_stays_with_the_payment_that_a_bank_has() {
+    let schedule: FeeSchedule = serde_json::from_value(serde_json::json!({
+        "id": "odd", "version": 1,
+        "client_fee": { "kind": "percent", "percent": "18.08" },
+        "payee_fee": { "kind": "percent", "percent": "25.87" },
+        "tax": { "point": "funding", "client": {
+            "jurisdiction": "DE", "percent": "15.08", "reverse_charge": false, "withholding": "0",
+        } },
+    }))
+    .unwrap();
+    let mut world = World::new().accepted(&[3_351_765, 157_999], schedule, Policy::default());
+    world.fund(1, &[(1, 3_351_765)]).unwrap();
+    world.succeed(f(1)).unwrap();
+    world.fund(2, &[(2, 157_999)]).unwrap();
+    world.succeed(f(2)).unwrap();
+    let pay_in = MoneyIntent::PayIn {
+        contract_id: contract(),
+        funding_id: f(3),
+        allocations: Vec::new(),
+        deposit: minor(99_432),
+        currency: ledger::Currency::USD,
+        paid_from: domain::escrow::PaidFrom::Provider,
+        payment_method: "pm_1".to_owned(),
+    };
+    world.by_client(Intent::Money(pay_in)).unwrap();
+    world.succeed(f(3)).unwrap();
+    let captured = holdings(&world).fundings[&f(1)].paid.get();
+    Dispute::of(f(1), "dp_1", captured).withdraws(captured).told(&mut world).unwrap();
+    // The provider's limit sends back what the bank does not have.
+    world.now += chrono::TimeDelta::days(400);
+    world.wake();
+    assert!(world.times_of("escrow.timer_blocked").is_empty());
+    let held = holdings(&world);
+    assert!(held.fundings.iter().filter(|(id, _)| **id != f(1)).all(|(_, paid)| paid.sent_back <= paid.paid));
+    assert_eq!(held.unallocated_amount(), minor(0));
     check(&world);
 }
 

@@ -79,6 +79,38 @@ fn tiers_of_the_client_go_by_what_was_billed_before() {
     assert_eq!(charge(sums.milestone, 40_000, 20_000), minor(600));
 }
 
+/// R4: what left without being released took its fee along; coming again, it costs what it cost the first time. What
+/// was released counts, so that a cap is a cap.
+#[test]
+fn money_that_comes_again_costs_again() {
+    let tiers =
+        vec![Tier { up_to: Some(minor(100_000)), percent: percent("5") }, Tier { up_to: None, percent: percent("2") }];
+    let rules = [
+        (FeeRule::Percent { percent: percent("5"), minimum: Minor::ZERO, cap: Some(minor(4000)) }, 4000, 0),
+        (FeeRule::Fixed { amount: minor(30) }, 30, 0),
+        (FeeRule::Tiered { tiers, minimum: Minor::ZERO, cap: None }, 5000, 2000),
+    ];
+    for (rule, fee, more) in rules {
+        let client_fee = Fee::new(vec![rule.clone()]);
+        let schedule = FeeSchedule { currency: Some(Currency::USD), client_fee, ..FeeSchedule::empty("again") };
+        schedule.check().unwrap();
+        let mut sums = Sums::default();
+        for round in 1..3 {
+            let charge = sums.fund(&schedule, Currency::USD, 100_000, false);
+            assert_eq!(charge.client_fee, minor(fee), "{rule:?}, time {round}");
+            let gone = sums.milestone.client_fee_of(minor(100_000)).unwrap();
+            sums.milestone.remove(minor(100_000), gone);
+            sums.contract.remove(gone, Minor::ZERO, Minor::ZERO);
+            assert_eq!(sums.milestone.deferred(), Minor::ZERO);
+        }
+        sums.fund(&schedule, Currency::USD, 100_000, false);
+        sums.release(&schedule, standing(0), 100_000);
+        let part = Part { amount: minor(100_000), before: sums.milestone };
+        let more_due = schedule.charge(Currency::USD, &[part], &sums.contract, minor(100_000), false).unwrap();
+        assert_eq!(more_due.client_fee, minor(more), "{rule:?}, on top of a release");
+    }
+}
+
 #[test]
 fn the_processing_fee_is_passed_on_to_its_payer() {
     let rules = vec![

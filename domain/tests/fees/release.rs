@@ -143,3 +143,17 @@ fn more_than_is_there_cannot_leave() {
     let most = Part { amount: minor(i64::MAX), before: MilestoneFees::default() };
     assert!(schedule.charge(Currency::USD, &[most], &ContractFees::default(), Minor::ZERO, true).is_err());
 }
+
+/// D-61: a milestone's cap holds for all its parts, also when another milestone of the pair was released in between.
+#[test]
+fn a_cap_is_one_for_all_parts_of_a_milestone() {
+    let tiers =
+        vec![Tier { up_to: Some(minor(50_000)), percent: percent("20") }, Tier { up_to: None, percent: percent("10") }];
+    let payee_fee = Fee::new(vec![FeeRule::Tiered { tiers, minimum: Minor::ZERO, cap: Some(minor(8000)) }]);
+    let schedule = FeeSchedule { currency: Some(Currency::USD), payee_fee, ..FeeSchedule::empty("capped") };
+    schedule.check().unwrap();
+    let (mut one, mut other) = (funded(&schedule, 60_000), funded(&schedule, 70_000));
+    assert_eq!(one.release(&schedule, standing(0), 30_000).payee_fee, minor(6000));
+    assert_eq!(other.release(&schedule, standing(30_000), 70_000).payee_fee, minor(8000));
+    assert_eq!(one.release(&schedule, standing(100_000), 30_000).payee_fee, minor(2000));
+}

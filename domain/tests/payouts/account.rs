@@ -28,7 +28,7 @@ fn end(desk: &mut Desk, end: AccountEnd) -> Vec<String> {
 
 fn link(account: &str) -> Intent {
     let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: account.to_owned() };
-    Intent::LinkPayoutAccount { party_id: payee(), account }
+    Intent::LinkPayoutAccount { party_id: payee(), account, status: None }
 }
 
 /// D-133, J25: the account is closed: the money comes back, the payable stays; another account can be linked, and is paid

@@ -9,7 +9,7 @@ use domain::command::Command;
 use domain::funding::FundingCommand;
 use domain::id::{PartyId, PayoutId};
 use domain::intent::{Intent, PayoutIntent};
-use domain::party::{AccountStatus, BankDestination, Party, Requirements, Shortfall};
+use domain::party::{AccountStatus, BankDestination, Party, Requirements, Shortfall, Standing};
 use domain::payee::{PayeeAccount, PayeeAccountId};
 use domain::payout::Payout;
 use domain::ports::provider::{
@@ -202,6 +202,7 @@ impl Desk {
                     payout_id: Some(*payout_id),
                     amount: *amount,
                     currency: *currency,
+                    reversed_by_hand: ledger::Minor::ZERO,
                 }));
             }
             ProviderOrder::PayToBank { payout_id, amount, account, .. } => {
@@ -327,6 +328,10 @@ impl Desk {
             AggregateState::Payee(state) => state,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.party().payee_standing().standing
     }
 
     pub fn party(&self) -> Party {

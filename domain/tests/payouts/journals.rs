@@ -67,7 +67,7 @@ fn a_payout_costs_something() {
 fn a_provider_without_accounts_pays_in_one_step() {
     let mut desk = Desk::d118();
     let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() };
-    desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account }).unwrap();
+    desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status: None }).unwrap();
     desk.world.now += chrono::TimeDelta::hours(72);
     desk.request(1, 90_000).unwrap();
     assert!(matches!(desk.world.orders.last().unwrap().what, ProviderOrder::PayToBank { .. }), "no transfer");

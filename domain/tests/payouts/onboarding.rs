@@ -147,9 +147,11 @@ fn a_payee_is_led_to_the_provider() {
     assert_eq!(events, ["party.psp_account_linked", "party.psp_requirements_changed", "party.restricted"]);
     assert_eq!(world.fact(fact.command), Ok(Vec::new()), "told again");
     assert_eq!(world.perform(own, link(party, 1)).unwrap(), ["party.onboarding_link_requested"]);
-    let what = world.orders.last().unwrap().what.clone();
-    let again = world.perform(own, link(party, 2)).map(|_| world.orders.last().unwrap().what.aggregate_id());
-    assert_ne!(again.unwrap(), what.aggregate_id(), "each link has a key of its own");
+    let before = world.orders.len();
+    world.perform(own, link(party, 2)).unwrap();
+    assert_eq!(world.orders.len(), before, "whoever asks for a link has it made: it is nobody else's to see");
+    let link_id = OnboardingLinkId::from_uuid(uuid(1));
+    let what = ProviderOrder::CreateOnboardingLink { link_id, party_id: party, account: "acct_77".to_owned() };
 
     let report = OnboardingLinkReport {
         link_id: OnboardingLinkId::from_uuid(uuid(1)),
@@ -175,7 +177,9 @@ fn another_bank_account_is_ordered_by_its_token() {
     assert_eq!(desk.world.by_payee(set("btok_1")).unwrap(), ["party.payout_destination_requested"]);
     let what = desk.world.orders.last().unwrap().what.clone();
     let (account, token) = ("acct_1".to_owned(), "btok_1".to_owned());
-    assert_eq!(what, ProviderOrder::SetDestination { party_id: payee(), account, currency: Currency::USD, token });
+    let set_first =
+        ProviderOrder::SetDestination { party_id: payee(), account, currency: Currency::USD, token, request: 0 };
+    assert_eq!(what, set_first);
     assert!(!what.moves_money());
     assert_eq!(desk.request(1, 1).map(|_| ()), Ok(()), "nothing has changed yet");
     for token in ["", "DE89 3704", &"a".repeat(65)] {
@@ -192,6 +196,78 @@ fn another_bank_account_is_ordered_by_its_token() {
     let (currency, token) = (Currency::USD, "btok_1".to_owned());
     let without = Intent::Payouts(PayoutIntent::RequestDestination { party_id: party, currency, token });
     assert_eq!(world.perform(Actor::Payee(party), without), Err(Refusal::PayoutAccountRequired));
+}
+
+/// B.12: the provider does not take a bank account. The payee is told by the code; the bank account that was used stays in
+/// use; a second request with the same token is another one, and a later success takes the refusal away.
+#[test]
+fn a_bank_account_that_is_not_taken_is_told() {
+    let mut desk = Desk::d118();
+    let status = desk.in_order("fp_1");
+    desk.tell_account(status);
+    let ask = |desk: &mut Desk| {
+        let (currency, token) = (Currency::USD, "btok_1".to_owned());
+        let set = Intent::Payouts(PayoutIntent::RequestDestination { party_id: payee(), currency, token });
+        assert_eq!(desk.world.by_payee(set).unwrap(), ["party.payout_destination_requested"]);
+        desk.world.orders.last().unwrap().what.clone()
+    };
+    let refused = |desk: &mut Desk, order: &ProviderOrder| {
+        let [fact] = process::refused(order, "resource_missing").try_into().unwrap();
+        (fact.command_id, desk.world.fact(fact.command).unwrap())
+    };
+    let code = |desk: &Desk| desk.standing().asked[&Currency::USD].refused.clone();
+    let first = ask(&mut desk);
+    let (first_id, events) = refused(&mut desk, &first);
+    assert_eq!(events, ["party.payout_destination_refused"]);
+    assert_eq!(refused(&mut desk, &first), (first_id, Vec::new()), "told again");
+    assert_eq!(code(&desk).as_deref(), Some("resource_missing"));
+    assert_eq!(desk.standing().destinations[&Currency::USD].fingerprint, "fp_1");
+    assert_eq!(desk.request(1, 1).map(|_| ()), Ok(()), "the one that was used stays in use");
+
+    let second = ask(&mut desk);
+    assert_eq!(code(&desk), None, "it is asked for anew");
+    let third = ask(&mut desk);
+    assert_eq!(refused(&mut desk, &second).1, Vec::<String>::new(), "a later request decides");
+    let (third_id, events) = refused(&mut desk, &third);
+    assert_eq!(events, ["party.payout_destination_refused"]);
+    assert_ne!(third_id, first_id, "it is another fact");
+    desk.world.now += TimeDelta::hours(1);
+    let status = desk.in_order("fp_2");
+    assert_eq!(desk.tell_account(status), ["party.payout_destination_changed"]);
+    assert_eq!(code(&desk), None);
+
+    // Of an account that is not used any more nothing is told.
+    let fourth = ask(&mut desk);
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_2".to_owned() };
+    desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status: None }).unwrap();
+    assert_eq!(refused(&mut desk, &fourth).1, Vec::<String>::new());
+}
+
+/// An account that is there is linked with what the provider says of it, in one commit.
+#[test]
+fn an_account_is_linked_with_its_state() {
+    let mut world = World::new();
+    let party = PartyId::from_uuid(uuid(77));
+    world.system(Intent::RegisterParty { party_id: party }).unwrap();
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_77".to_owned() };
+    let mut status = Desk::d118().restricted();
+    status.psp_account = "acct_77".to_owned();
+    status.requirements.country = Some("GB".to_owned());
+    status.requirements.default_currency = Some(Currency::GBP);
+    let link = |status| Intent::LinkPayoutAccount { party_id: party, account: account.clone(), status };
+    let appends = world.appends.len();
+    let events = world.perform(Actor::Payee(party), link(Some(Box::new(status.clone())))).unwrap();
+    let expected = [
+        "party.psp_account_linked",
+        "party.psp_requirements_changed",
+        "party.restricted",
+        "party.payout_destination_changed",
+    ];
+    assert_eq!(events, expected);
+    assert_eq!(world.appends.len(), appends + 1);
+    assert_eq!(world.perform(Actor::Payee(party), link(Some(Box::new(status)))), Ok(Vec::new()), "linked again");
+    let client = world.perform(Actor::Client(party), link(None));
+    assert_eq!(client, Err(Refusal::Forbidden { who: "payee", action: "link a payout account" }));
 }
 
 /// PM5: the provider does not let the payee's account receive: the reservation is released, and nothing lies there. What the
@@ -219,7 +295,7 @@ fn another_account_cools_down() {
     let status = desk.restricted();
     desk.tell_account(status);
     let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_2".to_owned() };
-    let link = Intent::LinkPayoutAccount { party_id: payee(), account };
+    let link = Intent::LinkPayoutAccount { party_id: payee(), account, status: None };
     desk.world.by_payee(link).unwrap();
     let available_at = desk.world.now + TimeDelta::hours(72);
     assert_eq!(desk.request(1, 1), Err(Refusal::DestinationCooling { available_at }));

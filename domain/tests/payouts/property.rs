@@ -102,7 +102,7 @@ impl Story {
             }
             Step::Link(number) => {
                 let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: format!("acct_{number}") };
-                let _ = desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account });
+                let _ = desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status: None });
             }
             Step::Refuse(refuses) => desk.provider.refuses_reversals = *refuses,
             Step::Change => {

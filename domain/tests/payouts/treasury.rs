@@ -204,6 +204,23 @@ fn a_sweep_is_limited_to_the_surplus() {
     assert_eq!((desk.net("1120"), desk.net("1010")), (11_925, 0));
 }
 
+/// J81: the log that had the approval was lost. What the provider has paid is booked, whatever became of the proposal.
+#[test]
+fn a_sweep_that_was_paid_before_a_restore_is_booked() {
+    for rejected in [false, true] {
+        let mut desk = over();
+        desk.staff(finance(), propose(&desk, 1, 11_925, 0)).unwrap();
+        if rejected {
+            desk.staff(finance(), on(T::RejectSweep { sweep_id: sweep_id(1) })).unwrap();
+        }
+        let paid = platform_payout(Some(1), 11_925, BankPayoutStatus::Paid);
+        assert_eq!(desk.tell(&paid), ["treasury.platform_revenue_swept"]);
+        assert_eq!((desk.net("1120"), desk.net("1010")), (0, 11_925));
+        let late = desk.staff(approver(), approve(&desk, 1)).unwrap_err();
+        assert_eq!(late.code(), "payout_wrong_state", "it is not paid a second time");
+    }
+}
+
 /// A sweep that is rejected, or that the provider refuses, leaves its money for another one.
 #[test]
 fn a_sweep_that_is_not_made_frees_its_money() {

@@ -1,7 +1,7 @@
 //! What is tried with chargebacks and treasuries.
 
 use chrono::TimeDelta;
-use domain::chargeback::{Chargeback, ChargebackCommand as C, Charged, EvidenceBundle, Opening, first_cycle};
+use domain::chargeback::{Chargeback, ChargebackCommand as C, Charged, EvidenceBundle, Opening, PaidInto, first_cycle};
 use domain::escrow::PspPlace;
 use domain::event::DomainEvent;
 use domain::id::{ContractId, FundingId, SweepId, TopUpId};
@@ -25,10 +25,10 @@ fn funding_id() -> FundingId {
 
 fn charged() -> Charged {
     Charged {
-        contract_id: contract_id(),
+        paid_into: PaidInto::Contract { contract_id: contract_id() },
         funding_id: funding_id(),
         client_id: client_id(),
-        payee_id: payee_id(),
+        payee_id: Some(payee_id()),
         currency: Currency::USD,
         captured: minor(WORTH),
         place: PspPlace { psp: "stripe".to_owned(), psp_account: "platform".to_owned() },
@@ -43,6 +43,7 @@ fn moved(number: u32, direction: DisputeDirection, fee_returned: i64) -> Dispute
         fee: minor(if direction == DisputeDirection::Withdrawn { 1500 } else { 0 }),
         fee_returned: minor(fee_returned),
         currency: Currency::USD,
+        paid: None,
         booked_on: now().date_naive(),
     }
 }
@@ -99,6 +100,8 @@ pub fn chargeback() -> Found {
         C::Reopen { opening: Box::new(opening), report: Box::new(report(DisputeStatus::NeedsResponse, Vec::new())) },
         C::AbsorbLoss { amount: minor(WORTH) },
         C::SubmitEvidence { evidence: Box::new(evidence) },
+        C::DraftEvidence { statement: "ab".repeat(32) },
+        C::Accept,
         C::RemindOfEvidence,
         C::BlockTimer { key: "evidence".to_owned(), reason: "internal_error".to_owned() },
     ];

@@ -55,7 +55,7 @@ fn gratuity(kind: GratuityKind) -> Gratuity {
 pub fn funding() -> Found {
     let order = |purpose| Order {
         funding_id: funding_id(),
-        contract_id: contract_id(),
+        contract_id: Some(contract_id()),
         client_id: client_id(),
         currency: Currency::USD,
         allocations: vec![Allocation {
@@ -116,9 +116,23 @@ pub fn funding() -> Found {
         settled: euros(98_000),
         came_back,
     };
+    let chargeback_exchange = |came_back| F::RecordChargebackExchange {
+        chargeback_id: ChargebackId::from_uuid(id(9)),
+        amount: minor(WORTH + 5000),
+        currency: Currency::USD,
+        settled: euros(98_000),
+        came_back,
+    };
     let commands = vec![
         F::Create { order: order(Purpose::Escrow) },
         F::Create { order: order(bonus) },
+        F::TopUp {
+            funding_id: funding_id(),
+            client_id: client_id(),
+            currency: Currency::USD,
+            amount: minor(WORTH + 5000),
+            payment_method: "pm_card_visa".to_owned(),
+        },
         F::LinkPayment { payment_ref: "pi_1".to_owned() },
         F::RecordActionRequired,
         F::RecordProcessing,
@@ -130,6 +144,8 @@ pub fn funding() -> Found {
         exchanged_receipt,
         refund_exchange(false),
         refund_exchange(true),
+        chargeback_exchange(false),
+        chargeback_exchange(true),
         receipt(false),
         receipt(true),
         F::SuspendReceipt { reason: SuspenseReason::NotHoldable },
@@ -140,6 +156,15 @@ pub fn funding() -> Found {
             balance_transaction_ref: "txn_2".to_owned(),
             booked_on: now().date_naive(),
             code: "insufficient_funds".to_owned(),
+            settled: None,
+        },
+        F::RecordReturned {
+            amount: minor(WORTH + 5000),
+            currency: Currency::USD,
+            balance_transaction_ref: "txn_2".to_owned(),
+            booked_on: now().date_naive(),
+            code: "insufficient_funds".to_owned(),
+            settled: Some(euros(97_000)),
         },
         F::RecordLateReturn { amount: minor(WORTH) },
         F::Cancel,
@@ -356,6 +381,7 @@ pub fn payout() -> Found {
 
 pub fn wallet() -> Found {
     let (client_id, currency, amount) = (client_id(), Currency::USD, minor(WORTH));
+    let chargeback_id = ChargebackId::from_uuid(id(12));
     let commands = vec![
         W::RecordTopUp { client_id, funding_id: funding_id(), amount, currency, place: place("platform") },
         W::PayEscrow {
@@ -370,6 +396,10 @@ pub fn wallet() -> Found {
             tax: None,
         },
         W::Withdraw { client_id, currency, refund_id: RefundId::from_uuid(id(11)), amount },
+        W::RecordReturn { client_id, funding_id: funding_id(), amount, currency, place: place("platform") },
+        W::HoldForChargeback { client_id, currency, chargeback_id, amount },
+        W::HoldForChargeback { client_id, currency, chargeback_id, amount: minor(0) },
+        W::AbsorbChargeback { client_id, currency, chargeback_id, funding_id: funding_id(), amount },
     ];
     let (cause, source_event_id) = (CreditCause::RefundFailed, EventId::from_uuid(id(70)));
     let notes = vec![WalletEvent::Credited { client_id, amount, currency, cause, source_event_id }];
@@ -405,7 +435,6 @@ pub fn party() -> Found {
         Y::LinkPayoutAccount { party_id, account: account(2) },
         Y::RequestPspAccount { party_id, psp: "stripe".to_owned(), country: Jurisdiction::new("DE").unwrap() },
         Y::RequestOnboardingLink { party_id, link_id: OnboardingLinkId::from_uuid(id(23)) },
-        Y::RequestDestination { party_id, currency, token: "btok_1".to_owned() },
         status(1, true, "f1", None, None),
         status(2, false, "f1", None, None),
         status(3, true, "f2", Some(10), None),
@@ -419,5 +448,20 @@ pub fn party() -> Found {
         Y::ProposeSanctionsClearance { party_id },
         Y::ApproveSanctionsClearance { party_id },
     ];
-    explore::<Party>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Party })
+    // Bank accounts that are asked for lead to states of their own.
+    let asked = vec![
+        Y::Register { party_id },
+        Y::LinkPayoutAccount { party_id, account: account(1) },
+        Y::RequestDestination { party_id, currency, token: "btok_1".to_owned() },
+        Y::RecordDestinationRefused {
+            party_id,
+            currency,
+            psp_account: "acct_1".to_owned(),
+            request: 0,
+            code: "resource_missing".to_owned(),
+        },
+    ];
+    let wrap = DomainEvent::Party;
+    let found = explore::<Party>(&Tried { commands, notes: Vec::new(), wrap });
+    found.and(explore::<Party>(&Tried { commands: asked, notes: Vec::new(), wrap }))
 }

@@ -75,7 +75,7 @@ impl World {
         let payee = world.payee;
         world.system(Intent::RegisterParty { party_id: payee }).unwrap();
         let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_1".to_owned() };
-        world.by_payee(Intent::LinkPayoutAccount { party_id: payee, account }).unwrap();
+        world.by_payee(Intent::LinkPayoutAccount { party_id: payee, account, status: None }).unwrap();
         world
     }
 

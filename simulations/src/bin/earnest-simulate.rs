@@ -22,6 +22,9 @@ struct Arguments {
     /// Tell how often each kind of thing happened.
     #[arg(long)]
     counts: bool,
+    /// Tell the whole log of a run that broke something.
+    #[arg(long)]
+    log: bool,
 }
 
 /// Reads `A..B`.
@@ -49,6 +52,9 @@ fn main() -> ExitCode {
                 }
             }
             Err(failure) => {
+                if arguments.log {
+                    failure.log.iter().for_each(|line| println!("{line}"));
+                }
                 eprintln!("{failure}");
                 eprintln!("again: earnest-simulate --seed {seed} --steps {}", arguments.steps);
                 return ExitCode::FAILURE;

@@ -3,6 +3,10 @@
 //! # Invariants
 //! - What is agreed here is done by the escrow in the same append, once, and nothing is done that was not agreed.
 
+mod suspended;
+
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use domain::time::Timestamp;
 
@@ -50,7 +54,14 @@ pub(super) struct Milestone {
     moving: Option<(String, i128)>,
     /// Where the rest is to go, if the payee agrees.
     roll_forward: Option<String>,
+    /// What of it the client had proposed to move.
+    rolling: i128,
     dispute: Option<String>,
+    /// Banks that disagree with a payment that it has money of; and what was left of its clock when it came to rest.
+    banks: BTreeSet<String>,
+    left: Option<TimeDelta>,
+    /// A bank took what a dispute had locked, and something else is left.
+    dispute_lost: bool,
     /// A dispute that has to follow a rejection.
     to_be_disputed: bool,
     /// Money that came when it was over, and has to go back at once.
@@ -67,12 +78,13 @@ pub(super) struct Milestone {
 impl Milestone {
     /// Whether a question about it is open, so that silence about the contract means nothing.
     pub(super) fn is_asked_about(&self) -> bool {
-        self.under_review || self.wish.is_some() || self.dispute.is_some()
+        self.under_review || self.wish.is_some() || self.dispute.is_some() || !self.banks.is_empty()
     }
 
     /// What of it would go back if the contract ended.
     pub(super) fn refundable(&self, account: Option<&Account>) -> i128 {
-        if self.under_review || self.dispute.is_some() { 0 } else { account.map_or(0, |account| account.purse.free()) }
+        let rests = self.under_review || self.dispute.is_some() || !self.banks.is_empty();
+        if rests { 0 } else { account.map_or(0, |account| account.purse.free()) }
     }
 
     /// Its escrow is not frozen any more.
@@ -110,9 +122,9 @@ impl Milestone {
         }
         let here = account.map_or(0, |account| account.purse.here());
         let here = here - self.waiting.as_ref().map_or(0, |(_, amount)| *amount);
-        let locked = account.map_or(0, |account| account.purse.locked());
+        let locked = account.map_or(0, |account| account.disputed);
         // Money that was on its way when the dispute began is not locked, and stays where it is all the same.
-        if self.dispute.is_some() != (locked != 0) {
+        if self.dispute.is_some() != (locked != 0) && !self.dispute_lost {
             return Some(format!("{locked} of {here} is locked, the dispute is {:?}", self.dispute));
         }
         ((self.over || self.cancelled) && here != 0).then(|| format!("over, and {here} is held"))
@@ -120,10 +132,12 @@ impl Milestone {
 
     /// An event of the milestone; `contract` is the one it belongs to, `account` its money.
     pub(super) fn follow(&mut self, raw: &Raw, contract: &Contract, vault: Option<&Vault>) -> Result<(), Violation> {
+        self.may_go_on(raw)?;
         let none = Account::default();
         let id = raw.text("milestone_id")?;
         let account = vault.and_then(|vault| vault.accounts.get(id)).unwrap_or(&none);
-        let came = account.purse.came;
+        // What a bank took has to be paid in again.
+        let came = account.purse.came - account.lost;
         match raw.event_type.as_str() {
             "milestone.planned" => {
                 raw.text("contract_id")?.clone_into(&mut self.contract);
@@ -162,7 +176,8 @@ impl Milestone {
                 if raw.actor != "system:timer" {
                     contract.is_of_a_party(raw)?;
                 }
-                if came != 0 || self.cancelled {
+                // Of one that a bank has taken all of that was left nothing keeps anybody.
+                if (came != 0 && account.lost == 0) || account.purse.here() != 0 || self.cancelled {
                     return Err(raw.breaks("I5", "cancelled twice, or after money had come"));
                 }
                 self.cancelled = true;
@@ -196,6 +211,8 @@ impl Milestone {
                 return Err(raw.breaks("W", &format!("no timer of a milestone can be refused: {}", raw.data)));
             }
             "milestone.deadline_moved" => self.go_on(raw, contract)?,
+            "milestone.suspended" | "milestone.resumed" => self.rest(raw, contract, vault)?,
+            "milestone.funding_lost" => self.lose(raw, account)?,
             _ => self.follow_the_review(raw, contract, account)?,
         }
         Ok(())
@@ -252,6 +269,7 @@ impl Milestone {
                 let remainder = raw.data.get("remainder");
                 let target = remainder.map_or("", |remainder| text_of(remainder, "milestone_id"));
                 self.roll_forward = (!target.is_empty()).then(|| target.to_owned());
+                self.rolling = account.purse.free() - raw.amount("gross")?;
             }
             "milestone.auto_approved" => {
                 contract.stands_not_still(raw)?;
@@ -330,7 +348,10 @@ impl Milestone {
             "milestone.roll_forward_accepted" => {
                 contract.is_by(raw, "payee")?;
                 let (to, amount) = (raw.text("to")?.to_owned(), raw.amount("amount")?);
-                if self.roll_forward.take().as_ref() != Some(&to) || amount != free || self.is_asked_about() {
+                if self.roll_forward.take().as_ref() != Some(&to)
+                    || amount != free.min(self.rolling)
+                    || self.is_asked_about()
+                {
                     return Err(raw.breaks("I5", "agreed is not what was proposed"));
                 }
                 self.moving = Some((to, amount));
@@ -358,11 +379,8 @@ impl Milestone {
             return Err(raw.breaks("I5", "disputed twice, or other money than is held"));
         }
         // The clock of the review stands still; what was left of it is kept.
-        let left = self.review_due_at.take().map(|due_at| match due_at - raw.at {
-            // It would be past if the escrow were not frozen.
-            left if left <= TimeDelta::zero() && contract.frozen_since.is_some() => TimeDelta::days(self.review_days),
-            left => left,
-        });
+        let clock = contract.frozen_since.map_or(raw.at, |since| since.min(raw.at));
+        let left = self.review_due_at.take().map(|due_at| (due_at - clock).min(TimeDelta::days(self.review_days)));
         let left = left.map(|left| i128::from(left.num_milliseconds()));
         if left != raw.amount("review_remaining_ms").ok() || left.is_some_and(|left| left <= 0) {
             return Err(raw.breaks("I5", &format!("{left:?} ms of the review were left")));

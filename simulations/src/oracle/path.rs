@@ -6,11 +6,14 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::books::Books;
+use super::chargeback::Chargebacks;
 use super::contract::Contract;
 use super::milestone::Milestone;
+use super::party::Parties;
 use super::payee::{GivenBack, Payees, Release};
 use super::receipt::Receipts;
 use super::refund::Refunds;
+use super::treasury::Treasuries;
 use super::vault::Vault;
 use super::{Raw, amount_of};
 use crate::failure::Violation;
@@ -24,6 +27,9 @@ pub(super) struct Path {
     receipts: Receipts,
     payees: Payees,
     refunds: Refunds,
+    pub(super) chargebacks: Chargebacks,
+    parties: Parties,
+    treasuries: Treasuries,
     /// What changed since the last append ended.
     touched_milestones: BTreeSet<String>,
     touched_vaults: BTreeSet<String>,
@@ -43,7 +49,8 @@ impl Path {
         match action {
             "collect_payment" => self.receipts.all.get(aggregate).map(|receipt| receipt.charge),
             "refund" => self.refunds.amount(aggregate),
-            "move_to_payee" | "pay_to_bank" => self.payees.may_move(action, aggregate),
+            "move_to_payee" | "pay_to_bank" | "reverse_transfer" => self.payees.may_move(action, aggregate),
+            "top_up" | "pay_platform" => self.treasuries.may_move(action, aggregate),
             _ => None,
         }
     }
@@ -58,6 +65,11 @@ impl Path {
                 let id = raw.text("milestone_id")?.to_owned();
                 let milestone = self.milestones.entry(id.clone()).or_default();
                 milestone.follow(raw, contract, self.vaults.get(contract_id))?;
+                if raw.event_type == "milestone.funding_lost"
+                    && let Some(vault) = self.vaults.get_mut(contract_id)
+                {
+                    vault.is_told_of_loss(raw)?;
+                }
                 let of = |milestone: &&Milestone| milestone.contract == contract_id;
                 contract.last_due_at = self.milestones.values().filter(of).filter_map(|part| part.last_due_at).max();
                 self.touched_milestones.insert(id);
@@ -70,14 +82,22 @@ impl Path {
                 }
             }
             "payee" => {
-                self.payees.follow(raw, books)?;
+                self.payees.follow(raw, &self.parties, books)?;
                 if matches!(raw.event_type.as_str(), "payee.bonus_paid" | "payee.tip_paid") {
                     self.follow_gratuity(raw, books)?;
                 }
             }
             "payout" => self.payees.follow_payout(raw, books)?,
+            "party" => self.parties.follow(raw)?,
+            "treasury" => self.treasuries.follow(raw, books)?,
+            "chargeback" => self.chargebacks.follow(raw, books)?,
             "refund" => self.refunds.follow(raw, books)?,
-            "wallet" => self.refunds.follow_wallet(raw, books)?,
+            "wallet" => {
+                self.refunds.follow_wallet(raw, books)?;
+                if raw.event_type == "wallet.topped_up" {
+                    self.follow_top_up(raw)?;
+                }
+            }
             "pair" => {
                 let told = (raw.stream.clone(), raw.text("release_id")?.to_owned(), raw.amount("gross")?);
                 if !self.unbilled.remove(&told) {
@@ -194,6 +214,36 @@ impl Path {
                 }
             }
             "escrow.hold_limit_warned" | "escrow.hold_limit_reached" => vault.follow_limit(raw)?,
+            "escrow.charge_disputed" => {
+                let inquiry = raw.data.get("inquiry").and_then(Value::as_bool).unwrap_or(false);
+                let late = self.chargebacks.is_late(raw, inquiry)?;
+                vault.contest(raw, inquiry, late)?;
+            }
+            "escrow.chargeback_held" | "escrow.chargeback_released" => {
+                let told = self.chargebacks.told_in_turn(raw)?;
+                let index = vault.answers(raw, &told)?;
+                let wanted = told.get(index).copied().unwrap_or_default();
+                self.chargebacks.answered(raw, index)?;
+                vault.hold_for_bank(raw, wanted, books)?;
+                self.touch_all_of(raw.text("contract_id")?);
+            }
+            "escrow.chargeback_absorbed" => {
+                self.chargebacks.absorbed(raw, raw.amount("amount")?)?;
+                let (clawed, share) = vault.absorb(raw, books)?;
+                let id = raw.text("chargeback_id")?.to_owned();
+                self.payees.charge(&id, clawed);
+                if share != 0 {
+                    self.chargebacks.platform_shares.insert(id, share);
+                }
+                self.touch_all_of(raw.text("contract_id")?);
+            }
+            "escrow.charge_cleared" => vault.clear_contest(raw)?,
+            "escrow.funding_returned" => {
+                let returned = self.receipts.returned(raw)?;
+                let owed = vault.return_funding(raw, returned, books)?;
+                self.receipts.owe(raw, owed)?;
+                self.touch_all_of(raw.text("contract_id")?);
+            }
             "escrow.release_returned" => {
                 contract.is_by(raw, "payee")?;
                 let ways = vault.give_back(raw)?;
@@ -222,6 +272,11 @@ impl Path {
             _ => {}
         }
         Ok(())
+    }
+
+    fn touch_all_of(&mut self, contract: &str) {
+        let of = self.milestones.iter().filter(|(_, milestone)| milestone.contract == contract);
+        self.touched_milestones.extend(of.map(|(id, _)| id.clone()));
     }
 
     /// Money comes from the provider or from the wallet.
@@ -300,6 +355,17 @@ impl Path {
         Ok(())
     }
 
+    /// All that was collected for a wallet is in it.
+    fn follow_top_up(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let (funding_id, currency, amount) = (raw.text("funding_id")?, raw.text("currency")?, raw.amount("amount")?);
+        self.receipts.became(funding_id, "in the wallet");
+        let captured = self.receipts.all.get(funding_id).and_then(|receipt| receipt.captured.clone());
+        if captured != Some((amount, currency.to_owned())) {
+            return Err(raw.breaks("I4", &format!("{amount} {currency} is credited, and {captured:?} was collected")));
+        }
+        Ok(())
+    }
+
     /// An append has ended: what it touched is whole.
     pub(super) fn is_whole(&mut self, books: &Books, position: u64) -> Result<(), Violation> {
         let broken =
@@ -342,6 +408,12 @@ impl Path {
         }
         if let Some(found) = self.receipts.are_left_with() {
             return broken("I11", found);
+        }
+        if let Some(found) = self.chargebacks.are_left_with(books) {
+            return broken("I4", found);
+        }
+        if let Some(found) = self.treasuries.are_left_with() {
+            return broken("I5", found);
         }
         if let Some(found) = self.payees.are_left_with(books) {
             return broken("I5", found);

@@ -3,8 +3,13 @@
 //! # Invariants
 //! - A release, a bonus or a tip is credited once and clears once, at its instant.
 //! - What is given back is taken of what is pending of that contract, latest first, then of what is available; only the
-//!   rest is owed, and earnings that clear pay it off before anything else.
+//!   rest is owed, and earnings that clear pay it off before anything else. What a bank took is taken of what is held, too,
+//!   before it is owed.
+//! - What clears is held where the payee is not paid, and nothing is paid out then.
 //! - No balance is below zero.
+
+mod loss;
+mod payouts;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +18,8 @@ use domain::time::Timestamp;
 use serde_json::Value;
 
 use super::books::Books;
+use super::party::Parties;
+use super::vault::Clawed;
 use super::{Raw, amount_of, text_of};
 use crate::failure::Violation;
 
@@ -30,21 +37,6 @@ pub(super) struct Release {
 }
 
 #[derive(Debug, Default)]
-struct Payout {
-    currency: String,
-    payee: String,
-    amount: i128,
-    transfer_amount: i128,
-    reserved: bool,
-    transfers: u32,
-    /// Transfers after it had failed of which the payee account was not told yet.
-    late_transfers: u32,
-    ends: Vec<&'static str>,
-    /// What the payee account was told of its ends.
-    noted: Vec<&'static str>,
-}
-
-#[derive(Debug, Default)]
 struct Account {
     pending: i128,
     available: i128,
@@ -56,6 +48,9 @@ struct Account {
     /// What arrived since the last decision on the account: credits conflict with nobody, so that a decision made at the
     /// same time may not have seen them.
     unseen: Vec<Credit>,
+    /// What the platform demands of payouts, and when the next one comes by itself.
+    policy: payouts::Policy,
+    next_at: Option<Timestamp>,
 }
 
 /// Money that arrived without anybody being asked.
@@ -80,7 +75,17 @@ pub(super) struct GivenBack {
 #[derive(Debug, Default)]
 pub(super) struct Payees {
     pub(super) releases: BTreeMap<String, Release>,
-    payouts: BTreeMap<String, Payout>,
+    payouts: BTreeMap<String, payouts::Payout>,
+    /// Money that is to come back from payees' accounts.
+    reversals: BTreeMap<String, payouts::Reversal>,
+    /// What of their accounts at the provider belongs to no payout, by account and currency.
+    left: BTreeMap<(String, String), i128>,
+    /// Pending earnings that are to be held when they clear, and why.
+    marked: BTreeMap<String, String>,
+    /// What has cleared and is to be held in the same append.
+    to_hold: Option<((String, String), i128, String)>,
+    /// What has to be charged in the same append: for which chargeback, and what.
+    charging: Option<(String, Clawed)>,
     /// By payee and currency.
     accounts: BTreeMap<(String, String), Account>,
     /// What has to be granted in the same append.
@@ -93,8 +98,18 @@ pub(super) struct Payees {
 impl Payees {
     /// What may be moved for a payout.
     pub(super) fn may_move(&self, action: &str, id: &str) -> Option<i128> {
+        if action == "reverse_transfer" {
+            return self.reversals.get(id).map(|reversal| reversal.amount);
+        }
         let payout = self.payouts.get(id)?;
         Some(if action == "move_to_payee" { payout.transfer_amount } else { payout.amount })
+    }
+
+    /// A payee bears what a bank took, in the same append.
+    pub(super) fn charge(&mut self, chargeback: &str, clawed: Clawed) {
+        if clawed != Clawed::default() {
+            self.charging = Some((chargeback.to_owned(), clawed));
+        }
     }
 
     /// A release that has to be credited in the same append.
@@ -106,7 +121,7 @@ impl Payees {
         }
     }
 
-    pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+    pub(super) fn follow(&mut self, raw: &Raw, parties: &Parties, books: &mut Books) -> Result<(), Violation> {
         if raw.event_type == "payee.timer_blocked" {
             return Err(raw.breaks("W", "no timer of a payee can be refused"));
         }
@@ -122,11 +137,16 @@ impl Payees {
         match raw.event_type.as_str() {
             "payee.earnings_credited" | "payee.earnings_cleared" | "payee.bonus_paid" | "payee.tip_paid" => {
                 self.follow_earnings(raw, &key, books)?;
+                if raw.event_type == "payee.earnings_cleared" {
+                    self.is_to_be_held(raw, &key, parties)?;
+                }
             }
-            "payee.earnings_held" | "payee.earnings_hold_released" => self.follow_hold(raw, &key, books)?,
+            "payee.earnings_held" | "payee.earnings_hold_released" => self.follow_hold(raw, &key, parties, books)?,
+            "payee.clearance_hold_placed" => self.mark(raw, &key)?,
+            "payee.chargeback_loss_charged" => self.follow_loss(raw, &key, books)?,
             "payee.payee_refund_granted" => self.follow_grant(raw, &key, books)?,
             "payee.debt_recorded" | "payee.debt_recovered" => self.follow_debt(raw, &key)?,
-            _ => self.follow_reservation(raw, &key, books)?,
+            _ => self.follow_reservation(raw, &key, parties, books)?,
         }
         let account = self.accounts.entry(key.clone()).or_default();
         let parts = account.held.values().chain(account.debts.values());
@@ -210,17 +230,56 @@ impl Payees {
         Ok(())
     }
 
-    fn follow_hold(&mut self, raw: &Raw, key: &(String, String), books: &mut Books) -> Result<(), Violation> {
-        let decides = ["staff.moderator:", "staff.finance:", "staff.admin:"];
-        if !decides.iter().any(|staff| raw.actor.starts_with(staff)) {
-            return Err(raw.breaks("I5", &format!("by {}", raw.actor)));
+    /// Earnings of a contract that a network has warned of.
+    fn mark(&mut self, raw: &Raw, key: &(String, String)) -> Result<(), Violation> {
+        let contract = raw.text("contract_id")?;
+        for id in raw.list("releases")?.iter().filter_map(Value::as_str) {
+            let fits = self.releases.get(id).is_some_and(|release| {
+                release.contract == contract && release.account == *key && release.clearances == 0
+            });
+            if !fits || self.marked.insert(id.to_owned(), raw.text("reason")?.to_owned()).is_some() {
+                return Err(raw.breaks("I5", &format!("{id} is not pending, or is marked")));
+            }
         }
-        let sign = if raw.event_type == "payee.earnings_held" { 1 } else { -1 };
-        let amount = raw.amount("amount")? * sign;
+        Ok(())
+    }
+
+    /// What has cleared is held where it is suspicious, or where its payee is not paid.
+    fn is_to_be_held(&mut self, raw: &Raw, key: &(String, String), parties: &Parties) -> Result<(), Violation> {
+        let recovered = raw.data.get("debt_recovered").and_then(Value::as_array).into_iter().flatten();
+        let rest = raw.amount("amount")? - recovered.map(|part| amount_of(part, "amount")).sum::<i128>();
+        let marked = self.marked.remove(raw.text("release_id")?);
+        let reason = marked.or_else(|| parties.holds(&key.0).map(str::to_owned));
+        self.to_hold = reason.filter(|_| rest > 0).map(|reason| (key.clone(), rest, reason));
+        Ok(())
+    }
+
+    fn follow_hold(
+        &mut self,
+        raw: &Raw,
+        key: &(String, String),
+        parties: &Parties,
+        books: &mut Books,
+    ) -> Result<(), Violation> {
+        let decides = ["staff.moderator:", "staff.finance:", "staff.admin:"];
+        let by_staff = decides.iter().any(|staff| raw.actor.starts_with(staff));
+        let holds = raw.event_type == "payee.earnings_held";
+        let (told, reason) = (raw.amount("amount")?, raw.text("reason")?);
+        let due = (key.clone(), told, reason.to_owned());
+        if holds && self.to_hold.as_ref() == Some(&due) {
+            self.to_hold = None;
+        } else if holds && raw.data.get("automatic").is_some() {
+            if parties.holds(&key.0) != Some(reason) {
+                return Err(raw.breaks("I5", "the payee is paid"));
+            }
+        } else if !by_staff && (holds || parties.holds(&key.0) == Some(reason)) {
+            return Err(raw.breaks("I5", &format!("by {}, and the payee is not paid", raw.actor)));
+        }
+        let amount = if holds { told } else { -told };
         let account = self.accounts.entry(key.clone()).or_default();
         account.unseen.clear();
         account.available -= amount;
-        *account.held.entry(raw.text("reason")?.to_owned()).or_default() += amount;
+        *account.held.entry(reason.to_owned()).or_default() += amount;
         books.expect("2210", &key.1, amount);
         books.expect("2220", &key.1, -amount);
         Ok(())
@@ -319,114 +378,16 @@ impl Payees {
         }
     }
 
-    fn follow_reservation(&mut self, raw: &Raw, key: &(String, String), books: &mut Books) -> Result<(), Violation> {
-        let (amount, currency) = (raw.amount("amount")?, key.1.as_str());
-        let account = self.accounts.entry(key.clone()).or_default();
-        let payout = self.payouts.entry(raw.text("payout_id")?.to_owned()).or_default();
-        match raw.event_type.as_str() {
-            "payee.payout_reserved" => {
-                if payout.reserved {
-                    return Err(raw.breaks("I5", "reserved twice"));
-                }
-                if account.debts.values().any(|debt| *debt != 0) {
-                    return Err(raw.breaks("I5", "paid out to somebody who owes"));
-                }
-                payout.reserved = true;
-                account.unseen.clear();
-                payout.amount = amount;
-                payout.transfer_amount = raw.amount("transfer_amount")?;
-                currency.clone_into(&mut payout.currency);
-                key.0.clone_into(&mut payout.payee);
-                account.available -= amount;
-                account.in_transit += amount;
-                books.expect("2210", currency, amount);
-                books.expect("2250", currency, -amount);
-            }
-            "payee.payout_paid_noted" => {
-                payout.noted.push("paid");
-                account.in_transit -= amount;
-                books.expect("2250", currency, amount);
-            }
-            "payee.payout_failed_noted" => {
-                let returned = raw.data.get("returned").and_then(Value::as_bool).unwrap_or(false);
-                payout.noted.push(if returned { "returned" } else { "failed" });
-                account.available += amount;
-                account.unseen.push(Credit::Available { amount });
-                books.expect("2210", currency, -amount);
-                if !returned {
-                    account.in_transit -= amount;
-                    books.expect("2250", currency, amount);
-                }
-            }
-            "payee.late_transfer_noted" => {
-                if payout.late_transfers != 1 || amount != payout.transfer_amount {
-                    return Err(raw.breaks("I4", "told of another transfer than came late"));
-                }
-                payout.late_transfers = 0;
-            }
-            other => return Err(raw.breaks("W", &format!("{other} is not known here"))),
-        }
-        Ok(())
-    }
-
-    pub(super) fn follow_payout(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        let id = raw.text("payout_id")?.to_owned();
-        let payout = self.payouts.entry(id.clone()).or_default();
-        let currency = raw.data.get("currency").and_then(Value::as_str).unwrap_or_default();
-        match raw.event_type.as_str() {
-            "payout.requested" => {
-                if !payout.reserved || raw.amount("amount")? != payout.amount {
-                    return Err(raw.breaks("I5", "requested without being reserved"));
-                }
-            }
-            "payout.transfer_completed" => {
-                payout.transfers += 1;
-                let amount = raw.amount("amount")?;
-                if payout.transfers > 1 || amount > payout.amount || amount != payout.transfer_amount {
-                    return Err(raw.breaks("I8", "transferred twice, or more than was reserved"));
-                }
-                books.expect("1120", currency, -amount);
-                books.expect("1130", currency, amount);
-            }
-            // It had failed before it had moved, and has moved all the same.
-            "payout.late_transfer_recorded" => {
-                payout.transfers += 1;
-                payout.late_transfers += 1;
-                let amount = raw.amount("amount")?;
-                if payout.transfers > 1 || amount != payout.transfer_amount || payout.ends.as_slice() != ["failed"] {
-                    return Err(raw.breaks("I8", "transferred twice, or before it had failed"));
-                }
-                books.expect("1120", currency, -amount);
-                books.expect("1130", currency, amount);
-                self.touched_payouts.push(id);
-                return Ok(());
-            }
-            "payout.paid" => {
-                payout.ends.push("paid");
-                books.expect("1130", currency, -raw.amount("amount")?);
-            }
-            "payout.failed" => payout.ends.push("failed"),
-            "payout.returned" => {
-                payout.ends.push("returned");
-                books.expect("1130", currency, raw.amount("amount")?);
-            }
-            _ => return Ok(()),
-        }
-        if !matches!(payout.ends.as_slice(), [] | ["paid" | "failed"] | ["paid", "returned"]) {
-            return Err(raw.breaks("I5", &format!("a payout that ended {:?}", payout.ends)));
-        }
-        let amount = raw.amount("amount")?;
-        if !payout.ends.is_empty() && amount != payout.amount {
-            return Err(raw.breaks("I4", &format!("{amount} of {} was paid or came back", payout.amount)));
-        }
-        self.touched_payouts.push(id);
-        Ok(())
-    }
-
     /// What does not hold where an append has ended.
     pub(super) fn are_left_with(&mut self, books: &Books) -> Option<String> {
         if let Some(granting) = self.granting.take() {
             return Some(format!("given back, and by nobody: {granting:?}"));
+        }
+        if let Some(charging) = self.charging.take() {
+            return Some(format!("lost, and borne by nobody: {charging:?}"));
+        }
+        if let Some(hold) = self.to_hold.take() {
+            return Some(format!("cleared, and not held: {hold:?}"));
         }
         for id in std::mem::take(&mut self.touched_releases) {
             let Some(release) = self.releases.get(&id) else { continue };
@@ -436,6 +397,9 @@ impl Payees {
         }
         for id in std::mem::take(&mut self.touched_payouts) {
             let Some(payout) = self.payouts.get(&id) else { continue };
+            if payout.waits_for_reaction() {
+                return Some(format!("{id}: {payout:?}"));
+            }
             if payout.ends != payout.noted || payout.late_transfers != 0 {
                 return Some(format!("{id} ended {:?}, its payee was told {:?}", payout.ends, payout.noted));
             }

@@ -72,12 +72,27 @@ impl Purse {
 
     /// Whose money it would be.
     pub(super) fn pick(&self, first: First, amount: i128) -> Parts {
-        self.parts(first, amount, |lot| lot.here - lot.locked)
+        self.parts(first, amount, |_, lot| lot.here - lot.locked)
+    }
+
+    /// Whose money it would be if money of these payments stays.
+    pub(super) fn pick_of_others(&self, first: First, amount: i128, stays: impl Fn(&str) -> bool) -> Parts {
+        self.parts(first, amount, |funding, lot| if stays(funding) { 0 } else { lot.here - lot.locked })
+    }
+
+    /// What of one payment was released and not given back.
+    pub(super) fn released_of(&self, funding: &str) -> i128 {
+        self.lots.iter().filter(|((_, of), _)| of == funding).map(|(_, lot)| lot.released - lot.returned).sum()
+    }
+
+    /// What is here and not locked, of payments that are not these.
+    pub(super) fn free_of_others(&self, stays: impl Fn(&str) -> bool) -> i128 {
+        self.lots.iter().filter(|((_, of), _)| !stays(of)).map(|(_, lot)| lot.here - lot.locked).sum()
     }
 
     /// Whose money it was that is given back.
     pub(super) fn pick_returned(&self, amount: i128) -> Parts {
-        self.parts(First::Newest, amount, |lot| lot.released - lot.returned)
+        self.parts(First::Newest, amount, |_, lot| lot.released - lot.returned)
     }
 
     /// What of one payment is here and not locked.
@@ -90,7 +105,7 @@ impl Purse {
         self.lots.iter().filter(|((_, of), _)| of == funding).map(|(_, lot)| lot.here).sum()
     }
 
-    fn parts(&self, first: First, amount: i128, usable: fn(&Lot) -> i128) -> Parts {
+    fn parts(&self, first: First, amount: i128, usable: impl Fn(&str, &Lot) -> i128) -> Parts {
         let mut rest = amount;
         let mut parts = Parts::new();
         let mut lots: Vec<_> = self.lots.iter().collect();
@@ -98,7 +113,7 @@ impl Purse {
             lots.reverse();
         }
         for ((_, funding), lot) in lots {
-            let part = usable(lot).min(rest);
+            let part = usable(funding, lot).min(rest);
             if part > 0 {
                 parts.push((funding.clone(), part));
                 rest -= part;

@@ -1,7 +1,7 @@
 //! Payments by clients: asked for, given up, arrived, and what became of the money.
 //!
 //! # Invariants
-//! - Money that arrived is held, or the payee's, or suspended, or goes back: one of them, in the same append.
+//! - Money that arrived is held, or the payee's, or in the client's wallet, or suspended, or goes back: one of them, in the same append.
 //! - What was given up is never held.
 
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ use super::{Raw, text_of};
 use crate::failure::Violation;
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(super) struct Receipt {
     pub(super) charge: i128,
     pub(super) currency: String,
     expires_at: Option<Timestamp>,
-    is_gratuity: bool,
+    /// `gratuity` or `top_up`; empty when it is to be held.
+    purpose: String,
     processing: bool,
     given_up: bool,
     pub(super) captured: Option<(i128, String)>,
@@ -27,6 +27,9 @@ pub(super) struct Receipt {
     pub(super) became: Vec<&'static str>,
     net: Option<i128>,
     available: bool,
+    /// What a bank took back, and what of that the client is to owe in the same append.
+    returned: Option<i128>,
+    owed: Option<i128>,
 }
 
 /// Every payment.
@@ -50,8 +53,8 @@ impl Receipts {
             "funding.created" => {
                 receipt.charge = raw.amount("charge")?;
                 receipt.expires_at = raw.instant("expires_at").ok();
-                receipt.is_gratuity =
-                    raw.data.get("purpose").is_some_and(|purpose| text_of(purpose, "kind") == "gratuity");
+                receipt.purpose =
+                    raw.data.get("purpose").map(|purpose| text_of(purpose, "kind").to_owned()).unwrap_or_default();
                 raw.text("currency")?.clone_into(&mut receipt.currency);
             }
             "funding.processing" => receipt.processing = true,
@@ -110,8 +113,41 @@ impl Receipts {
                 books.expect("1110", currency, -amount);
                 books.expect("1120", currency, amount);
             }
+            "funding.returned" => {
+                let amount = raw.amount("amount")?;
+                if receipt.captured.is_none() || receipt.returned.replace(amount).is_some() {
+                    return Err(raw.breaks("I5", "returned twice, or never collected"));
+                }
+                let escrowed = raw.data.get("escrowed").and_then(Value::as_bool).unwrap_or(false);
+                if escrowed != (receipt.became.as_slice() == ["held"]) {
+                    return Err(raw.breaks("I4", &format!("it became {:?}", receipt.became)));
+                }
+                receipt.owed = Some(if escrowed { -1 } else { amount });
+                self.touched.push(id);
+            }
+            "funding.late_return_recorded" => {
+                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
+                if receipt.owed.take() != Some(amount) {
+                    return Err(raw.breaks("I4", "owed is not what was taken back beyond what was held"));
+                }
+                books.expect("1220", currency, amount);
+                books.expect("1120", currency, -amount);
+            }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What a bank took back of what the escrow has, or had.
+    pub(super) fn returned(&self, raw: &Raw) -> Result<i128, Violation> {
+        let receipt = self.all.get(raw.text("funding_id")?).filter(|receipt| receipt.owed == Some(-1));
+        receipt.and_then(|receipt| receipt.returned).ok_or_else(|| raw.breaks("I5", "no bank returned it"))
+    }
+
+    /// What of that the client owes now.
+    pub(super) fn owe(&mut self, raw: &Raw, amount: i128) -> Result<(), Violation> {
+        let receipt = self.all.entry(raw.text("funding_id")?.to_owned()).or_default();
+        receipt.owed = (amount != 0).then_some(amount);
         Ok(())
     }
 
@@ -129,9 +165,13 @@ impl Receipts {
                 return Some(format!("{id}: collected, and not one thing became of it: {receipt:?}"));
             };
             let as_asked = *captured == (receipt.charge, receipt.currency.clone());
+            if let Some(owed) = receipt.owed {
+                return Some(format!("{id}: returned, and nobody was told: {owed}"));
+            }
             let right = match *became {
-                "held" => as_asked && !receipt.given_up && !receipt.is_gratuity,
-                "given" => as_asked && !receipt.given_up && receipt.is_gratuity,
+                "held" => as_asked && !receipt.given_up && receipt.purpose.is_empty(),
+                "given" => as_asked && !receipt.given_up && receipt.purpose == "gratuity",
+                "in the wallet" => as_asked && !receipt.given_up && receipt.purpose == "top_up",
                 // Of a contract that is over, too.
                 "sent back" => receipt.given_up || as_asked,
                 "suspended" => !receipt.given_up,

@@ -130,6 +130,10 @@ impl Refunds {
                 };
                 self.credits.remove(index);
             }
+            "wallet.topped_up" => {
+                *balance += amount;
+                books.expect("2120", &currency, -amount);
+            }
             "wallet.paid_escrow" | "wallet.withdrawn" => {
                 if raw.actor != format!("client:{client}") {
                     return Err(raw.breaks("I5", "by somebody else than its owner"));

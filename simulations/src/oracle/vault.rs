@@ -6,8 +6,9 @@
 
 mod back;
 mod limit;
+mod taken;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use domain::time::Timestamp;
@@ -18,6 +19,7 @@ use super::fees::{Schedule, rounded};
 use super::purse::{First, Parts, Purse};
 use super::{Raw, amount_of, text_of, usual};
 use crate::failure::Violation;
+pub(super) use taken::Clawed;
 
 /// The money of one milestone.
 #[derive(Debug, Default)]
@@ -34,6 +36,12 @@ pub(super) struct Account {
     client_tax: i128,
     /// What was given back of them.
     back: Back,
+    /// What of them a bank took at the platform's cost, gross.
+    borne: i128,
+    /// What a bank took that was held.
+    pub(super) lost: i128,
+    /// What a dispute has locked, lent to a chargeback or not.
+    pub(super) disputed: i128,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +68,9 @@ struct Asked {
 struct Paid {
     number: u64,
     paid: i128,
+    /// What of that is for work, and what is the initiation fee with its tax.
+    principal: i128,
+    initiation: i128,
     sent_back: i128,
     limit: Option<(Timestamp, Vec<i64>)>,
 }
@@ -75,6 +86,13 @@ pub(super) struct Vault {
     asked: BTreeMap<String, Asked>,
     paid: BTreeMap<String, Paid>,
     disputes: BTreeMap<String, (String, Parts)>,
+    /// Banks that disagree, by chargeback; and those that did.
+    contests: BTreeMap<String, taken::Contest>,
+    contests_over: BTreeSet<String>,
+    /// The milestones that each has named, also when it is over.
+    named: BTreeMap<String, Vec<String>>,
+    /// What milestones have to be told of in the same append that was taken: which, of which payment, how much.
+    pub(super) lost_due: Vec<(String, String, i128)>,
     initiation: i128,
     initiation_gone: i128,
     fees: i128,
@@ -155,15 +173,16 @@ impl Vault {
         let (billed, mut total, mut fees) = (self.standing(), 0, 0);
         for part in raw.list("allocations")? {
             let account = self.account(text_of(part, "milestone_id"));
-            let (before, came, amount) = (billed - account.released, account.purse.came, amount_of(part, "amount"));
-            let fee = self.schedule.client_fee(before, came + amount) - self.schedule.client_fee(before, came);
+            let kept = account.purse.here() + account.released;
+            let (before, amount) = (billed - account.released, amount_of(part, "amount"));
+            let fee = self.schedule.client_fee(before, kept + amount) - self.schedule.client_fee(before, kept);
             Self::is(raw, "the client's fee", amount_of(part, "client_fee"), fee)?;
             (total, fees) = (total + amount + fee, fees + fee);
         }
         let deposit = raw.data.get("deposit").cloned().unwrap_or_default();
-        let (amount, came) = (amount_of(&deposit, "amount"), self.deposit.came);
+        let (amount, here) = (amount_of(&deposit, "amount"), self.deposit.here());
         if amount != 0 {
-            let fee = self.schedule.client_fee(billed, came + amount) - self.schedule.client_fee(billed, came);
+            let fee = self.schedule.client_fee(billed, here + amount) - self.schedule.client_fee(billed, here);
             Self::is(raw, "the client's fee on the deposit", amount_of(&deposit, "client_fee"), fee)?;
             (total, fees) = (total + amount + fee, fees + fee);
         }
@@ -202,7 +221,14 @@ impl Vault {
     pub(super) fn fund(&mut self, raw: &Raw, books: &mut Books, by_wallet: bool) -> Result<(i128, Parts), Violation> {
         let funding = raw.text("funding_id")?.to_owned();
         let told = Self::asked_by(raw);
-        if self.asked.remove(&funding).as_ref() != Some(&told) {
+        let asked = self.asked.remove(&funding);
+        // What came late with an initiation fee that another has paid since gives it to the wallet.
+        let paid_twice = asked.as_ref().is_some_and(|asked| {
+            let taken = self.initiation > self.initiation_gone || self.billed() != 0;
+            let same = (&asked.allocations, &asked.deposit) == (&told.allocations, &told.deposit);
+            taken && same && told.initiation == 0 && told.surplus >= asked.surplus + asked.initiation
+        });
+        if asked.as_ref() != Some(&told) && !paid_twice {
             return Err(raw.breaks("I5", "held is not what was asked for, or it is held twice"));
         }
         let number = self.paid.len() as u64 + 1;
@@ -235,7 +261,11 @@ impl Vault {
         books.expect("2310", &currency, -told.initiation);
         books.expect(self.tax_account(), &currency, -tax);
         let limit = if by_wallet { None } else { Some(self.limit(raw)?) };
-        self.paid.insert(funding, Paid { number, paid: total, sent_back: 0, limit });
+        let principal: i128 = amount + parts.iter().map(|(_, part)| part).sum::<i128>();
+        let fees = total - tax - principal;
+        let tax_on_it = if fees == 0 { 0 } else { rounded(tax * told.initiation, fees) };
+        let initiation = told.initiation + tax_on_it;
+        self.paid.insert(funding, Paid { number, paid: total, principal, initiation, sent_back: 0, limit });
         Ok((total, parts))
     }
 
@@ -316,7 +346,8 @@ impl Vault {
             None => &mut self.deposit,
         };
         let lots = purse.pick(First::Oldest, amount);
-        if lots != parts_of(raw.list("lots")?) || purse.locked() != 0 || purse.here() < amount || amount <= 0 {
+        let locked = from.is_some() && purse.locked() != 0;
+        if lots != parts_of(raw.list("lots")?) || locked || purse.here() < amount || amount <= 0 {
             return Err(raw.breaks("I4", &format!("moved is other money than came first: {lots:?}")));
         }
         Self::is(raw, "the fee that goes along", fee, purse.fee_of(amount))?;
@@ -354,6 +385,7 @@ impl Vault {
             return Err(raw.breaks("I4", &format!("locked twice, or other money than came last: {lots:?}")));
         }
         purse.lock(&lots);
+        self.account(&id).disputed += amount;
         if self.disputes.insert(dispute, (id, lots)).is_some() {
             return Err(raw.breaks("I5", "a dispute that is open already"));
         }
@@ -368,7 +400,9 @@ impl Vault {
             return Err(raw.breaks("I5", "a dispute that is not open"));
         };
         Self::is(raw, "what was locked", amount, lots.iter().map(|(_, part)| part).sum())?;
-        self.account(&id).purse.unlock(&lots);
+        let account = self.account(&id);
+        account.purse.unlock(&lots);
+        account.disputed -= amount;
         books.expect("2100", &self.currency, -amount);
         books.expect("2110", &self.currency, amount);
         Ok(())
@@ -441,10 +475,20 @@ impl Vault {
         if let Some(moving) = self.moving_fee.take() {
             return Some(format!("a fee was left behind: {moving:?}"));
         }
-        if self.closed_at.is_some() && !self.frozen && free + locked + self.deposit.here() != 0 {
+        if !self.lost_due.is_empty() {
+            return Some(format!("taken by a bank, and a milestone was not told: {:?}", self.lost_due));
+        }
+        if let Some(found) = self.contests_are_wrong() {
+            return Some(found);
+        }
+        // A deposit that a bank disagrees with stays until that is decided.
+        let deposit = self.deposit.free_of_others(|funding| self.is_contested(funding));
+        if self.closed_at.is_some() && !self.frozen && free + locked + deposit != 0 {
             return Some("closed, and money is held".to_owned());
         }
-        if let Some(funding) = self.at_limit.take() {
+        if let Some(funding) = self.at_limit.take()
+            && !self.contests.values().any(|contest| !contest.inquiry)
+        {
             let unlocked = self.accounts.values().filter(|account| account.purse.locked() == 0);
             let left: i128 = unlocked.map(|account| account.purse.free_of(&funding)).sum();
             if left + self.deposit.free_of(&funding) != 0 {

@@ -225,6 +225,7 @@ impl Bank {
                     payout_id: Some(*payout_id),
                     amount: *amount,
                     currency: *currency,
+                    reversed_by_hand: Minor::ZERO,
                 };
                 self.transfers.entry(*payout_id).or_default().push(transfer.clone());
                 Ok(ProviderReport::Transfer(transfer))

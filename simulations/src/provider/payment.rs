@@ -6,11 +6,11 @@
 
 use chrono::TimeDelta;
 use domain::id::FundingId;
-use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderReport, Receipt};
+use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderObject, ProviderOrder, ProviderReport, Receipt};
 use domain::time::Timestamp;
 use ledger::Currency;
 
-use super::minor;
+use super::{Provider, minor};
 use crate::chance::Chance;
 
 /// What a payment does next.
@@ -36,6 +36,14 @@ pub(super) struct Payment {
     pub(super) next: Option<(Timestamp, Fate)>,
     /// What was sent back of it, or is on its way.
     pub(super) sent_back: i64,
+    /// A bank can return it long after it has succeeded.
+    pub(super) is_debit: bool,
+    /// Paid into a contract, and not into a wallet.
+    pub(super) of_contract: bool,
+    /// Collected in another currency than was asked for.
+    pub(super) is_foreign: bool,
+    /// When a bank has returned it.
+    pub(super) returned: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -122,7 +130,86 @@ impl Payment {
                 }),
             },
         };
+        let status = match self.returned {
+            None => status,
+            Some(returned_at) => PaymentStatus::Returned {
+                amount: minor(self.captured),
+                currency: self.currency,
+                balance_transaction_ref: format!("txn_{name}_returned"),
+                booked_on: returned_at.date_naive(),
+                code: "insufficient_funds".to_owned(),
+                settled: None,
+                collected: Some(Box::new(status)),
+            },
+        };
         let funding_id = Some(self.funding_id);
         ProviderReport::Payment(PaymentReport { payment_ref: name.to_owned(), funding_id, status })
+    }
+}
+
+impl Provider {
+    /// Collects a payment; or begins to, or fails.
+    pub(super) fn collect(
+        &mut self,
+        order: &ProviderOrder,
+        now: Timestamp,
+        healthy: bool,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, String> {
+        let ProviderOrder::CollectPayment { funding_id, contract_id, amount, currency, payment_method, .. } = order
+        else {
+            return Err("internal".to_owned());
+        };
+        if payment_method == "pm_unknown" {
+            return Err("resource_missing".to_owned());
+        }
+        let name = self.name("pi");
+        let charge_ref = self.name("ch");
+        let (asked, mut captured, mut currency) = (*currency, amount.get(), *currency);
+        if !healthy && chance.per_mille(25) {
+            self.happened.push("provider captured another amount");
+            captured = captured.saturating_add(chance.between(-captured / 2, captured / 2)).max(1);
+        } else if !healthy && chance.per_mille(10) {
+            self.happened.push("provider captured another currency");
+            currency = if currency == Currency::USD { Currency::EUR } else { Currency::USD };
+        }
+        let soon = |chance: &mut Chance| now + TimeDelta::minutes(chance.between(1, 3000));
+        let (fate, next) = match payment_method.as_str() {
+            "pm_declined" => (Fate::Fails, None),
+            "pm_retried" => (Fate::Fails, Some((soon(chance), Fate::FailsThenSucceeds))),
+            "pm_debit" => {
+                let end = if chance.per_mille(750) { Fate::Succeeds } else { Fate::Fails };
+                (Fate::Processes, Some((soon(chance), end)))
+            }
+            "pm_authenticate" => {
+                let ends = [Fate::Succeeds, Fate::Succeeds, Fate::Processes, Fate::Fails];
+                let end = chance.pick(&ends).copied().unwrap_or(Fate::Succeeds);
+                (Fate::Waits, Some((soon(chance), end)))
+            }
+            "pm_forgotten" => (Fate::Waits, None),
+            _ => (Fate::Succeeds, None),
+        };
+        let mut payment = Payment {
+            funding_id: *funding_id,
+            currency,
+            captured,
+            charge_ref,
+            status: PaymentStep::ActionRequired,
+            next,
+            sent_back: 0,
+            is_debit: payment_method == "pm_debit",
+            of_contract: contract_id.is_some(),
+            is_foreign: currency != asked,
+            returned: None,
+        };
+        match fate {
+            Fate::Succeeds => payment.succeed(now, chance),
+            Fate::Fails => payment.status = PaymentStep::Failed,
+            Fate::Processes => payment.status = PaymentStep::Processing,
+            Fate::FailsThenSucceeds | Fate::Waits => {}
+        }
+        self.payments.insert(name.clone(), payment);
+        self.tell(ProviderObject::Payment { payment_ref: name.clone() }, true);
+        self.payment(&name, now).map_err(|_| "internal".to_owned())
     }
 }

@@ -5,11 +5,14 @@
 
 use chrono::TimeDelta;
 use domain::id::RefundId;
-use domain::ports::provider::{ProviderReport, RefundReport, RefundStatus};
+use domain::ports::provider::{ProviderObject, ProviderOrder, ProviderReport, RefundReport, RefundStatus};
 use domain::time::Timestamp;
 use ledger::Currency;
 
+use super::Provider;
+use super::payment::PaymentStep;
 use crate::chance::Chance;
+use crate::failure::Violation;
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,5 +90,56 @@ impl Refund {
             RefundStep::Cancelled => RefundStatus::Cancelled,
         };
         ProviderReport::Refund(RefundReport { refund_ref: name.to_owned(), refund_id: Some(self.refund_id), status })
+    }
+}
+
+impl Provider {
+    /// Sends a part of a payment back, if there is enough of it and enough in the balance.
+    pub(super) fn send_back(
+        &mut self,
+        order: &ProviderOrder,
+        now: Timestamp,
+        chance: &mut Chance,
+    ) -> Result<ProviderReport, String> {
+        let ProviderOrder::Refund { refund_id, payment_ref, charge_ref, amount, currency } = order else {
+            return Err("internal".to_owned());
+        };
+        let available = self.platform(now).get(currency).map_or(0, |(_, available)| *available);
+        let known = self.payments.get_mut(payment_ref).filter(|payment| payment.charge_ref == *charge_ref);
+        let Some(payment) = known.filter(|payment| matches!(payment.status, PaymentStep::Succeeded { .. })) else {
+            return Err("charge_not_found".to_owned());
+        };
+        if payment.returned.is_some()
+            || self.disputes.values().any(|it| it.charge_ref == *charge_ref && it.blocks_refunds())
+        {
+            self.happened.push("provider refused a refund of what a bank has");
+            return Err("charge_disputed".to_owned());
+        }
+        let gone = payment.sent_back.saturating_add(amount.get());
+        if gone > payment.captured || payment.currency != *currency {
+            let found = format!("{refund_id}: {gone} of the {} of {payment_ref} would go back", payment.captured);
+            self.violations.push(Violation::new("I5", found));
+            return Err("charge_already_refunded".to_owned());
+        }
+        if available < amount.get() {
+            self.happened.push("provider lacks money for a refund");
+            return Err("balance_insufficient".to_owned());
+        }
+        if chance.per_mille(80) {
+            self.happened.push("provider refused a refund");
+            return Err("charge_disputed".to_owned());
+        }
+        payment.sent_back = gone;
+        let name = self.name("re");
+        let refund = Refund::new((*refund_id, payment_ref.clone()), (amount.get(), *currency), now, chance);
+        if !refund.has_left()
+            && let Some(payment) = self.payments.get_mut(payment_ref)
+        {
+            payment.sent_back = payment.sent_back.saturating_sub(amount.get());
+        }
+        let report = refund.report(&name);
+        self.refunds.insert(name.clone(), refund);
+        self.tell(ProviderObject::Refund { refund_ref: name }, true);
+        Ok(report)
     }
 }

@@ -5,7 +5,8 @@
 //! - A notice is on disk when [`Inbox::receive`] returns.
 //! - Notices about one object are handed out one after the other.
 //! - A notice whose object is not known yet is tried again; then it is an operator's task. Nothing is dropped.
-//! - A notice that does not belong here (another mode, another endpoint) is kept, and never worked on.
+//! - A notice that does not belong here (another mode, another endpoint) is kept, and not worked on: until it comes where it
+//!   belongs, or an operator asks for it and its mode is that of the others.
 //!
 //! # What is deliberately absent
 //! Bodies whose signature is bad: nothing of them is stored.

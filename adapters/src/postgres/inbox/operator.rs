@@ -91,7 +91,8 @@ impl Inbox {
     }
 
     /// Has notices worked on again, and tells how many. They are read anew: a kind that is understood only now is looked
-    /// up. Nothing changes for what is in the log already.
+    /// up. Nothing changes for what is in the log already. A notice that came to the wrong endpoint is worked on, one of
+    /// another mode than the newest one that belongs here is not.
     ///
     /// # Errors
     /// [`StoreError`]; those before the failure are marked.
@@ -105,7 +106,11 @@ impl Inbox {
             // A few at a time: bodies are up to 256 kB.
             let rows = sqlx::query(
                 "select inbox_id, psp_account, raw from psp_inbox
-                 where inbox_id > $1 and inbox_id <= $2 and status <> 'mismatch' and ($3 or status = 'blocked')
+                 where inbox_id > $1 and inbox_id <= $2 and ($3 or status = 'blocked')
+                   -- Of another mode it belongs to another tenant; at the wrong endpoint it does not.
+                   and (status <> 'mismatch'
+                        or livemode = (select o.livemode from psp_inbox o where o.status <> 'mismatch'
+                                       order by o.inbox_id desc limit 1))
                  order by inbox_id limit 64",
             )
             .bind(after)

@@ -151,7 +151,10 @@ async fn insert(pool: &PgPool, rows: BTreeMap<Key, (Arrived, i32)>) -> Result<BT
               with ordinality as n (psp, account, id, type, object_id, object, livemode, version,
                                     raw, filing, backfilled, deliveries, place)
          order by n.place
-         on conflict (psp, psp_account, event_id) do update set deliveries = i.deliveries + excluded.deliveries
+         on conflict (psp, psp_account, event_id) do update set deliveries = i.deliveries + excluded.deliveries,
+             -- At the wrong endpoint first, and now where it belongs, or in the provider's own list.
+             object = case when i.status = 'mismatch' then excluded.object else i.object end,
+             status = case when i.status = 'mismatch' then excluded.status else i.status end
          returning i.psp, i.psp_account, i.event_id, i.xmax = 0 as new",
     )
     .bind(psps)

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - An order is in it once, by its id, however often its event is read.
-//! - The idempotency key is `{schema}:{aggregate}:{action}:{attempt}`; the attempt grows only after the provider has
+//! - The idempotency key is `{schema}:{aggregate}:{action}:{attempt}`, with the order's id before the attempt where one
+//!   aggregate asks for the same thing more than once; the attempt grows only after the provider has
 //!   proved that nothing happened. An order whose outcome is unknown keeps its key.
 //! - An order that moves money and whose key may be forgotten is looked for at the provider before it is sent again.
 //! - Of a lane only the oldest open order is handed out, on whatever server: transfers out of one balance go one after the
@@ -50,6 +51,8 @@ pub struct DueOrder {
     pub unknown: bool,
     /// It was due at this instant of the tenant's clock: it was never sent before.
     pub not_before: Timestamp,
+    /// What the tenant's clock showed when it was taken.
+    pub taken_at: Timestamp,
 }
 
 /// What may be done with an order that was taken.
@@ -121,7 +124,8 @@ impl Outbox {
         Self { pool, schema: schema.into(), worker: Uuid::new_v4() }
     }
 
-    /// Up to `limit` orders that are due, for the caller alone during `lease`. Oldest first.
+    /// Up to `limit` orders that are due, for the caller alone during `lease`. Those that were never tried go first, then
+    /// whoever waits longest: what is asked for again and again starves nobody.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -136,12 +140,12 @@ impl Outbox {
                         or not exists (select from outbox before
                                        where before.lane = o.lane and before.status in ('pending', 'unknown')
                                          and (before.position, before.order_id) < (o.position, o.order_id)))
-                 order by o.position, o.order_id limit $2 for update of o skip locked
+                 order by o.retry_at, o.position, o.order_id limit $2 for update of o skip locked
              ), taken as (
                  update outbox o set locked_until = clock_timestamp() + make_interval(secs => $3), locked_by = $4
                  from due where o.order_id = due.order_id
-                 returning o.order_id, o.position, o.body::text as body, o.aggregate_id, o.action, o.attempt,
-                           o.failures, o.status, o.not_before
+                 returning o.order_id, o.position, o.body::text as body, o.attempt, o.failures, o.status,
+                           o.not_before
              )
              select * from taken order by position, order_id",
             here = home::HERE
@@ -159,17 +163,39 @@ impl Outbox {
                 let text = |column: &str| row.try_get::<String, _>(column).map_err(unavailable);
                 let attempt: i32 = row.try_get("attempt").map_err(unavailable)?;
                 let failures: i32 = row.try_get("failures").map_err(unavailable)?;
-                let (aggregate, action) = (text("aggregate_id")?, text("action")?);
+                let order_id: Uuid = row.try_get("order_id").map_err(unavailable)?;
+                let what: ProviderOrder = serde_json::from_str(&text("body")?).map_err(corrupt)?;
+                let attempt = u32::try_from(attempt).unwrap_or(0);
                 Ok(DueOrder {
-                    order_id: row.try_get("order_id").map_err(unavailable)?,
-                    what: serde_json::from_str(&text("body")?).map_err(corrupt)?,
-                    idempotency_key: format!("{}:{aggregate}:{action}:{attempt}", self.schema),
+                    order_id,
+                    idempotency_key: what.idempotency_key(&self.schema, order_id, attempt),
+                    what,
                     failures: u32::try_from(failures).unwrap_or(0),
                     unknown: text("status")? == "unknown",
                     not_before: row.try_get("not_before").map_err(unavailable)?,
+                    taken_at: now,
                 })
             })
             .collect()
+    }
+
+    /// Up to `limit` orders that wait on the same lane behind this one, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn behind(&self, order_id: Uuid, limit: usize) -> Result<Vec<ProviderOrder>, StoreError> {
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select o.body::text from outbox o join outbox first on first.lane = o.lane
+             where first.order_id = $1 and o.status in ('pending', 'unknown')
+               and (o.position, o.order_id) > (first.position, first.order_id)
+             order by o.position, o.order_id limit $2",
+        )
+        .bind(order_id)
+        .bind(to_i64(limit as u64))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        bodies.iter().map(|body| serde_json::from_str(body).map_err(corrupt)).collect()
     }
 
     /// Notes a call before it is made. From here on the order counts as sent: after a crash its outcome is unknown. Only
@@ -185,14 +211,17 @@ impl Outbox {
             "update outbox set
                  status = case when $3 then 'unknown' else status end,
                  first_sent_at = coalesce(first_sent_at, clock_timestamp()),
+                 first_sent_on = coalesce(first_sent_on, case when first_sent_at is null then $5 end),
                  locked_until = greatest(locked_until, clock_timestamp() + make_interval(secs => $2))
              where order_id = $1 and locked_by = $4 and status in ('pending', 'unknown')
-             returning greatest(0, extract(epoch from clock_timestamp() - first_sent_at))::double precision as seconds",
+             returning greatest(0, extract(epoch from clock_timestamp() - first_sent_at),
+                                extract(epoch from $5 - first_sent_on))::double precision as seconds",
         )
         .bind(order.order_id)
         .bind(SENDING.as_secs_f64())
         .bind(order.what.moves_money())
         .bind(self.worker)
+        .bind(order.taken_at)
         .fetch_optional(&mut *tx)
         .await
         .map_err(unavailable)?;
@@ -225,7 +254,7 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn absent(&self, order_id: Uuid) -> Result<(), StoreError> {
         let done = sqlx::query(
-            "update outbox set status = 'pending', first_sent_at = null, retry_at = clock_timestamp(),
+            "update outbox set status = 'pending', first_sent_at = null, first_sent_on = null, retry_at = clock_timestamp(),
                  last_error = 'looked for at the provider: not there', locked_until = 'epoch'
              where order_id = $1 and locked_by = $2 and status in ('pending', 'unknown')",
         )
@@ -305,6 +334,7 @@ impl Outbox {
                  retry_at = clock_timestamp() + make_interval(secs => $3),
                  attempt = attempt + case when $4 then 1 else 0 end,
                  first_sent_at = case when $4 then null else first_sent_at end,
+                 first_sent_on = case when $4 then null else first_sent_on end,
                  failures = case when $5::text is null then 0 else failures + 1 end,
                  last_error = $5, locked_until = 'epoch'
              where order_id = $1 and locked_by = $6 and status in ('pending', 'unknown')",

@@ -99,6 +99,23 @@ impl Outbox {
         row.try_get("why").map_err(unavailable)
     }
 
+    /// Whether this is the platform's account whose orders these are. The first one that is told is it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_platform(&self, account: &str) -> Result<bool, StoreError> {
+        sqlx::query("update outbox_control set platform = $1 where platform is null")
+            .bind(account)
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        sqlx::query_scalar("select platform = $1 from outbox_control")
+            .bind(account)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)
+    }
+
     /// Most calls to the provider per second and server; `None` leaves it to the adapter. 1 or more.
     ///
     /// # Errors

@@ -167,7 +167,8 @@ impl ProviderHistory for StripeProvider {
             }
             ProviderOrder::PayToBank { payout_id, account, .. } => {
                 let id = payout_id.to_string();
-                let (payouts, walked) = self.payouts(account, since).await?;
+                // The order may be younger than the payout: after a restore it follows from a transfer that is read anew.
+                let (payouts, walked) = self.payouts(account, Timestamp::MIN_UTC).await?;
                 let ours = payouts.iter().filter(|payout| carries(payout.metadata.as_ref(), "payout_id", &id));
                 Ok(found(ours.map(|payout| payout_report(payout, account)).collect::<Result<_, _>>()?, &walked))
             }
@@ -181,7 +182,8 @@ impl ProviderHistory for StripeProvider {
                 Ok(found(reports, &walked))
             }
             ProviderOrder::TopUp { top_up_id, .. } => treasury::find_top_up(&self.client, *top_up_id, since).await,
-            ProviderOrder::PayPlatform { sweep_id, .. } => treasury::find_payout(&self.client, *sweep_id, since).await,
+            // As with a payee's bank: after a restore a sweep is approved anew that was paid before.
+            ProviderOrder::PayPlatform { sweep_id, .. } => treasury::find_payout(&self.client, *sweep_id).await,
             ProviderOrder::ReverseTransfer { reversal_id, transfer_ref, .. } => {
                 payout::find_reversal(&self.client, *reversal_id, transfer_ref).await
             }

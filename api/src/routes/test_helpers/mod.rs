@@ -4,11 +4,10 @@
 //! # Invariants
 //! - One shape of body for all: a helper takes the fields that it names, and refuses the others.
 //! - Nothing here is written to the log. What follows is told by the provider, as always.
-//!
-//! # What is deliberately absent
-//! `Idempotency-Key`: a helper that is asked for twice does it twice.
+//! - A helper that is asked for twice with one `Idempotency-Key` does it once ([`once`]).
 
 mod body;
+mod once;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -24,6 +23,7 @@ use utoipa_axum::routes;
 
 pub use self::body::{Call, Help};
 use self::body::{Helper, Plan};
+pub use self::once::once;
 use super::visible;
 use crate::app::{App, ReadAt};
 use crate::caller::Caller;

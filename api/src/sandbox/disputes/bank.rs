@@ -9,9 +9,10 @@ use sqlx::types::Json;
 
 use super::{Turn, store};
 use crate::sandbox::events::NewEvent;
+use crate::sandbox::exchange::Settlement;
 use crate::sandbox::fee::Currency;
 use crate::sandbox::form::Metadata;
-use crate::sandbox::moves::Entry;
+use crate::sandbox::moves::{self, Entry};
 use crate::sandbox::object::{BalanceTransaction, Charge, Dispute, FraudWarning, PaymentIntent};
 use crate::sandbox::order::Work;
 use crate::sandbox::refusal::{Failure, Refusal};
@@ -143,9 +144,9 @@ async fn withdraw(work: &mut Work<'_>, dispute: &mut Dispute, amount: i64) -> Re
     if amount == 0 {
         return Ok(());
     }
-    let entry = (-amount, fee(&dispute.currency), "dispute");
+    whole(work, dispute, amount).await?;
     dispute.taken += amount;
-    book(work.connection, dispute, entry, work.now).await?;
+    book(work.connection, dispute, Way::Out, amount, work.now).await?;
     store::update(work.connection, dispute).await?;
     store::tell(work, "charge.dispute.funds_withdrawn", dispute);
     Ok(())
@@ -156,55 +157,74 @@ async fn reinstate(work: &mut Work<'_>, dispute: &mut Dispute, amount: Option<i6
     if amount == 0 {
         return Ok(());
     }
+    whole(work, dispute, amount).await?;
     dispute.taken = (dispute.taken - amount).max(0);
-    book(work.connection, dispute, (amount, 0, "dispute_reversal"), work.now).await?;
+    book(work.connection, dispute, Way::Back, amount, work.now).await?;
     store::update(work.connection, dispute).await?;
     store::tell(work, "charge.dispute.funds_reinstated", dispute);
     refunds::take_what_waits(work.connection, work.now, &mut work.happened).await?;
     Ok(())
 }
 
+/// Which way money of a dispute goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Out,
+    Back,
+}
+
+/// What is exchanged is told in the settlement currency only, so that a part of a dispute could not be known as such.
+async fn whole(work: &mut Work<'_>, dispute: &Dispute, amount: i64) -> Result<(), Failure> {
+    let settled = settlement(work.connection, &dispute.currency, amount).await?;
+    if settled.rate.is_some() && amount != dispute.amount {
+        let message = "A dispute that is exchanged moves as a whole.";
+        return Err(Refusal::invalid("amount", message).into());
+    }
+    Ok(())
+}
+
+/// What an amount of a charge becomes in the platform's balance, now.
+async fn settlement(connection: &mut PgConnection, currency: &str, amount: i64) -> Result<Settlement, sqlx::Error> {
+    let unsettled = || sqlx::Error::Protocol(format!("{amount} {currency} cannot be exchanged"));
+    let currency = Currency::get(currency).ok_or_else(unsettled)?;
+    Settlement::of(connection, amount, currency).await?.ok_or_else(unsettled)
+}
+
 /// An entry of a dispute, with its fee and its reporting category; the balance follows, below zero if need be.
 async fn book(
     connection: &mut PgConnection,
     dispute: &mut Dispute,
-    (amount, fee, category): (i64, i64, &str),
+    way: Way,
+    amount: i64,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let description =
-        format!("Chargeback {} for {}", if amount < 0 { "withdrawal" } else { "reversal" }, dispute.charge);
+    let settled = settlement(connection, &dispute.currency, amount).await?;
+    let code = settled.currency.code;
+    let (word, category, amount, fee) = match way {
+        Way::Out => ("withdrawal", "dispute", -settled.amount, fee(code)),
+        Way::Back => ("reversal", "dispute_reversal", settled.amount, 0),
+    };
+    let description = format!("Chargeback {word} for {}", dispute.charge);
     let entry = Entry {
         account: &dispute.account_id,
         amount,
         fee,
-        currency: &dispute.currency,
+        currency: code,
         kind: "adjustment",
         source: &dispute.id,
         description: Some(&description),
         available_on: now,
     };
     let id = entry.insert_at(connection, now).await?;
+    settled.note(connection, &id).await?;
     let booked: BalanceTransaction =
         sqlx::query_as("UPDATE balance_transactions SET reporting_category = $2 WHERE id = $1 RETURNING *")
             .bind(&id)
             .bind(category)
             .fetch_one(&mut *connection)
             .await?;
-    take_even_what_is_not_there(connection, &booked).await?;
+    moves::credit(connection, &booked.account_id, code, 0, booked.net).await?;
     dispute.entries.0.push(booked.show());
-    Ok(())
-}
-
-async fn take_even_what_is_not_there(
-    connection: &mut PgConnection,
-    booked: &BalanceTransaction,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE balances SET available = available + $3 WHERE account_id = $1 AND currency = $2")
-        .bind(&booked.account_id)
-        .bind(&booked.currency)
-        .bind(booked.net)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 
@@ -252,17 +272,19 @@ pub(super) async fn return_payment(work: &mut Work<'_>, id: &str, code: &str) ->
         return Err(Refusal::UnexpectedState { message, intent: intent.show() }.into());
     }
     let charge = store::charge(work, &intent.latest_charge.clone().unwrap_or_default()).await?;
+    let settled = settlement(work.connection, &charge.currency, charge.amount).await?;
     let entry = Entry {
         account: &charge.account_id,
-        amount: -charge.amount,
+        amount: -settled.amount,
         fee: 0,
-        currency: &charge.currency,
+        currency: settled.currency.code,
         kind: "payment_failure_refund",
         source: &charge.id,
         description: Some("Returned by the bank"),
         available_on: work.now,
     };
     let entry = entry.insert_at(work.connection, work.now).await?;
+    settled.note(work.connection, &entry).await?;
     let message = "The bank has returned the payment.";
     let charge: Charge = sqlx::query_as(
         "UPDATE charges SET status = 'failed', failure_code = $2, failure_message = $3, failure_balance_transaction = $4
@@ -289,12 +311,7 @@ pub(super) async fn return_payment(work: &mut Work<'_>, id: &str, code: &str) ->
     for (kind, object) in [("charge.failed", charge.show()), ("payment_intent.payment_failed", intent.show())] {
         work.happened.push(NewEvent::new(kind, &charge.account_id, work.now, object).by_itself());
     }
-    sqlx::query("UPDATE balances SET available = available - $3 WHERE account_id = $1 AND currency = $2")
-        .bind(&charge.account_id)
-        .bind(&charge.currency)
-        .bind(charge.amount)
-        .execute(&mut *work.connection)
-        .await?;
+    moves::credit(work.connection, &charge.account_id, settled.currency.code, 0, -settled.amount).await?;
     Ok(intent.show())
 }
 

@@ -12,7 +12,8 @@
 //! texts `winning_evidence`, `losing_evidence` and `escalate_inquiry_evidence` decide at once.
 //!
 //! # What is deliberately absent
-//! The fee for countering, files, enhanced evidence, disputes in another currency than the charge's.
+//! The fee for countering, files, enhanced evidence, disputes in another currency than the charge's. A part of a dispute that
+//! is settled in another currency.
 
 mod bank;
 mod store;

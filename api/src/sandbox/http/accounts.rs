@@ -10,11 +10,11 @@ use axum::routing::{get, post};
 use serde_json::Value;
 
 use super::{Call, Shared, failed, order, refused, show, shown};
-use crate::sandbox::accounts::UpdateAccount;
+use crate::sandbox::accounts::{self, UpdateAccount};
 use crate::sandbox::bank_accounts::{AddBankAccount, MakeToken};
 use crate::sandbox::connected::ConnectedOrder as Ordered;
 use crate::sandbox::form::Form;
-use crate::sandbox::onboarding::{self, Adjust, Deauthorize, MakeLink, Onboard, Restrict};
+use crate::sandbox::onboarding::{self, Adjust, Close, Deauthorize, MakeLink, Onboard, Restrict};
 use crate::sandbox::order::{Asker, Order};
 use crate::sandbox::payouts::{CancelPayout, TurnPayout};
 use crate::sandbox::reads::{self, Resource};
@@ -29,6 +29,7 @@ pub(super) const PAGES: &str = "/_sandbox/onboarding/";
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/accounts/{id}/external_accounts", get(bank_accounts).post(add_bank_account))
+        .route("/v1/account", get(own_account))
         .route("/v1/account_links", post(make_link))
         .route("/v1/tokens", post(make_token))
         .route("/v1/transfers/{id}/reversals", get(list_reversals).post(reverse_transfer))
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/_sandbox/accounts/{id}/onboard", post(onboard))
         .route("/_sandbox/accounts/{id}/restrict", post(restrict))
         .route("/_sandbox/accounts/{id}/deauthorize", post(deauthorize))
+        .route("/_sandbox/accounts/{id}/close", post(close))
         .route("/_sandbox/accounts/{id}/adjust", post(adjust))
         .route("/_sandbox/payouts/{id}/turn", post(turn_payout))
 }
@@ -51,6 +53,16 @@ pub(super) async fn update_account(State(app): State<Shared>, Path(id): Path<Str
 
 pub(super) async fn list_accounts(State(app): State<Shared>, call: Call) -> Response {
     shown(show(&app, call, Resource::Account, None).await)
+}
+
+/// The account that asks: the platform's, without `Stripe-Account`.
+async fn own_account(State(app): State<Shared>, call: Call) -> Response {
+    let account = async {
+        let mut connection = app.pool.acquire().await?;
+        let (account, _) = reads::acting_account(&mut connection, call.asker.account.as_deref()).await?;
+        Ok(accounts::shown(&mut connection, &account).await?)
+    };
+    shown(account.await)
 }
 
 async fn bank_accounts(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
@@ -102,6 +114,10 @@ async fn restrict(State(app): State<Shared>, Path(id): Path<String>, call: Call)
 
 async fn deauthorize(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
     connected(app, call, |_| Ok(Ordered::Deauthorize(Deauthorize(id)))).await
+}
+
+async fn close(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {
+    connected(app, call, |_| Ok(Ordered::Close(Close(id)))).await
 }
 
 async fn adjust(State(app): State<Shared>, Path(id): Path<String>, call: Call) -> Response {

@@ -7,11 +7,13 @@
 //! - A loss is borne in this order: what is held of the payment, with the fee deferred for it; what was released of it, by
 //!   the payee and with the platform's fees, unless the contract says that the platform is liable; the rest by the platform.
 //!   The parts sum to the loss.
+//! - A bank can return a payment that is contested. What a chargeback has locked of it is the client's debt (J59) until that
+//!   is decided. What is let go then is not held again, since the bank has returned it: it settles the debt
+//!   ([`EscrowEvent::LateReturnSettled`]). What is lost stays lost, and the debt stays: the bank has it twice.
+//! - So nothing is held, and free, of a payment that was returned as a whole; nothing of it can be refunded once more.
 //!
 //! # What is deliberately absent
-//! A payment that a bank returns while it is contested, and that is given back after all: what is held of it is the
-//! client's again, but the client's debt (1220) stays, and a refund of that money is refused until an operator has settled
-//! both. No provider is known to do both to one payment.
+//! Collecting what the client owes.
 
 use ledger::{Minor, MoneyError, allocate, rounded_quotient};
 
@@ -74,7 +76,37 @@ pub(super) fn hold(
     if parts.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts }])
+    let mut events = vec![EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts }];
+    events.extend(settle_return(&after(holdings, &events)?, funding_id)?);
+    Ok(events)
+}
+
+/// What is free of a payment that its bank has returned settles what the client owes for that.
+fn settle_return(holdings: &Holdings, funding_id: FundingId) -> Result<Option<EscrowEvent>, Refusal> {
+    let Some(funding) = holdings.fundings.get(&funding_id).filter(|funding| !funding.owed.is_zero()) else {
+        return Ok(None);
+    };
+    let places = places(holdings, funding_id);
+    let free = Minor::sum(places.iter().map(Place::lockable))?;
+    // Of a payment that is gone as a whole nothing may stay that could not go back to anybody, not even what was rounded.
+    let gone = funding.sent_back.checked_add(funding.charged_back)? >= funding.paid;
+    let returned = if gone { funding.owed } else { principal_of(Some(funding), funding.owed)? };
+    let wanted = free.min(returned);
+    if wanted.is_zero() {
+        return Ok(None);
+    }
+    let loss = lose(holdings, &pick(&places, wanted)?, funding.owed)?;
+    Ok(Some(EscrowEvent::LateReturnSettled {
+        contract_id: holdings.contract_id,
+        client_id: holdings.client_id,
+        funding_id,
+        currency: holdings.currency,
+        parts: loss.parts,
+        client_fee_earned: loss.client_fee_earned,
+        initiation_fee: loss.initiation_fee,
+        tax: loss.tax,
+        amount: loss.total,
+    }))
 }
 
 /// The bank keeps `amount`: whoever has the money bears it.
@@ -401,9 +433,9 @@ fn released_of(holdings: &Holdings, funding_id: FundingId, amount: Minor) -> Res
     Ok(shares.map(|((milestone_id, _), gross)| Borne { milestone_id, gross }).collect())
 }
 
-/// Roundings of fees may add up to a minor unit more than the bank took: the platform returns that much less of its fees.
+/// Fees that are returned, as their share is, may be more than the bank took: roundings add up, and the fees of very little
+/// money are many times that. The platform returns that much less of them.
 fn within(mut back: GivenBack, room: Minor) -> Result<GivenBack, Refusal> {
-    let over = back.to_client.saturating_sub(room);
     for fee in
         [&mut back.client_fee, &mut back.client_tax, &mut back.payee_fee, &mut back.payee_tax, &mut back.from_payee]
     {
@@ -411,7 +443,7 @@ fn within(mut back: GivenBack, room: Minor) -> Result<GivenBack, Refusal> {
         *fee = fee.checked_sub(less)?;
         back.to_client = back.to_client.checked_sub(less)?;
     }
-    if over > back.gross {
+    if back.to_client > room {
         return Err(Refusal::Defect("more would be clawed back than was lost".to_owned()));
     }
     Ok(back)

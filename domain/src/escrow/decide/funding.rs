@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Currency, Minor};
+use ledger::{Currency, Minor, closing_share};
 
 use super::only_client;
 use crate::escrow::timers::hold_limit;
-use crate::escrow::{Allocation, Deposit, EscrowCommand, EscrowEvent, FeeTax, Holdings, PaidFrom, RejectionReason};
+use crate::escrow::{
+    Allocation, Deposit, EscrowCommand, EscrowEvent, FeeTax, Holdings, PaidFrom, RejectionReason, RequestedFunding,
+};
 use crate::fee::{FeeSchedule, Part, TaxLine};
 use crate::id::{FundingId, MilestoneId};
 use crate::policy::hours_after;
@@ -20,6 +22,7 @@ pub(super) fn request(
     holdings: &Holdings,
     command: &EscrowCommand,
     pair_billed: Option<Minor>,
+    failed: &[FundingId],
     context: &Context,
 ) -> Result<Vec<EscrowEvent>, Refusal> {
     let EscrowCommand::RequestFunding { funding_id, allocations: wanted, deposit, currency, paid_from, payment_method } =
@@ -47,7 +50,7 @@ pub(super) fn request(
         parts.push(Part { amount: *deposit, before: holdings.unallocated_fees });
     }
     let schedule = &holdings.fee_schedule;
-    let initiation = initiation_is_due(holdings, wanted);
+    let initiation = initiation_is_due(holdings, wanted, failed);
     let billed = holdings.standing(pair_billed);
     let due = schedule.charge(holdings.currency, &parts, &holdings.contract_fees, billed, initiation)?;
     let by_wallet = *paid_from == PaidFrom::Wallet;
@@ -89,17 +92,38 @@ pub(super) fn client_tax(schedule: &FeeSchedule, amount: Minor) -> Option<FeeTax
     Some(FeeTax { line, deferred: !schedule.tax.deferred(amount).is_zero() })
 }
 
-/// Once per contract, with the first funding. Another request may carry it already; unless that one is for milestones
-/// that this one is for too, so that it has failed.
-fn initiation_is_due(holdings: &Holdings, wanted: &[(MilestoneId, Minor)]) -> bool {
-    let fees = &holdings.contract_fees;
-    let earned = holdings.milestones.values().any(|holding| !holding.released.is_zero());
+/// Once per contract, with the first funding. Another request may carry it already; unless that one has failed, as it has
+/// when it is for milestones that this one is for, too.
+fn initiation_is_due(holdings: &Holdings, wanted: &[(MilestoneId, Minor)], failed: &[FundingId]) -> bool {
     let replaced = |id: &MilestoneId| wanted.iter().any(|(wanted, _)| wanted == id);
-    let carried = holdings.requested.values().any(|requested| {
+    let carried = holdings.requested.iter().any(|(funding_id, requested)| {
         !requested.initiation_fee.is_zero()
+            && !failed.contains(funding_id)
             && !requested.allocations.iter().any(|allocation| replaced(&allocation.milestone_id))
     });
-    !earned && fees.initiation_fee_deferred().is_zero() && !carried
+    !initiation_is_taken(holdings) && !carried
+}
+
+/// Whether the initiation fee has been paid, and was not given back.
+fn initiation_is_taken(holdings: &Holdings) -> bool {
+    let earned = holdings.milestones.values().any(|holding| !holding.released.is_zero());
+    earned || !holdings.contract_fees.initiation_fee_deferred().is_zero()
+}
+
+/// What is taken of a payment on top: initiation fee, tax, and what goes to the wallet. A payment that succeeds after it
+/// had failed may carry an initiation fee that another has paid since: that goes to the wallet, with the tax on it.
+fn taken_on_top(holdings: &Holdings, requested: &RequestedFunding) -> (Minor, Option<FeeTax>, Minor) {
+    let (initiation_fee, surplus) = (requested.initiation_fee, requested.surplus_to_wallet);
+    if initiation_fee.is_zero() || !initiation_is_taken(holdings) {
+        return (initiation_fee, requested.tax.clone(), surplus);
+    }
+    let tax = requested.tax.as_ref().map_or(Minor::ZERO, |tax| tax.line.amount);
+    let fees = requested.client_fee.saturating_add(initiation_fee);
+    let tax_on_it = closing_share(tax, initiation_fee, fees, Minor::ZERO).unwrap_or_default();
+    let rest = tax.saturating_sub(tax_on_it);
+    let with_rest = |tax: &FeeTax| FeeTax { line: TaxLine { amount: rest, ..tax.line.clone() }, ..tax.clone() };
+    let left = requested.tax.as_ref().filter(|_| !rest.is_zero()).map(with_rest);
+    (Minor::ZERO, left, surplus.saturating_add(initiation_fee).saturating_add(tax_on_it))
 }
 
 pub(super) fn right_currency(holdings: &Holdings, received: Currency) -> Result<(), Refusal> {
@@ -107,11 +131,11 @@ pub(super) fn right_currency(holdings: &Holdings, received: Currency) -> Result<
     if received == expected { Ok(()) } else { Err(Refusal::CurrencyMismatch { expected, received }) }
 }
 
-pub(super) fn small_enough(amount: Minor) -> Result<(), Refusal> {
+pub(crate) fn small_enough(amount: Minor) -> Result<(), Refusal> {
     if amount > Minor::MAX_INPUT { Err(Refusal::AmountTooLarge { max: Minor::MAX_INPUT }) } else { Ok(()) }
 }
 
-pub(super) fn check_payment_method(payment_method: &str) -> Result<(), Refusal> {
+pub(crate) fn check_payment_method(payment_method: &str) -> Result<(), Refusal> {
     let token_like = payment_method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if payment_method.is_empty() || payment_method.len() > MAX_PAYMENT_METHOD_LENGTH || !token_like {
         return Err(Refusal::invalid(
@@ -154,6 +178,7 @@ pub(super) fn record(holdings: &Holdings, command: &EscrowCommand, context: &Con
     if !awaited {
         return vec![rejected(holdings, *funding_id, RejectionReason::Superseded)];
     }
+    let (initiation_fee, tax, surplus_to_wallet) = taken_on_top(holdings, requested);
     vec![EscrowEvent::Funded {
         contract_id: holdings.contract_id,
         client_id: holdings.client_id,
@@ -161,11 +186,11 @@ pub(super) fn record(holdings: &Holdings, command: &EscrowCommand, context: &Con
         currency: holdings.currency,
         allocations: requested.allocations.clone(),
         client_fee: requested.client_fee,
-        surplus_to_wallet: requested.surplus_to_wallet,
+        surplus_to_wallet,
         place: place.clone(),
         deposit: requested.deposit,
-        initiation_fee: requested.initiation_fee,
-        tax: requested.tax.clone(),
+        initiation_fee,
+        tax,
         charge: charge.clone(),
         hold_limit: Some(hold_limit(&holdings.policy, context.now)),
         settled: *settled,

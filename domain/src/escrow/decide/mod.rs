@@ -8,6 +8,7 @@ mod reallocate;
 mod refund;
 mod release;
 
+pub(crate) use funding::{check_payment_method, small_enough};
 use ledger::Minor;
 
 use super::{Escrow, EscrowCommand, EscrowEvent, Holding, Holdings, RefundReason};
@@ -44,6 +45,10 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
         C::OfPair { billed, command } => (Some(*billed), command.as_ref()),
         command => (None, command),
     };
+    let (failed, command): (&[FundingId], _) = match command {
+        C::AfterFailed { failed, command } => (failed.as_slice(), command.as_ref()),
+        command => (&[], command),
+    };
     match (escrow, command) {
         (S::NotOpened, C::Open { contract_id, client_id, payee_id, currency, fee_schedule, policy }) => {
             Ok(vec![E::Opened {
@@ -61,7 +66,7 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
         (S::NotOpened, _) => Err(Refusal::NotFound { what: "escrow" }),
         (_, C::Open { .. }) => Err(Refusal::Defect("an escrow was opened twice".to_owned())),
 
-        (S::Open(holdings), C::RequestFunding { .. }) => funding::request(holdings, command, billed, context),
+        (S::Open(holdings), C::RequestFunding { .. }) => funding::request(holdings, command, billed, failed, context),
         (S::Closed(holdings), C::RequestFunding { .. }) => {
             only_client(holdings, context, "pay into an escrow")?;
             Err(Refusal::ContractWrongState { action: "funded", state: "completed" })
@@ -83,7 +88,9 @@ fn judge(escrow: &Escrow, command: &EscrowCommand, context: &Context) -> Result<
         (S::Open(holdings) | S::Closed(holdings), C::Release { .. }) => {
             release::release(holdings, command, billed, context)
         }
-        (_, C::OfPair { .. }) => Err(Refusal::Defect("a request of a pair in another".to_owned())),
+        (_, C::OfPair { .. } | C::AfterFailed { .. }) => {
+            Err(Refusal::Defect("a request of a pair in another".to_owned()))
+        }
         (S::Open(holdings) | S::Closed(holdings), C::InitiateRefund { refund_id, milestone_id, amount, reason }) => {
             // Money that came too late was taken all the same; the milestone asks again when it may leave.
             if holdings.frozen && *reason == RefundReason::TooLate {
@@ -208,6 +215,13 @@ fn enough(amount: Minor, held: Minor) -> Result<(), Refusal> {
         return Err(Refusal::invalid("/amount", "must be greater than zero"));
     }
     if amount > held { Err(Refusal::ExceedsHeld { held }) } else { Ok(()) }
+}
+
+/// Whether so much of the deposit may leave it: what a bank has locked of it does not.
+fn enough_of_deposit(holdings: &Holdings, amount: Minor) -> Result<(), Refusal> {
+    enough(amount, holdings.unallocated_amount())?;
+    let free = Minor::sum(holdings.unallocated.iter().map(super::lots::HeldLot::free))?;
+    if amount > free { uncontested(holdings, holdings.unallocated.iter().map(|lot| lot.funding_id)) } else { Ok(()) }
 }
 
 fn only_client(holdings: &Holdings, context: &Context, action: &'static str) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Held money that moves to another milestone, with the fee that is deferred with it.
 
 use super::refund::fee_leaving;
-use super::{enough, is_party, movable, uncontested, undisputed};
+use super::{enough_of_deposit, is_party, movable, uncontested, undisputed};
 use crate::escrow::{EscrowCommand, EscrowEvent, Holdings, lots};
 use crate::refusal::Refusal;
 use crate::rules::Context;
@@ -37,7 +37,7 @@ pub(super) fn reallocate(
         }
         None if holdings.frozen => return Err(Refusal::EscrowFrozen),
         None => {
-            enough(*amount, holdings.unallocated_amount())?;
+            enough_of_deposit(holdings, *amount)?;
             uncontested(holdings, lots::oldest(&holdings.unallocated, *amount)?.iter().map(|lot| lot.funding_id))?;
             (&holdings.unallocated, &holdings.unallocated_fees)
         }

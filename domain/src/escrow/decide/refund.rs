@@ -3,9 +3,9 @@
 use ledger::{Minor, closing_share};
 
 use super::funding::{client_tax, right_currency};
-use super::{enough, movable, only_payee, uncontested};
+use super::{enough_of_deposit, movable, only_payee, uncontested};
 use crate::escrow::lots::{self, HeldLot};
-use crate::escrow::{EscrowCommand, EscrowEvent, Holdings, Lot, RefundPart, RefundReason};
+use crate::escrow::{EscrowCommand, EscrowEvent, Holdings, Lot, PaidFrom, RefundPart, RefundReason};
 use crate::fee::{MilestoneFees, PartyTax, RefundOf, TaxLine, give_back};
 use crate::id::{FundingId, MilestoneId, RefundId};
 use crate::policy::days_after;
@@ -26,7 +26,7 @@ pub(super) fn initiate(
         Some(milestone_id) => lots::newest(&movable(holdings, milestone_id, amount)?.lots, amount)?,
         None if holdings.frozen => return Err(Refusal::EscrowFrozen),
         None => {
-            enough(amount, holdings.unallocated_amount())?;
+            enough_of_deposit(holdings, amount)?;
             lots::newest(&holdings.unallocated, amount)?
         }
     };
@@ -63,7 +63,15 @@ pub(super) fn of_lots(
         None => holdings.unallocated_fees,
     };
     let of = RefundOf { amount, ends_unreleased: ends_unreleased(holdings, amount), psp_fee: Minor::ZERO };
-    let split = holdings.fee_schedule.refund(&fees, &holdings.contract_fees, of)?;
+    let mut split = holdings.fee_schedule.refund(&fees, &holdings.contract_fees, of)?;
+    let (mut parts, too_much) = by_way(holdings, refund_id, &lots, split.to_client, true)?;
+    if !too_much.is_zero() {
+        // The tax is rounded over the whole contract, so that a minor unit of it may have come with a payment that a bank
+        // has now: it goes back with what goes last.
+        split.tax_returned = split.tax_returned.checked_sub(too_much).map_err(|_| too_much_goes_back(holdings))?;
+        split.to_client = split.to_client.checked_sub(too_much)?;
+        parts = nothing_is_left(holdings, by_way(holdings, refund_id, &lots, split.to_client, true)?)?;
+    }
     Ok(EscrowEvent::RefundInitiated {
         refund_id,
         contract_id: holdings.contract_id,
@@ -77,12 +85,24 @@ pub(super) fn of_lots(
         initiation_fee: split.initiation_fee_returned,
         tax: client_tax(&holdings.fee_schedule, split.tax_returned),
         tax_earned: client_tax(&holdings.fee_schedule, split.tax_earned),
-        parts: by_way(holdings, refund_id, &lots, split.to_client, true)?,
+        parts,
         lots,
     })
 }
 
-/// Whether nothing was ever released and this empties the escrow: then the initiation fee goes back, too.
+/// Why it cannot go: what is missing came with a payment that a bank disagrees with, and can go when that is decided.
+fn too_much_goes_back(holdings: &Holdings) -> Refusal {
+    let contested = uncontested(holdings, holdings.fundings.keys().copied()).err();
+    contested.unwrap_or_else(|| Refusal::Defect("more would go back than came".to_owned()))
+}
+
+/// The parts, if they are all of it.
+fn nothing_is_left(holdings: &Holdings, (parts, left): (Vec<RefundPart>, Minor)) -> Result<Vec<RefundPart>, Refusal> {
+    if left.is_zero() { Ok(parts) } else { Err(too_much_goes_back(holdings)) }
+}
+
+/// Whether nothing was ever released and this empties the escrow: then the initiation fee goes back, too. A payment that
+/// is under way is not asked about: one that was asked for without the fee, and arrives after this, brings none.
 fn ends_unreleased(holdings: &Holdings, amount: Minor) -> bool {
     let held = holdings.milestones.values().flat_map(|holding| &holding.lots).chain(&holdings.unallocated);
     let all = held.fold(Minor::ZERO, |sum, lot| sum.saturating_add(HeldLot::remaining(lot)));
@@ -90,14 +110,15 @@ fn ends_unreleased(holdings: &Holdings, amount: Minor) -> bool {
 }
 
 /// Splits what goes back by the way each funding came. Fees go with the money they belong to; of no funding more goes
-/// back than came with it, and what does not fit goes with another, the newest first.
+/// back than came with it, and what does not fit goes with another, the newest first. What the provider cannot send of a
+/// part, which has to be whole like a charge, is the client's wallet's. Returns what fits nowhere, too.
 fn by_way(
     holdings: &Holdings,
     refund_id: RefundId,
     lots: &[Lot],
     to_client: Minor,
     held: bool,
-) -> Result<Vec<RefundPart>, Refusal> {
+) -> Result<(Vec<RefundPart>, Minor), Refusal> {
     let whole = Minor::sum(lots.iter().map(|lot| lot.amount))?;
     let room = |funding_id: FundingId, leaving: Minor| {
         let funding = holdings.fundings.get(&funding_id)?;
@@ -136,25 +157,26 @@ fn by_way(
             None => shares.push((funding_id, more)),
         }
     }
-    if !carry.is_zero() {
-        return Err(Refusal::Defect("more would go back than came".to_owned()));
-    }
-    let parts = shares.into_iter().filter(|(_, amount)| !amount.is_zero()).enumerate();
-    Ok(parts
-        .map(|(index, (funding_id, amount))| {
-            let funding = holdings.fundings.get(&funding_id);
-            RefundPart {
-                refund_id: match index {
-                    0 => refund_id,
-                    _ => RefundId::derived(refund_id.as_uuid(), &funding_id.to_string()),
-                },
-                funding_id,
-                amount,
-                charge: funding.and_then(|funding| funding.charge.clone()),
-                paid_from: funding.map(|funding| funding.paid_from).unwrap_or_default(),
+    let mut parts = Vec::with_capacity(shares.len());
+    for (funding_id, amount) in shares {
+        let funding = holdings.fundings.get(&funding_id);
+        let paid_from = funding.map(|funding| funding.paid_from).unwrap_or_default();
+        let (sent, residue) = match paid_from {
+            PaidFrom::Provider => holdings.currency.refund_and_residue(amount),
+            PaidFrom::Wallet => (amount, Minor::ZERO),
+        };
+        for (amount, paid_from, name) in
+            [(sent, paid_from, funding_id.to_string()), (residue, PaidFrom::Wallet, format!("{funding_id}/residue"))]
+        {
+            if amount.is_zero() {
+                continue;
             }
-        })
-        .collect())
+            let refund_id = if parts.is_empty() { refund_id } else { RefundId::derived(refund_id.as_uuid(), &name) };
+            let charge = funding.and_then(|funding| funding.charge.clone());
+            parts.push(RefundPart { refund_id, funding_id, amount, charge, paid_from });
+        }
+    }
+    Ok((parts, carry))
 }
 
 /// The payee gives back what was released, also after the contract is over.
@@ -209,7 +231,7 @@ pub(super) fn return_release(
         payee_tax: line(tax.payee.as_ref(), back.payee_tax),
         client_tax: line(tax.client.as_ref(), back.client_tax),
         from_payee: back.from_payee,
-        parts: by_way(holdings, *refund_id, &lots, back.to_client, false)?,
+        parts: nothing_is_left(holdings, by_way(holdings, *refund_id, &lots, back.to_client, false)?)?,
         lots,
     }])
 }

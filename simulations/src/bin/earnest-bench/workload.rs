@@ -77,7 +77,10 @@ impl Pair {
         vec![
             Command::of(system, Intent::RegisterParty { party_id: self.client }),
             Command::of(system, Intent::RegisterParty { party_id: self.payee }),
-            Command::of(Actor::Payee(self.payee), Intent::LinkPayoutAccount { party_id: self.payee, account }),
+            Command::of(
+                Actor::Payee(self.payee),
+                Intent::LinkPayoutAccount { party_id: self.payee, account, status: None },
+            ),
         ]
     }
 
