@@ -28,6 +28,7 @@ use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
 use crate::engine::{Engine, EngineError, Performed, Request};
 use crate::extract::CommandHeaders;
+use crate::identity::Identity;
 use crate::onboarding::Links;
 use crate::problem::Problem;
 use crate::sandbox_control::SandboxControl;
@@ -89,6 +90,8 @@ pub struct Inner {
     pub sandbox: Option<SandboxControl>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Who callers are.
+    pub identity: Identity,
     /// Grants that were looked up lately.
     pub tokens: Mutex<KnownTokens>,
 }
@@ -274,7 +277,7 @@ impl App {
         let caller = match token::find(self.pool(), hash).await? {
             Some(grant) => {
                 let role: Role = grant.role.parse().map_err(|error| Problem::new(ErrorCode::InternalError, error))?;
-                Some(Caller { party_id: grant.party_id, role })
+                Some(Caller::of_operator_token(grant.party_id, role))
             }
             None => None,
         };

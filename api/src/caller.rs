@@ -1,11 +1,12 @@
-//! Who calls: bearer tokens made by the operator for a party and a role.
+//! Who calls: somebody with an access token of an issuer, or with a token that the operator made.
 //!
 //! # Invariants
-//! - A token is 256 random bits. Only its SHA-256 is stored: with that much chance in it, nothing slower is needed.
+//! - A token of the operator (`ern_…`) is 256 random bits. Only its SHA-256 is stored: with that much chance in it, nothing
+//!   slower is needed.
 //! - Whoever has no valid token is refused before anything else is looked at.
 //!
 //! # What is deliberately absent
-//! Accounts and logins.
+//! How an access token is checked: [`crate::identity`].
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
@@ -17,10 +18,16 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::code::ErrorCode;
+use crate::identity::access_token::TokenError;
+use crate::identity::authenticate::{Bearer, token_needed, token_refused};
+use crate::identity::scope::ScopeSet;
 use crate::problem::Problem;
 
 /// What every token starts with, so that leaked ones are found by scanners.
 pub const TOKEN_PREFIX: &str = "ern_";
+
+/// No token of the operator is as long.
+const MAX_OPERATOR_TOKEN: usize = 128;
 
 /// What a token lets its bearer be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +74,33 @@ pub struct Caller {
     pub party_id: PartyId,
     /// As what.
     pub role: Role,
+    /// What the token allows, at most.
+    pub scopes: ScopeSet,
+    /// How the caller showed who it is.
+    pub authentication: Authentication,
+}
+
+/// How a caller showed who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// With a token that the operator made: a machine, which cannot be asked again.
+    OperatorToken,
+    /// With an access token of an issuer.
+    Signed {
+        /// When the person last showed who it is, in seconds of Unix time, if the issuer says.
+        auth_time: Option<i64>,
+        /// Whether with a second factor.
+        second_factor: bool,
+    },
 }
 
 impl Caller {
+    /// The bearer of a token that the operator made.
+    pub fn of_operator_token(party_id: PartyId, role: Role) -> Self {
+        let scopes = ScopeSet::of_role(role);
+        Self { party_id, role, scopes, authentication: Authentication::OperatorToken }
+    }
+
     /// Who acts, for commands.
     pub fn actor(&self) -> Actor {
         match self.role {
@@ -131,10 +162,14 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let refused = || {
-            Problem::new(ErrorCode::Unauthenticated, "send Authorization: Bearer with a token of `earnest token`")
-                .with_header(header::WWW_AUTHENTICATE, "Bearer")
-        };
+        Bearer::from_request_parts(parts, app).await.map(|bearer| bearer.caller)
+    }
+}
+
+impl FromRequestParts<App> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = parts
             .headers
             .get(header::AUTHORIZATION)
@@ -142,8 +177,15 @@ impl FromRequestParts<App> for Caller {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .filter(|token| token.starts_with(TOKEN_PREFIX) && token.len() < 128)
-            .ok_or_else(refused)?;
-        app.caller_of(&token_hash(token)).await?.ok_or_else(refused)
+            .ok_or_else(token_needed)?;
+        if !token.starts_with(TOKEN_PREFIX) {
+            return app.identity.bearer(app, token).await;
+        }
+        let refused = || token_refused(TokenError::Signature);
+        if token.len() >= MAX_OPERATOR_TOKEN {
+            return Err(refused());
+        }
+        let caller = app.caller_of(&token_hash(token)).await?.ok_or_else(refused)?;
+        Ok(Self { caller, session_id: None })
     }
 }

@@ -34,6 +34,13 @@ macro_rules! codes {
 
 codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid access token is needed.";
+    InsufficientUserAuthentication = "insufficient_user_authentication", UNAUTHORIZED, "Show again who you are.";
+    InvalidCredentials = "invalid_credentials", BAD_REQUEST, "What was shown does not let you in.";
+    InvalidCode = "invalid_code", BAD_REQUEST, "The code is not valid.";
+    LinkNotValid = "link_not_valid", BAD_REQUEST, "The link or ticket was used, is too old, or is none.";
+    MfaRequired = "mfa_required", FORBIDDEN, "A second factor is needed.";
+    MfaWrongState = "mfa_wrong_state", CONFLICT, "The second factor is in another state.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many attempts; wait.";
     Forbidden = "forbidden", FORBIDDEN, "The caller may not do this.";
     NotFound = "not_found", NOT_FOUND, "There is no such thing, or the caller has no part in it.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take this method.";

@@ -3,6 +3,8 @@
 //! # Where things are
 //! - [`router`], [`routes`]: every route, one file per thing; [`view`]: what they show
 //! - [`app`], [`engine`]: how a command becomes a commit and an answer
+//! - [`identity`], [`caller`]: who calls
+//! - [`pages`]: what people see
 //! - [`problem`], [`code`]: every error
 //! - [`worker`]: projections, timers, orders to the provider, notices from it
 //! - [`sandbox`]: the built-in payment provider, a service of its own
@@ -15,8 +17,10 @@ pub mod cli;
 pub mod code;
 pub mod engine;
 pub mod extract;
+pub mod identity;
 pub mod onboarding;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod router;
 pub mod routes;

@@ -89,6 +89,11 @@ impl Problem {
         self
     }
 
+    /// What happened here, for a person.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.code

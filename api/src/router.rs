@@ -23,9 +23,10 @@ use crate::app::App;
 use crate::code::ErrorCode;
 use crate::extract::MAX_BODY_BYTES;
 use crate::openapi;
+use crate::pages;
 use crate::problem::Problem;
 use crate::routes::{
-    amendments, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
+    amendments, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
     milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests, refunds,
     reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
 };
@@ -145,6 +146,21 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(test_helpers_payouts::deauthorize))
         .routes(routes!(test_helpers_payouts::adjust))
         .merge(test_helpers::router())
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::verify_factor))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::forgotten_password))
+        .routes(routes!(auth::new_password))
+        .routes(routes!(auth::step_up))
+        .routes(routes!(auth::enrol_factor))
+        .routes(routes!(auth::confirm_factor))
+        .routes(routes!(auth::disable_factor))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::jwks))
+        .routes(routes!(auth::discovery))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .merge(OpenApiRouter::new().routes(routes!(webhooks::receive)).layer(DefaultBodyLimit::max(MAX_WEBHOOK_BYTES)))
         .routes(routes!(health::live))
@@ -164,6 +180,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
+        .merge(pages::router())
         .with_state(app)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
         .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))

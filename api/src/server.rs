@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::app::{App, Inner};
 use crate::engine::Engine;
+use crate::identity::{Identity, IdentityConfig, IdentityError};
 use crate::onboarding::Links;
 use crate::router;
 use crate::sandbox::{self, Sandbox, SandboxClock, SandboxConfig, SandboxError, WebhookTarget};
@@ -116,6 +117,9 @@ pub enum ServeError {
         /// What mends it.
         sql: String,
     },
+    /// Identity cannot be set up.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The system gives no thread.
     #[error("the workers could not be started: {0}")]
     Workers(std::io::Error),
@@ -140,6 +144,14 @@ impl Server {
     /// # Errors
     /// [`ServeError`]; nothing is left running.
     pub async fn start(config: ServerConfig) -> Result<Self, ServeError> {
+        Self::start_with(config, IdentityConfig::default()).await
+    }
+
+    /// Starts everything, with people coming in as configured. When it returns, requests are served.
+    ///
+    /// # Errors
+    /// [`ServeError`]; nothing is left running.
+    pub async fn start_with(config: ServerConfig, identity: IdentityConfig) -> Result<Self, ServeError> {
         let metrics = recorder()?;
         let store = Arc::new(PgStore::connect(config.database.clone(), &config.tenant, POOL));
         if !config.allow_owner && migrate::owns_events(store.pool()).await? {
@@ -159,6 +171,8 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let provider = connect_provider(&config, address, &engine, test_clock).await?;
+        let url = format!("http://{address}");
+        let identity = Identity::open(identity, store.pool().clone(), config.tenant.as_str(), url).await?;
         let projector = Projector::new(store.pool());
         let app = App::new(Inner {
             engine,
@@ -173,11 +187,13 @@ impl Server {
             onboarding_links: Links::default(),
             sandbox: provider.control,
             metrics,
+            identity,
             tokens: Mutex::default(),
         });
         let workers = Workers::start(&app, projector, Arc::new(provider.client)).map_err(ServeError::Workers)?;
         let (stop, mut stopped) = watch::channel(false);
-        let service = ServiceExt::<axum::extract::Request>::into_make_service(router::router(app.clone()));
+        let router = router::router(app.clone());
+        let service = ServiceExt::<axum::extract::Request>::into_make_service_with_connect_info::<SocketAddr>(router);
         let serving = tokio::spawn(
             axum::serve(listener, service)
                 .with_graceful_shutdown(async move {
@@ -197,6 +213,11 @@ impl Server {
     /// Where the built-in provider listens, and nothing when another one is used.
     pub fn sandbox_url(&self) -> Option<String> {
         self.sandbox.as_ref().map(|sandbox| sandbox.base_url().trim_end_matches('/').to_owned())
+    }
+
+    /// The page with the mails that are kept, with the key that opens it; nothing when mails are sent.
+    pub fn mailbox_url(&self) -> Option<String> {
+        self.app.identity.mailbox().map(|(_, key)| format!("{}/mailbox?key={key}", self.base_url()))
     }
 
     /// The key that the built-in provider takes. It moves no real money, so whoever runs it may see the key.

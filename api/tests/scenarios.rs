@@ -279,7 +279,8 @@ async fn bad_bodies_are_refused_with_a_pointer() {
     world.refused(404, "not_found", world.get(&world.client, "/v1/nothing")).await;
     let stranger = MadeToken { party_id: world.client.party_id, token: format!("ern_{}", "0".repeat(64)) };
     let problem = world.refused(401, "unauthenticated", world.get(&stranger, "/v1/contracts")).await;
-    assert_eq!(problem.header("www-authenticate"), Some("Bearer"));
+    let challenge = problem.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with("Bearer realm=\"earnest\", error=\"invalid_token\""), "{challenge}");
     let early = World::begin() - TimeDelta::seconds(1);
     let path = "/v1/test_clocks/clk_main/advance";
     let back = async { world.api.post(path, &world.admin.token, &[], &json!({ "to": early })).await.unwrap() };

@@ -80,7 +80,11 @@ pub fn grants(schema: &SchemaName, app_role: &str) -> String {
          grant select, insert, update on {schema}.outbox, {schema}.psp_inbox, {schema}.access_tokens to \"{app_role}\";
          grant select, insert on {schema}.provider_requests to \"{app_role}\";
          grant select, insert, update on {schema}.operator_tasks to \"{app_role}\";
-         grant select, update on {schema}.psp_inquiries to \"{app_role}\";"
+         grant select, update on {schema}.psp_inquiries to \"{app_role}\";
+         grant select, insert, update, delete on {schema}.accounts, {schema}.registrations, {schema}.recovery_codes,
+               {schema}.identity_tickets, {schema}.sessions, {schema}.refresh_tokens, {schema}.known_devices,
+               {schema}.login_attempts, {schema}.external_subjects, {schema}.signing_keys,
+               {schema}.identity_master_keys, {schema}.mailbox to \"{app_role}\";"
     )
 }
 

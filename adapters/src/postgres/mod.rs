@@ -8,6 +8,7 @@
 //! - [`background`]: the threads that the committer and the projector have of their own
 //! - [`outbox`], [`inbox`], [`token`], [`clock`]: records of the outside
 //! - [`inquiry`]: what the provider is asked without being told; [`task`]: what a person has to look at
+//! - [`identity`]: accounts, sessions, keys
 //! - [`framework`]: an event store for cqrs-es over the same log
 //!
 //! # Invariants
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod connect;
 pub mod document;
 pub mod framework;
+pub mod identity;
 pub mod inbox;
 pub mod inquiry;
 pub mod load;

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod demo;
+pub mod identity;
 pub mod inbox;
 pub mod logs;
 pub mod operator;
@@ -41,6 +42,10 @@ pub enum Command {
     Migrate(operator::MigrateOptions),
     /// Makes an access token for a party and a role, and the party if it is new.
     Token(operator::TokenOptions),
+    /// Works on the keys that access tokens are signed with.
+    Keys(identity::KeysOptions),
+    /// Makes an account for a member of staff, and prints the link to choose a password with.
+    Staff(identity::StaffOptions),
     /// Prints the trial balance.
     TrialBalance(operator::TenantOptions),
     /// Throws the read models away and builds them again from the log.
@@ -67,6 +72,8 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync
         Command::Tenant(command) => tenant::run(command).await,
         Command::Migrate(options) => operator::migrate(options).await,
         Command::Token(options) => operator::token(options).await,
+        Command::Keys(options) => identity::keys(options).await,
+        Command::Staff(options) => identity::staff(options).await,
         Command::TrialBalance(options) => operator::trial_balance(options).await,
         Command::Rebuild(options) => operator::rebuild(options).await,
         Command::Outbox(options) => outbox::run(options).await,

@@ -8,6 +8,7 @@ use clap::Args;
 use domain::time::Timestamp;
 
 use super::database::DatabaseOptions;
+use super::identity::IdentityOptions;
 use super::operator::Failure;
 use crate::sandbox::{self, SandboxClock, SandboxConfig, WebhookTarget};
 use crate::server::{ProviderConfig, Server, ServerConfig};
@@ -17,6 +18,8 @@ use crate::server::{ProviderConfig, Server, ServerConfig};
 pub struct ServeOptions {
     #[command(flatten)]
     database: DatabaseOptions,
+    #[command(flatten)]
+    identity: IdentityOptions,
     /// Where to listen.
     #[arg(long, env = "EARNEST_LISTEN", default_value = "127.0.0.1:8400")]
     listen: SocketAddr,
@@ -84,6 +87,7 @@ pub struct SandboxOptions {
 /// # Errors
 /// What went wrong.
 pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
+    let identity = options.identity.config(&options.database)?;
     let database = options.database.open().await?;
     let provider = match options.psp_key {
         Some(key) => ProviderConfig::Remote {
@@ -101,15 +105,15 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             )?),
         },
     };
-    let server = Server::start(ServerConfig {
+    let config = ServerConfig {
         listen: options.listen,
         database: database.app.clone(),
         tenant: options.database.tenant.clone(),
         test_clock: options.test_clock,
         provider,
         allow_owner: options.allow_owner_login,
-    })
-    .await?;
+    };
+    let server = Server::start_with(config, identity).await?;
     let mut out = std::io::stdout();
     let url = server.base_url();
     writeln!(out, "Earnest serves the tenant {} on {url}", options.database.tenant)?;
@@ -125,6 +129,10 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     match &database.embedded {
         Some(embedded) => writeln!(out, "  database          built in, in {}", embedded.data_dir().display())?,
         None => writeln!(out, "  database          as configured")?,
+    }
+    match server.mailbox_url() {
+        Some(mailbox) => writeln!(out, "  sign in, mails    {url}/sign-in  {mailbox}")?,
+        None => writeln!(out, "  sign in           {url}/sign-in")?,
     }
     writeln!(out, "Make a token with `earnest token --role client`. Stop with Ctrl-C.")?;
     wait_for_stop().await;

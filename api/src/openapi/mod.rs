@@ -78,6 +78,16 @@ const OPEN: &[&str] = &[
     "/v1/meta/policies",
     "/v1/meta/fee-presets",
     "/v1/psp/webhooks/{endpoint}",
+    "/.well-known/jwks.json",
+    "/.well-known/openid-configuration",
+    "/v1/auth/register",
+    "/v1/auth/verify-email",
+    "/v1/auth/login",
+    "/v1/auth/mfa/verify",
+    "/v1/auth/refresh",
+    "/v1/auth/logout",
+    "/v1/auth/password-resets",
+    "/v1/auth/password-resets/confirm",
 ];
 
 /// The description before the routes are in it.
@@ -96,8 +106,10 @@ pub fn base() -> OpenApi {
 /// Adds to every operation what all of their kind have.
 pub fn complete(description: &mut OpenApi) {
     let components = description.components.get_or_insert_default();
-    let bearer =
-        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by `earnest token`.")).build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("Of `/v1/auth/login`, of another issuer that is configured, or of `earnest token`."))
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let examples = answers::examples();
@@ -141,7 +153,7 @@ pub fn complete(description: &mut OpenApi) {
 fn takes_key(path: &str) -> bool {
     // A preview is no command: it is carried out never.
     let of_test_mode = path.starts_with("/v1/test_clocks") || path.starts_with("/v1/test_helpers");
-    !OPEN.contains(&path) && !of_test_mode && !is_preview(path)
+    !OPEN.contains(&path) && !of_test_mode && !is_preview(path) && !path.starts_with("/v1/auth/")
 }
 
 /// Whether a POST to this route only tells what a command would do.

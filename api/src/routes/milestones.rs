@@ -19,6 +19,7 @@ use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::extract::{IdPath, Query};
+use crate::identity::step_up;
 use crate::problem::Problem;
 use crate::view::MilestoneView;
 
@@ -199,6 +200,7 @@ pub async fn approve(
     IdPath(milestone_id): IdPath<MilestoneId>,
     Command { value, asked }: Command<Approve>,
 ) -> Result<Response, Problem> {
+    step_up::for_release(&app, &caller, milestone_id, value.amount).await?;
     let currency = value.currency.as_deref().map(|code| currency(code, "/currency")).transpose()?;
     let amount = value.amount.map(|value| amount(value, "/amount")).transpose()?;
     let remainder = value.remainder.unwrap_or_default().read()?;

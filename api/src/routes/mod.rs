@@ -6,6 +6,7 @@
 )]
 
 pub mod amendments;
+pub mod auth;
 pub mod balances;
 pub mod chargebacks;
 pub mod command;

@@ -19,6 +19,7 @@ use api::caller::Role;
 use api::cli::operator::{MadeToken, make_token};
 use api::cli::story::{Answer, ApiClient, nets_of, nets_shown, recount};
 use api::engine::Request;
+use api::identity::IdentityConfig;
 use api::server::{ProviderConfig, Server, ServerConfig};
 use chrono::{DateTime, Utc};
 use domain::actor::{Actor, StaffRole, SystemPart};
@@ -77,6 +78,11 @@ impl World {
 
     /// Nobody has an account at the provider.
     pub async fn without_account() -> Self {
+        Self::with_identity(IdentityConfig::default()).await
+    }
+
+    /// The same, with people coming in as configured.
+    pub async fn with_identity(identity: IdentityConfig) -> Self {
         let database = TestCluster::shared()
             .unwrap()
             .fresh_database("tenant", |database| async move {
@@ -85,16 +91,15 @@ impl World {
             .await
             .unwrap();
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(ServerConfig {
+        let config = ServerConfig {
             listen: local,
             database: database.app_options.clone(),
             tenant: "main".parse().unwrap(),
             test_clock: Some(Self::begin()),
             provider: ProviderConfig::Sandbox { listen: local, database: Box::new(database.owner_options.clone()) },
             allow_owner: false,
-        })
-        .await
-        .unwrap();
+        };
+        let server = Server::start_with(config, identity).await.unwrap();
         let engine = &server.app().engine;
         let client = make_token(engine, Role::Client, None, None, None).await.unwrap();
         let payee = make_token(engine, Role::Payee, None, None, None).await.unwrap();

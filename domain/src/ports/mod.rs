@@ -5,8 +5,10 @@
 pub mod clock;
 pub mod dispute;
 pub mod history;
+pub mod mail;
 pub mod provider;
 
 pub use clock::Clock;
 pub use history::ProviderHistory;
+pub use mail::Mailer;
 pub use provider::PaymentProvider;
