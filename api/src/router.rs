@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::access;
 use crate::app::App;
 use crate::code::ErrorCode;
 use crate::extract::MAX_BODY_BYTES;
@@ -26,9 +27,9 @@ use crate::openapi;
 use crate::pages;
 use crate::problem::Problem;
 use crate::routes::{
-    amendments, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
-    milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests, refunds,
-    reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
+    amendments, api_keys, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities,
+    health, meta, milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests,
+    refunds, reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
 };
 
 /// Largest webhook, as `process-managers.md` C.2 has it.
@@ -159,6 +160,10 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(auth::confirm_factor))
         .routes(routes!(auth::disable_factor))
         .routes(routes!(auth::me))
+        .routes(routes!(api_keys::create, api_keys::list))
+        .routes(routes!(api_keys::show))
+        .routes(routes!(api_keys::rotate))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(auth::jwks))
         .routes(routes!(auth::discovery))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -181,12 +186,13 @@ pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
         .merge(pages::router())
-        .with_state(app)
+        .with_state(app.clone())
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
         .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))
         .method_not_allowed_fallback(|| {
             std::future::ready(Problem::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title()))
         })
+        .layer(middleware::from_fn_with_state(app, access::guard))
         .layer(
             ServiceBuilder::new()
                 .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))

@@ -110,7 +110,10 @@ pub async fn submit(
     }
     app.catch_up().await?;
     let (state, _) = find(&app, chargeback_id).await?;
-    let evidence = drawn_up(&app, state.case().ok_or_else(Problem::not_found)?).await?;
+    let case = state.case().ok_or_else(Problem::not_found)?;
+    let paid = &case.opening.charged;
+    app.identity.require_recent(&caller, paid.captured, paid.currency).await?;
+    let evidence = drawn_up(&app, case).await?;
     let command = ChargebackCommand::SubmitEvidence { evidence: Box::new(evidence) };
     let intent = Intent::Fact(Order::Chargeback(chargeback_id, command));
     asked.act(&app, caller, intent, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await

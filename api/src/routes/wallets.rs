@@ -62,12 +62,9 @@ pub async fn withdraw(
 ) -> Result<Response, Problem> {
     asked.headers.require_key()?;
     let refund_id = RefundId::from_uuid(Uuid::now_v7());
-    let intent = MoneyIntent::WithdrawFromWallet {
-        client_id: caller.party_id,
-        currency: currency(&value.currency, "/currency")?,
-        refund_id,
-        amount: amount(value.amount, "/amount")?,
-    };
+    let (amount, currency) = (amount(value.amount, "/amount")?, currency(&value.currency, "/currency")?);
+    app.identity.require_recent(&caller, amount, currency).await?;
+    let intent = MoneyIntent::WithdrawFromWallet { client_id: caller.party_id, currency, refund_id, amount };
     let location = format!("/v1/refunds/{refund_id}");
     let view = |seen: Seen<'_>| refunds::view_of(refund_id, seen.look);
     asked.make(&app, caller, Intent::Money(intent), location, &view).await

@@ -147,7 +147,7 @@ async fn wrong_roles_are_refused() {
     world.refused(403, "forbidden", world.post(&world.client, "/v1/refunds", None, back)).await;
     let out = json!({ "amount": 1, "currency": "USD" });
     world.refused(403, "forbidden", world.post(&boss, "/v1/wallets/me/withdrawals", None, out.clone())).await;
-    world.refused(404, "not_found", world.post(&world.admin, "/v1/wallets/me/withdrawals", None, out)).await;
+    world.refused(403, "forbidden", world.post(&world.admin, "/v1/wallets/me/withdrawals", None, out)).await;
     world
         .refused(422, "insufficient_wallet_balance", async {
             world
