@@ -1,14 +1,17 @@
 //! What handlers take out of a request. Every refusal is a problem document; axum's own are plain text.
 
+use std::error::Error;
 use std::str::FromStr;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use domain::id::IdError;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use tower_http::timeout::TimeoutError;
 
 use crate::code::ErrorCode;
 use crate::problem::Problem;
@@ -87,13 +90,8 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let declared = media_type(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {MAX_BODY_BYTES} bytes"))
-            } else {
-                Problem::new(ErrorCode::MalformedRequest, "the body could not be read")
-            }
-        })?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| unread(&rejection, MAX_BODY_BYTES))?;
         // A request without a body is one with an empty object: approving needs to say nothing more.
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         if !bytes.is_empty() && !declared.as_deref().is_some_and(is_json) {
@@ -114,6 +112,20 @@ where
         })?;
         Ok(Self { value, fingerprint })
     }
+}
+
+/// Why a body could not be read, of at most `most` bytes.
+pub(crate) fn unread(rejection: &BytesRejection, most: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {most} bytes"));
+    }
+    let mut causes = std::iter::successors(Some(rejection as &(dyn Error + 'static)), |&error| error.source());
+    if causes.any(|error| error.is::<TimeoutError>()) {
+        // What still comes of it is not read: the connection is of no more use.
+        return Problem::new(ErrorCode::RequestTimeout, ErrorCode::RequestTimeout.title())
+            .with_header(header::CONNECTION, "close");
+    }
+    Problem::new(ErrorCode::MalformedRequest, "the body could not be read")
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod demo;
+pub mod edge;
 pub mod identity;
 pub mod inbox;
 pub mod logs;
