@@ -253,6 +253,9 @@ async fn what_may_have_been_made_is_looked_for() {
         let seen = server.seen();
         assert_eq!((seen[0].path.as_str(), seen[0].fields["limit"].as_str()), (path, "100"));
         assert_eq!(seen[3].fields["starting_after"].as_str(), others["id"].as_str().unwrap());
+        // A list without an end proves nothing.
+        let endless = Server::start(std::iter::repeat_with(|| list(json!([others]), true)).take(100)).await;
+        assert!(matches!(endless.provider().find(&order, since).await, Ok(Found::Uncertain(_))));
         // What is older need not be looked through.
         let later = chrono::DateTime::from_timestamp(1_700_000_001, 0).unwrap();
         let older = Server::start([list(json!([others]), true), list(json!([object]), false)]).await.provider();
