@@ -17,10 +17,10 @@ use super::bank_accounts;
 use super::fee::Currency;
 use super::form::{Form, Metadata};
 use super::identifier;
-use super::intents::write_charge;
 use super::object::{self, Charge, Payout, Transfer};
 use super::order::{Outcome, Work};
 use super::refusal::{Failure, Refusal};
+use super::rows::write_charge;
 
 /// `POST /v1/transfers`.
 #[derive(Debug)]

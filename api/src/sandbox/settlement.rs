@@ -12,11 +12,11 @@ use sqlx::PgConnection;
 use super::events::NewEvent;
 use super::exchange::Settlement;
 use super::fee::Currency;
-use super::intents::{update, write_charge};
 use super::moves::{self, Entry};
 use super::object::{self, Charge, PaymentIntent};
 use super::refunds;
 use super::refusal::documentation;
+use super::rows::{update, write_charge};
 use super::test_card::{DebitEnd, Decline, TestCard};
 
 /// What a planned fault changes about a payment.

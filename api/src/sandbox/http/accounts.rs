@@ -9,7 +9,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use super::{Call, Shared, failed, order, refused, show, shown};
+use super::Shared;
+use super::call::{Call, answer, failed, order, refused, show, shown};
 use crate::sandbox::accounts::{self, UpdateAccount};
 use crate::sandbox::bank_accounts::{AddBankAccount, MakeToken};
 use crate::sandbox::connected::ConnectedOrder as Ordered;
@@ -175,6 +176,6 @@ async fn click(State(app): State<Shared>, Path(token): Path<String>, body: axum:
     let value: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     match value["return_url"].as_str() {
         Some(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url.to_owned())]).into_response(),
-        None => super::answer(answer),
+        None => self::answer(answer),
     }
 }

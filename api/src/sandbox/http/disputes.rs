@@ -5,7 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::{Call, Shared, order, show, shown};
+use super::Shared;
+use super::call::{Call, order, show, shown};
 use crate::sandbox::disputes::DisputeOrder;
 use crate::sandbox::order::Order;
 use crate::sandbox::reads::Resource;
