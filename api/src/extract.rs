@@ -173,8 +173,13 @@ pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
-/// What serde says, for somebody who does not know Rust: its integer types in words, and a missing field by its own place.
+/// What serde says, for somebody who does not know Rust: types in JSON's words, and a missing field by its own place.
 fn in_words(mut pointer: String, said: &str) -> (String, String) {
+    let said = said.replacen("invalid type: map", "invalid type: object", 1).replacen(
+        "invalid type: sequence",
+        "invalid type: array",
+        1,
+    );
     if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         pointer.push('/');
         pointer.push_str(name);
@@ -185,7 +190,7 @@ fn in_words(mut pointer: String, said: &str) -> (String, String) {
             return (pointer, format!("{received}, expected a whole number"));
         }
     }
-    (pointer, said.to_owned())
+    (pointer, said)
 }
 
 /// Query parameters.
@@ -207,7 +212,11 @@ where
                 let said = rejection.body_text();
                 let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said);
                 match said.split_once(": ") {
-                    Some((name, what)) => Problem::field(ErrorCode::ValidationFailed, name.to_owned(), what.to_owned()),
+                    Some((name, what)) => {
+                        // A parameter that were passed over would show more than was asked for.
+                        let what = what.replacen("unknown field", "unknown parameter", 1);
+                        Problem::field(ErrorCode::ValidationFailed, name.to_owned(), what)
+                    }
                     None => Problem::new(ErrorCode::ValidationFailed, said.to_owned()),
                 }
             })

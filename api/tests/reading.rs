@@ -207,6 +207,7 @@ async fn balances_are_read_by_their_dimensions() {
         ("cursor=p1".to_owned(), "cursor"),
         (format!("cursor={cursor}z"), "cursor"),
         ("limit=0".to_owned(), "limit"),
+        ("limt=5".to_owned(), "limt"),
     ] {
         let path = format!("/v1/ledger/balances?{wrong}");
         let problem = world.get(&world.admin, &path);

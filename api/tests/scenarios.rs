@@ -238,13 +238,14 @@ async fn bad_bodies_are_refused_with_a_pointer() {
         change(&mut body);
         body
     };
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         (|body| *body = json!({ "currency": "USD", "milestones": [] }), 422, "validation_failed", "/payee_id"),
         (|body| body["milestones"] = json!([{}]), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!(0), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!(-5), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!(10.5), 422, "validation_failed", "/milestones/0/amount"),
         (|body| body["milestones"][0]["amount"] = json!("100"), 422, "validation_failed", "/milestones/0/amount"),
+        (|body| body["milestones"][0]["amount"] = json!({}), 422, "validation_failed", "/milestones/0/amount"),
         (
             |body| body["milestones"][0]["amount"] = json!(1_000_000_000_000_001_i64),
             422,
@@ -263,7 +264,8 @@ async fn bad_bodies_are_refused_with_a_pointer() {
         let problem = world.refused(status, code, answer).await;
         assert_eq!(problem.body["errors"][0]["pointer"], pointer, "{}", problem.body);
         let detail = problem.body["detail"].as_str().unwrap_or_default();
-        assert!(!detail.contains("i64") && !detail.contains("missing field"), "nobody has to know Rust: {detail}");
+        let rust = ["i64", "missing field", "map"].iter().any(|word| detail.contains(word));
+        assert!(!rust, "nobody has to know Rust: {detail}");
     }
     let unknown = world.post(&world.client, "/v1/contracts", None, draft(|body| body["surprise"] = json!(1)));
     world.refused(422, "validation_failed", unknown).await;

@@ -23,6 +23,7 @@ use crate::problem::Problem;
 
 /// Which balances, and when.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct BalancesQuery {
     /// Everything up to this position of the log; the newest one when absent.
     pub position: Option<u64>,

@@ -43,6 +43,7 @@ pub(crate) const MAX_EVIDENCE_BYTES: usize = 1024 * 1024;
 
 /// Which chargebacks to list; what is absent is not asked for.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Which {
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,

@@ -235,6 +235,7 @@ pub async fn show(
 
 /// Where to go on in the history of a contract.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct HistoryPaging {
     /// Events after this position.
     pub after: Option<u64>,

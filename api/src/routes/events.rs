@@ -20,6 +20,7 @@ pub(crate) const READERS: &[StaffRole] = &[StaffRole::Finance, StaffRole::Audito
 
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct FeedQuery {
     /// Events after this position; 0 for the first.
     pub after: Option<u64>,

@@ -66,6 +66,7 @@ pub(crate) fn visible(caller: &Caller) -> Visible {
 
 /// Paging through a list, newest first.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Paging {
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,

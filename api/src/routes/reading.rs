@@ -24,6 +24,7 @@ use crate::view::{EscrowDetailView, MilestoneView};
 
 /// Which moment of a thing to show; the present one when nothing is said.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct AsOf {
     /// As it was at this instant, RFC 3339, not after now: everything that had happened by then.
     pub as_of: Option<DateTime<Utc>>,

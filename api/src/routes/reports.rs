@@ -135,6 +135,7 @@ pub async fn coverage(State(app): State<App>, caller: Caller, _at: ReadAt) -> Re
 
 /// At which position to read the books.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct BooksQuery {
     /// Everything up to this position of the log; the newest one when absent.
     pub as_of_position: Option<u64>,
