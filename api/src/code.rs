@@ -40,7 +40,7 @@ codes! {
     LinkNotValid = "link_not_valid", BAD_REQUEST, "The link or ticket was used, is too old, or is none.";
     MfaRequired = "mfa_required", FORBIDDEN, "A second factor is needed.";
     MfaWrongState = "mfa_wrong_state", CONFLICT, "The second factor is in another state.";
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many attempts; wait.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests or attempts; wait.";
     Forbidden = "forbidden", FORBIDDEN, "The caller may not do this.";
     NotFound = "not_found", NOT_FOUND, "There is no such thing, or the caller has no part in it.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take this method.";
@@ -48,6 +48,7 @@ codes! {
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request breaks a rule about its content.";
     MalformedRequest = "malformed_request", BAD_REQUEST, "The request cannot be read.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body did not come in time.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON.";
     IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST, "This request needs an Idempotency-Key.";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request.";
@@ -93,6 +94,7 @@ codes! {
     InsufficientAvailable = "insufficient_available", UNPROCESSABLE_ENTITY, "More was asked than can be withdrawn.";
     PayoutAccountRequired = "payout_account_required", UNPROCESSABLE_ENTITY, "The payee has no payout account.";
     CurrencyMismatch = "currency_mismatch", UNPROCESSABLE_ENTITY, "The amount is in another currency.";
+    UrlNotAllowed = "url_not_allowed", UNPROCESSABLE_ENTITY, "The URL is none that is asked from here.";
     AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY, "The amount is larger than can be handled.";
     InvalidSignature = "invalid_signature", BAD_REQUEST, "The webhook's signature is not valid.";
     ClockBackwards = "clock_backwards", UNPROCESSABLE_ENTITY, "A test clock only goes forward.";

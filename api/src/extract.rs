@@ -1,14 +1,17 @@
 //! What handlers take out of a request. Every refusal is a problem document; axum's own are plain text.
 
+use std::error::Error;
 use std::str::FromStr;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use domain::id::IdError;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use tower_http::timeout::TimeoutError;
 
 use crate::code::ErrorCode;
 use crate::problem::Problem;
@@ -87,13 +90,8 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let declared = media_type(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {MAX_BODY_BYTES} bytes"))
-            } else {
-                Problem::new(ErrorCode::MalformedRequest, "the body could not be read")
-            }
-        })?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| unread(&rejection, MAX_BODY_BYTES))?;
         // A request without a body is one with an empty object: approving needs to say nothing more.
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         if !bytes.is_empty() && !declared.as_deref().is_some_and(is_json) {
@@ -114,6 +112,20 @@ where
         })?;
         Ok(Self { value, fingerprint })
     }
+}
+
+/// Why a body could not be read, of at most `most` bytes.
+pub(crate) fn unread(rejection: &BytesRejection, most: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(ErrorCode::PayloadTooLarge, format!("a body may have at most {most} bytes"));
+    }
+    let mut causes = std::iter::successors(Some(rejection as &(dyn Error + 'static)), |&error| error.source());
+    if causes.any(<dyn Error + 'static>::is::<TimeoutError>) {
+        // What still comes of it is not read: the connection is of no more use.
+        return Problem::new(ErrorCode::RequestTimeout, ErrorCode::RequestTimeout.title())
+            .with_header(header::CONNECTION, "close");
+    }
+    Problem::new(ErrorCode::MalformedRequest, "the body could not be read")
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -174,6 +186,8 @@ pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// What serde says, for somebody who does not know Rust: types in JSON's words, and a missing field by its own place.
+/// Without the value that was sent: it may be somebody's password in the wrong field, and problems end in other people's
+/// logs.
 fn in_words(mut pointer: String, said: &str) -> (String, String) {
     let said = said.replacen("invalid type: map", "invalid type: object", 1).replacen(
         "invalid type: sequence",
@@ -185,12 +199,24 @@ fn in_words(mut pointer: String, said: &str) -> (String, String) {
         pointer.push_str(name);
         return (pointer, "is missing".to_owned());
     }
+    let said = without_value(&said);
     for integer in ["i64", "u64", "i32", "u32", "i16", "u16", "u8"] {
         if let Some(received) = said.strip_suffix(&format!(", expected {integer}")) {
             return (pointer, format!("{received}, expected a whole number"));
         }
     }
     (pointer, said)
+}
+
+/// What serde says, with the kind of what was sent and without its text.
+fn without_value(said: &str) -> String {
+    let told = ["invalid type", "invalid value", "unknown variant"].into_iter().find(|told| said.starts_with(told));
+    let Some((told, (received, expected))) = told.zip(said.rsplit_once(", expected ")) else {
+        return said.to_owned();
+    };
+    // A text is in quotation marks, everything else that has a value in backticks: `invalid type: integer \`5\``.
+    let kind = received.split(['"', '`']).next().unwrap_or(told).trim_end();
+    format!("{kind}, expected {expected}")
 }
 
 /// Query parameters.
@@ -214,10 +240,10 @@ where
                 match said.split_once(": ") {
                     Some((name, what)) => {
                         // A parameter that were passed over would show more than was asked for.
-                        let what = what.replacen("unknown field", "unknown parameter", 1);
-                        Problem::field(ErrorCode::ValidationFailed, name.to_owned(), what)
+                        let what = without_value(what).replacen("unknown field", "unknown parameter", 1);
+                        Problem::field(ErrorCode::ValidationFailed, name, what)
                     }
-                    None => Problem::new(ErrorCode::ValidationFailed, said.to_owned()),
+                    None => Problem::new(ErrorCode::ValidationFailed, without_value(said)),
                 }
             })
     }
@@ -288,5 +314,30 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandHeaders {
             .filter(|value| value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'))
             .map(str::to_owned);
         Ok(Self { idempotency_key, if_match, traceparent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D-199 (in part).
+    #[test]
+    fn what_was_sent_is_not_told_again() {
+        let told = |said: &str| in_words("/a".to_owned(), said);
+        for (said, detail) in [
+            ("missing field `b`", "is missing"),
+            ("invalid type: string \"secret\", expected u64", "invalid type: string, expected a whole number"),
+            ("invalid type: string \"a, expected b\", expected a map", "invalid type: string, expected a map"),
+            ("invalid type: integer `1234`, expected a string", "invalid type: integer, expected a string"),
+            ("invalid type: null, expected a string", "invalid type: null, expected a string"),
+            ("invalid value: integer `-1`, expected u8", "invalid value: integer, expected a whole number"),
+            ("unknown variant `secret`, expected one of `a`, `b`", "unknown variant, expected one of `a`, `b`"),
+            ("unknown field `c`, expected `a`", "unknown field `c`, expected `a`"),
+            ("must not be empty", "must not be empty"),
+        ] {
+            assert_eq!(told(said).1, detail);
+        }
+        assert_eq!(told("missing field `b`").0, "/a/b");
     }
 }

@@ -3,7 +3,7 @@
 //! # Where things are
 //! - [`router`], [`routes`]: every route, one file per thing; [`view`]: what they show
 //! - [`app`], [`engine`]: how a command becomes a commit and an answer
-//! - [`identity`], [`caller`]: who calls
+//! - [`identity`], [`caller`]: who calls; [`edge`]: how often, how long, from where; [`outgoing`]: whom we ask ourselves
 //! - [`pages`]: what people see
 //! - [`problem`], [`code`]: every error
 //! - [`worker`]: projections, timers, orders to the provider, notices from it
@@ -15,10 +15,13 @@ pub mod cache;
 pub mod caller;
 pub mod cli;
 pub mod code;
+pub mod edge;
 pub mod engine;
 pub mod extract;
 pub mod identity;
+pub mod network;
 pub mod openapi;
+pub mod outgoing;
 pub mod pages;
 pub mod problem;
 pub mod provider;

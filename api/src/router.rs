@@ -1,10 +1,8 @@
 //! All routes, with what every request goes through.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
@@ -12,8 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,21 +18,17 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::code::ErrorCode;
+use crate::edge::{self, Edge};
 use crate::extract::MAX_BODY_BYTES;
 use crate::openapi;
 use crate::pages;
 use crate::problem::Problem;
+use crate::routes::webhooks::MAX_WEBHOOK_BYTES;
 use crate::routes::{
     amendments, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
     milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests, refunds,
     reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
 };
-
-/// Largest webhook, as `process-managers.md` C.2 has it.
-const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
-
-/// Longest that a request may take; moving a test clock far takes longest.
-const TIMEOUT: Duration = Duration::from_secs(120);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -187,12 +180,12 @@ pub fn description() -> utoipa::openapi::OpenApi {
 }
 
 /// The service.
-pub fn router(app: App) -> Router {
+pub fn router(app: App, edge: &Edge) -> Router {
     let (router, _) = documented().split_for_parts();
     router
         .layer(middleware::from_fn_with_state(app.clone(), test_helpers::once))
         .merge(pages::router())
-        .with_state(app)
+        .with_state(app.clone())
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description()))
         .fallback(|| std::future::ready(Problem::new(ErrorCode::NotFound, "there is no such route")))
         .method_not_allowed_fallback(|| {
@@ -205,20 +198,16 @@ pub fn router(app: App) -> Router {
                 .layer(TraceLayer::new_for_http().make_span_with(span))
                 .layer(PropagateRequestIdLayer::new(REQUEST_ID))
                 .layer(middleware::from_fn(count))
+                .layer(CompressionLayer::new())
+                .layer(middleware::from_fn_with_state(edge.clone(), edge::headers::protect))
+                .option_layer(edge.cors())
                 .layer(middleware::from_fn(problem_with_request_id))
                 .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
                     Problem::new(ErrorCode::InternalError, "a handler panicked").into_response()
                 }))
-                .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
-                .layer(SetResponseHeaderLayer::if_not_present(
-                    header::X_CONTENT_TYPE_OPTIONS,
-                    HeaderValue::from_static("nosniff"),
-                ))
-                .layer(SetResponseHeaderLayer::if_not_present(
-                    header::CACHE_CONTROL,
-                    HeaderValue::from_static("no-store"),
-                ))
-                .layer(CompressionLayer::new()),
+                .layer(middleware::from_fn_with_state(edge.clone(), edge::in_time))
+                .layer(middleware::from_fn_with_state((app, edge.clone()), edge::rate_limit::limit))
+                .layer(RequestBodyTimeoutLayer::new(edge.body_timeout())),
         )
 }
 

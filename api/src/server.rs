@@ -11,7 +11,6 @@ use adapters::postgres::outbox::Outbox;
 use adapters::postgres::projection::Projector;
 use adapters::postgres::{PgStore, SchemaName};
 use adapters::stripe::{Secret, StripeConfig, StripeProvider};
-use axum::ServiceExt;
 use domain::log::StoreError;
 use domain::ports::provider::ProviderError;
 use domain::time::Timestamp;
@@ -23,6 +22,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::app::{App, Inner};
+use crate::edge::{Edge, EdgeConfig, connections};
 use crate::engine::Engine;
 use crate::identity::{Identity, IdentityConfig, IdentityError};
 use crate::router;
@@ -134,7 +134,7 @@ pub struct Server {
     workers: Workers,
     sandbox: Option<Sandbox>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Server {
@@ -151,6 +151,18 @@ impl Server {
     /// # Errors
     /// [`ServeError`]; nothing is left running.
     pub async fn start_with(config: ServerConfig, identity: IdentityConfig) -> Result<Self, ServeError> {
+        Self::start_at_edge(config, identity, EdgeConfig::default()).await
+    }
+
+    /// Starts everything, with people coming in and requests bounded as configured. When it returns, requests are served.
+    ///
+    /// # Errors
+    /// [`ServeError`]; nothing is left running.
+    pub async fn start_at_edge(
+        config: ServerConfig,
+        identity: IdentityConfig,
+        edge: EdgeConfig,
+    ) -> Result<Self, ServeError> {
         let metrics = recorder()?;
         let store = Arc::new(PgStore::connect(config.database.clone(), &config.tenant, POOL));
         if !config.allow_owner && migrate::owns_events(store.pool()).await? {
@@ -172,6 +184,7 @@ impl Server {
         let provider = connect_provider(&config, address, &engine, test_clock).await?;
         let url = format!("http://{address}");
         let identity = Identity::open(identity, store.pool().clone(), config.tenant.as_str(), url).await?;
+        let edge = Edge::new(edge, identity.issuer().starts_with("https:"));
         let client = Limited::new(Arc::new(provider.client));
         let projector = Projector::new(store.pool());
         let app = App::new(Inner {
@@ -191,17 +204,9 @@ impl Server {
             tokens: Mutex::default(),
         });
         let workers = Workers::start(&app, projector, client).map_err(ServeError::Workers)?;
-        let (stop, mut stopped) = watch::channel(false);
-        let router = router::router(app.clone());
-        let service = ServiceExt::<axum::extract::Request>::into_make_service_with_connect_info::<SocketAddr>(router);
-        let serving = tokio::spawn(
-            axum::serve(listener, service)
-                .with_graceful_shutdown(async move {
-                    // The sender lives as long as the server.
-                    let _ = stopped.wait_for(|stop| *stop).await;
-                })
-                .into_future(),
-        );
+        let (stop, stopped) = watch::channel(false);
+        let router = router::router(app.clone(), &edge);
+        let serving = tokio::spawn(connections::serve(listener, router, edge, stopped));
         Ok(Self { address, app, workers, sandbox: provider.sandbox, stop, serving })
     }
 
@@ -242,10 +247,8 @@ impl Server {
     /// Finishes the requests that were begun, lets the workers come to their end, and commits what waits.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
-        match self.serving.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "serving ended badly"),
-            Err(error) => tracing::error!(%error, "serving ended badly"),
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "serving ended badly");
         }
         self.workers.stop().await;
         if let Some(sandbox) = self.sandbox {

@@ -45,6 +45,7 @@ fn earnest(database: &TestDatabase, arguments: &[&str]) -> Process {
         .env("DATABASE_URL", database.app_options.to_url_lossy().as_str())
         .env("EARNEST_OWNER_DATABASE_URL", database.owner_options.to_url_lossy().as_str())
         .env("RUST_LOG", "error")
+        .envs(["KEY", "PARTY", "ADDRESS"].map(|limit| (format!("EARNEST_RATE_LIMIT_{limit}"), "off")))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();

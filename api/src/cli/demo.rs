@@ -18,6 +18,8 @@ use super::operator::{Failure, MadeToken, make_token};
 use super::serve::wait_for_stop;
 use super::story::{Answer, ApiClient, entry_text, nets_of, nets_shown, recount};
 use crate::caller::Role;
+use crate::edge::EdgeConfig;
+use crate::identity::IdentityConfig;
 use crate::server::{ProviderConfig, Server, ServerConfig};
 use domain::actor::StaffRole;
 
@@ -50,15 +52,15 @@ pub async fn run(options: DemoOptions) -> Result<(), Failure> {
     let tenant = "demo".parse()?;
     let database = Database::of(embedded, &tenant).await?;
     let owner = database.owner.clone().ok_or("a started database has an owner")?;
-    let server = Server::start(ServerConfig {
+    let config = ServerConfig {
         listen: options.listen,
         database: database.app.clone(),
         tenant,
         test_clock: Some(BEGIN.parse()?),
         provider: ProviderConfig::Sandbox { listen: SocketAddr::from(([127, 0, 0, 1], 0)), database: Box::new(owner) },
         allow_owner: false,
-    })
-    .await?;
+    };
+    let server = Server::start_at_edge(config, IdentityConfig::default(), EdgeConfig::unlimited()).await?;
     let played = play(&server).await;
     if options.serve && played.is_ok() {
         writeln!(out, "\nStill serving on {} (API reference: /docs). Stop with Ctrl-C.", server.base_url())?;

@@ -1,7 +1,6 @@
 //! How people come in: options of `serve`, and the commands `keys rotate` and `staff`.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +10,14 @@ use adapters::postgres::tenant_pool;
 use clap::{Args, Subcommand};
 
 use super::database::DatabaseOptions;
+use super::edge::OutgoingOptions;
 use super::operator::Failure;
 use crate::caller::Role;
 use crate::identity::external::ExternalIssuerConfig;
 use crate::identity::keyring::{LEAD, rotate};
 use crate::identity::seal::MasterKey;
 use crate::identity::{Identity, IdentityConfig, MailConfig};
+use crate::network::Network;
 
 /// How people come in.
 #[derive(Debug, Args)]
@@ -40,9 +41,11 @@ pub struct IdentityOptions {
     /// Keep the built-in issuer on beside others.
     #[arg(long)]
     built_in_issuer: bool,
-    /// Proxies whose X-Forwarded-For is believed, separated by commas.
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8, separated by commas.
     #[arg(long, env = "EARNEST_TRUSTED_PROXIES", value_delimiter = ',')]
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<Network>,
+    #[command(flatten)]
+    outgoing: OutgoingOptions,
 }
 
 /// Options of `keys`.
@@ -115,6 +118,7 @@ impl IdentityOptions {
             built_in: external.is_empty() || self.built_in_issuer,
             external,
             trusted_proxies: self.trusted_proxies.clone(),
+            outgoing: self.outgoing.config(),
             ..IdentityConfig::default()
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod demo;
+pub mod edge;
 pub mod identity;
 pub mod inbox;
 pub mod logs;
@@ -34,7 +35,7 @@ pub enum Command {
     /// Plays a contract from offer to payout over HTTP, on a throw-away database, and checks the books.
     Demo(demo::DemoOptions),
     /// Serves the API, with everything that it needs.
-    Serve(serve::ServeOptions),
+    Serve(Box<serve::ServeOptions>),
     /// Makes tenants, and lists them.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -68,7 +69,7 @@ pub async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error + Send + Sync
     logs::start(cli.log_format, quiet);
     match cli.command {
         Command::Demo(options) => demo::run(options).await,
-        Command::Serve(options) => serve::serve(options).await,
+        Command::Serve(options) => serve::serve(*options).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Migrate(options) => operator::migrate(options).await,
         Command::Token(options) => operator::token(options).await,

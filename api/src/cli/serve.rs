@@ -8,6 +8,7 @@ use clap::Args;
 use domain::time::Timestamp;
 
 use super::database::DatabaseOptions;
+use super::edge::EdgeOptions;
 use super::identity::IdentityOptions;
 use super::operator::Failure;
 use crate::sandbox::{self, SandboxClock, SandboxConfig, WebhookTarget};
@@ -20,6 +21,8 @@ pub struct ServeOptions {
     database: DatabaseOptions,
     #[command(flatten)]
     identity: IdentityOptions,
+    #[command(flatten)]
+    edge: EdgeOptions,
     /// Where to listen.
     #[arg(long, env = "EARNEST_LISTEN", default_value = "127.0.0.1:8400")]
     listen: SocketAddr,
@@ -113,7 +116,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
         provider,
         allow_owner: options.allow_owner_login,
     };
-    let server = Server::start_with(config, identity).await?;
+    let server = Server::start_at_edge(config, identity, options.edge.config()).await?;
     let mut out = std::io::stdout();
     let url = server.base_url();
     writeln!(out, "Earnest serves the tenant {} on {url}", options.database.tenant)?;

@@ -12,6 +12,7 @@ use super::access_token::{TokenError, check_times, signed_claims};
 use super::jwks::{Place, RemoteKeys};
 use super::scope::ScopeSet;
 use crate::caller::{Authentication, Role};
+use crate::outgoing::OutgoingConfig;
 
 /// How an issuer's access tokens look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -119,11 +120,11 @@ pub struct Subject {
 }
 
 impl ExternalIssuer {
-    /// An issuer of this configuration.
+    /// An issuer of this configuration, whose keys are asked for where `outgoing` allows it.
     ///
     /// # Errors
     /// [`ExternalIssuerError`].
-    pub fn new(config: ExternalIssuerConfig) -> Result<Self, ExternalIssuerError> {
+    pub fn new(config: ExternalIssuerConfig, outgoing: &OutgoingConfig) -> Result<Self, ExternalIssuerError> {
         let wrong = |what: String| ExternalIssuerError { issuer: config.issuer.clone(), what };
         let role = |word: &str| word.parse::<Role>().map_err(|error| wrong(format!("{word:?}: {error}")));
         let algorithms = config
@@ -155,7 +156,9 @@ impl ExternalIssuer {
             Some(url) => Place::Url(url.clone()),
             None => Place::Discovered { issuer: config.issuer.clone() },
         };
-        let keys = RemoteKeys::new(place).map_err(|error| wrong(error.to_string()))?;
+        let asked = config.jwks_url.as_ref().unwrap_or(&config.issuer);
+        outgoing.parse(asked).map_err(|error| wrong(format!("{asked} {error}")))?;
+        let keys = RemoteKeys::new(place, outgoing.clone()).map_err(|error| wrong(error.to_string()))?;
         Ok(Self { config, algorithms, roles, default_role, keys })
     }
 

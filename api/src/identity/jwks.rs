@@ -4,6 +4,8 @@
 //! - An unknown key id makes the set be fetched once, and not again within [`REFETCH`]: forged tokens cannot make us ask
 //!   the issuer at will.
 //! - While the issuer does not answer, keys are believed for [`BELIEVED`].
+//! - Nothing is fetched from an address that is not the public's, unless that is configured ([`crate::outgoing`]): where
+//!   keys are is what the issuer's document says.
 //! - Only keys to verify with, of kinds that are safe, are taken: no secrets, no short RSA keys, no unknown curves.
 
 use std::collections::HashMap;
@@ -13,8 +15,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use reqwest::Method;
 use serde::Deserialize;
 use tokio::sync::Mutex;
+
+use crate::outgoing::{OutgoingClient, OutgoingConfig, reason};
 
 /// How long a set is used without looking.
 const FRESH: Duration = Duration::from_secs(60 * 60);
@@ -67,7 +72,7 @@ pub enum Place {
 /// The key set of another issuer.
 pub struct RemoteKeys {
     place: Place,
-    http: reqwest::Client,
+    http: OutgoingClient,
     kept: RwLock<Kept>,
     /// One fetch at a time; whoever waits uses what it brings.
     fetching: Mutex<()>,
@@ -97,11 +102,8 @@ impl RemoteKeys {
     ///
     /// # Errors
     /// When the system gives no client.
-    pub fn new(place: Place) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+    pub fn new(place: Place, outgoing: OutgoingConfig) -> Result<Self, reqwest::Error> {
+        let http = OutgoingClient::new(outgoing, Duration::from_secs(5))?;
         Ok(Self { place, http, kept: RwLock::default(), fetching: Mutex::default() })
     }
 
@@ -174,12 +176,13 @@ impl RemoteKeys {
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, String> {
-        let mut response = self.http.get(url).send().await.map_err(|error| error.without_url().to_string())?;
+        let request = self.http.request(Method::GET, url).map_err(|error| format!("{url} {error}"))?;
+        let mut response = request.send().await.map_err(|error| format!("{url}: {}", reason(error)))?;
         if !response.status().is_success() {
             return Err(format!("{url} answers {}", response.status()));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| error.without_url().to_string())? {
+        while let Some(chunk) = response.chunk().await.map_err(reason)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAX_BYTES {
                 return Err(format!("{url} answers more than {MAX_BYTES} bytes"));

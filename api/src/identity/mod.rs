@@ -50,6 +50,8 @@ use self::keyring::Keyring;
 use self::password::Hasher;
 use self::seal::{MasterKey, new_secret};
 use self::step_up::StepUpPolicy;
+use crate::network::Network;
+use crate::outgoing::OutgoingConfig;
 use crate::problem::Problem;
 
 /// Where mails go.
@@ -83,7 +85,9 @@ pub struct IdentityConfig {
     /// The clock.
     pub clock: IdentityClock,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
+    /// Where other issuers' keys may be.
+    pub outgoing: OutgoingConfig,
 }
 
 impl Default for IdentityConfig {
@@ -98,6 +102,7 @@ impl Default for IdentityConfig {
             step_up: StepUpPolicy::default(),
             clock: IdentityClock::default(),
             trusted_proxies: Vec::new(),
+            outgoing: OutgoingConfig::default(),
         }
     }
 }
@@ -135,7 +140,7 @@ pub struct Identity {
     built_in: bool,
     step_up: StepUpPolicy,
     clock: IdentityClock,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<Network>,
     mailbox_key: String,
     believed: Mutex<HashMap<[u8; 32], Believed>>,
 }
@@ -161,7 +166,8 @@ impl Identity {
             MailConfig::Mailbox => MailRoute::Mailbox(Mailbox::new(pool.clone())),
             MailConfig::Smtp(smtp) => MailRoute::Smtp(Box::new(Smtp::new(smtp)?)),
         };
-        let external = config.external.into_iter().map(ExternalIssuer::new).collect::<Result<Vec<_>, _>>()?;
+        let external = config.external.into_iter().map(|issuer| ExternalIssuer::new(issuer, &config.outgoing));
+        let external = external.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             keys: Keyring::open(pool.clone(), master.clone(), now).await?,
             expected: Expected { issuer, audience: config.audience, tenant: tenant.to_owned() },
@@ -205,7 +211,7 @@ impl Identity {
     /// The address that a request comes from: the peer's, or the last one that a proxy of ours did not add itself.
     pub fn client_address(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
         let ours =
-            |address: &IpAddr| self.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == address.to_canonical());
+            |address: &IpAddr| self.trusted_proxies.iter().any(|proxies| proxies.contains(address.to_canonical()));
         if !ours(&peer) {
             return peer;
         }

@@ -8,6 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::{OPEN, WITH_VERSION, takes_key};
 use crate::code::ErrorCode;
+use crate::edge::rate_limit::is_limited;
 
 /// Problems that are an operation's own, by method and route.
 const OWN: &[(&str, &[ErrorCode])] = &[
@@ -548,6 +549,12 @@ fn problems(method: &str, path: &str) -> BTreeMap<u16, Vec<ErrorCode>> {
     }
     if with_token {
         codes.extend([ErrorCode::Unauthenticated, ErrorCode::Unavailable]);
+    }
+    if is_limited(path) {
+        codes.push(ErrorCode::RateLimited);
+    }
+    if codes.contains(&ErrorCode::PayloadTooLarge) {
+        codes.push(ErrorCode::RequestTimeout);
     }
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in codes {

@@ -23,6 +23,10 @@ Answers carry `Log-Position`.
 
 **Reads** take `Min-Log-Position`: give the `Log-Position` of a write, and the read is never older than it.
 
+**Limits**: `RateLimit-Policy` tells how many requests (`q`) are allowed in how many seconds (`w`) per key (a session, a token
+or a machine's key), per party and per network address, `RateLimit` how many are left (`r`) and in how many seconds one more
+is (`t`). Beyond that the answer is 429, and `Retry-After` tells when to come again.
+
 **Errors** are problem documents (RFC 9457); branch on `code`.";
 
 /// Routes whose commands need `If-Match`.

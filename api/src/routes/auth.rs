@@ -5,10 +5,9 @@
 //! - A body with a member that is not named here is refused: nobody makes itself something by adding a field.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::Json;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +17,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::caller::{Authentication, Caller};
 use crate::code::ErrorCode;
+use crate::edge::client_address;
 use crate::extract::Body;
 use crate::identity::access_token::{ACR_PASSWORD, ACR_SECOND_FACTOR};
 use crate::identity::accounts::NewAccount;
@@ -31,10 +31,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-        let forwarded_for = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-        Ok(Self { address: app.identity.client_address(peer, forwarded_for), device: None })
+        Ok(Self { address: client_address(app, parts), device: None })
     }
 }
 

@@ -21,10 +21,14 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::code::ErrorCode;
+use crate::extract::unread;
 use crate::problem::Problem;
 
 /// How far a signature's time may be from ours, in seconds, as Stripe's own libraries have it.
 const TOLERANCE_SECONDS: i64 = 300;
+
+/// Largest notice, as `process-managers.md` C.2 has it.
+pub(crate) const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
 
 /// The endpoint for the platform's own notices.
 const PLATFORM: &str = "stripe";
@@ -48,7 +52,7 @@ pub async fn receive(
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Json<Received>, Problem> {
-    let raw = body.map_err(|_| Problem::new(ErrorCode::PayloadTooLarge, "a notice may have at most 256 kB"))?;
+    let raw = body.map_err(|rejection| unread(&rejection, MAX_WEBHOOK_BYTES))?;
     let secrets = app.webhook_secrets.get(&endpoint).ok_or_else(Problem::not_found)?;
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     #[expect(clippy::disallowed_methods, reason = "signatures are judged by wall time")]

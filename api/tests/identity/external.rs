@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use api::identity::IdentityConfig;
 use api::identity::external::ExternalIssuerConfig;
+use api::outgoing::{Lookup, OutgoingConfig};
 use axum::routing::get;
 use axum::{Json, Router};
 use jwt_simple::prelude::{
@@ -76,7 +77,8 @@ impl Issuer {
         });
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let config: ExternalIssuerConfig = serde_json::from_value(config).unwrap();
-        Site::with(IdentityConfig { external: vec![config], ..IdentityConfig::default() }).await
+        let outgoing = OutgoingConfig::development();
+        Site::with(IdentityConfig { external: vec![config], outgoing, ..IdentityConfig::default() }).await
     }
 }
 
@@ -186,11 +188,60 @@ fn an_issuer_without_an_audience_is_no_configuration() {
         let mut config = json!({ "issuer": "https://issuer.example" });
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let config: ExternalIssuerConfig = serde_json::from_value(config).unwrap();
-        api::identity::external::ExternalIssuer::new(config).map(|_| ()).map_err(|error| error.what)
+        let outgoing = OutgoingConfig::default();
+        api::identity::external::ExternalIssuer::new(config, &outgoing).map(|_| ()).map_err(|error| error.what)
     };
     assert!(of(json!({})).is_err());
     assert!(of(json!({ "profile": "cognito", "audiences": ["a"] })).is_err());
     assert!(of(json!({ "audiences": ["a"], "algorithms": ["HS256"] })).is_err());
     assert!(of(json!({ "audiences": ["a"], "default_role": "king" })).is_err());
     assert_eq!(of(json!({ "audiences": ["a"], "default_role": "client" })), Ok(()));
+    let keys_at = |url: &str| of(json!({ "audiences": ["a"], "jwks_url": url }));
+    assert_eq!(keys_at("https://issuer.example/keys"), Ok(()));
+    for own in
+        ["http://issuer.example/keys", "https://169.254.169.254/keys", "https://[::1]/keys", "https://10.0.0.1/keys"]
+    {
+        assert!(keys_at(own).is_err(), "{own}");
+    }
+}
+
+/// D-168 (in part: of the URLs that are named to us so far): an issuer's document names where its keys are, and may lie: what
+/// is not the public's is not asked, by number or by name.
+#[tokio::test]
+async fn keys_are_not_fetched_from_where_only_we_come() {
+    let trap = Issuer::start().await;
+    let inside = |host: &str| format!("{}/keys", trap.url.replace("127.0.0.1", host));
+    // What is the public's in this test: this machine under its second address.
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let (port, asked) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let hosts = ["issuer-a.example", "issuer-b.example", "issuer-c.example"];
+    let targets = [inside("127.0.0.1"), inside("inside.example"), inside("[::ffff:127.0.0.1]")];
+    let issuer = |host: &str| format!("http://{host}:{port}");
+    let (counter, served) = (Arc::clone(&asked), hosts.into_iter().zip(targets).collect::<Vec<_>>());
+    let document = get(async move |headers: axum::http::HeaderMap| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let asked = headers["host"].to_str().unwrap().to_owned();
+        let (_, keys) = served.iter().find(|(host, _)| asked.starts_with(host)).unwrap();
+        Json(json!({ "issuer": format!("http://{asked}"), "jwks_uri": keys }))
+    });
+    let router = Router::new().route("/.well-known/openid-configuration", document);
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let lookup = |host: &str| {
+        let address = if host == "inside.example" { [127, 0, 0, 1] } else { [127, 0, 0, 2] };
+        vec![std::net::IpAddr::from(address)]
+    };
+    let outgoing = OutgoingConfig {
+        allow_http: true,
+        allowed_networks: vec!["127.0.0.2".parse().unwrap()],
+        lookup: Lookup::Stub(Arc::new(lookup)),
+    };
+    let config = |host: &str| json!({ "issuer": issuer(host), "audiences": ["a"], "default_role": "client" });
+    let external = hosts.iter().map(|host| serde_json::from_value(config(host)).unwrap()).collect();
+    let site = Site::with(IdentityConfig { external, outgoing, ..IdentityConfig::default() }).await;
+    for host in hosts {
+        let token = trap.rsa.sign(trap.claims(json!({ "aud": "a" })).with_issuer(issuer(host))).unwrap();
+        assert_eq!(refusal(&site.me(&token).await), (401, "unauthenticated"), "{host}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "each issuer's document is read");
+    assert_eq!(trap.asked.load(Ordering::Relaxed), 0, "and where it leads is not asked");
 }

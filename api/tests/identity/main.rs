@@ -7,6 +7,7 @@ mod external;
 mod factors;
 mod guessing;
 mod pages;
+mod personal_data;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -18,6 +18,7 @@ use adapters::stripe::Secret;
 use api::caller::Role;
 use api::cli::operator::{MadeToken, make_token};
 use api::cli::story::{Answer, ApiClient, nets_of, nets_shown, recount};
+use api::edge::EdgeConfig;
 use api::engine::Request;
 use api::identity::IdentityConfig;
 use api::server::{ProviderConfig, Server, ServerConfig};
@@ -81,8 +82,13 @@ impl World {
         Self::with_identity(IdentityConfig::default()).await
     }
 
-    /// The same, with people coming in as configured.
+    /// The same, with people coming in as configured, as often as they want.
     pub async fn with_identity(identity: IdentityConfig) -> Self {
+        Self::with_edge(identity, EdgeConfig::unlimited()).await
+    }
+
+    /// The same, with requests bounded as configured.
+    pub async fn with_edge(identity: IdentityConfig, edge: EdgeConfig) -> Self {
         let database = TestCluster::shared()
             .unwrap()
             .fresh_database("tenant", |database| async move {
@@ -99,7 +105,7 @@ impl World {
             provider: ProviderConfig::Sandbox { listen: local, database: Box::new(database.owner_options.clone()) },
             allow_owner: false,
         };
-        let server = Server::start_with(config, identity).await.unwrap();
+        let server = Server::start_at_edge(config, identity, edge).await.unwrap();
         let engine = &server.app().engine;
         let client = make_token(engine, Role::Client, None, None, None).await.unwrap();
         let payee = make_token(engine, Role::Payee, None, None, None).await.unwrap();
@@ -111,7 +117,7 @@ impl World {
 
     /// Another server on the same database and provider.
     pub async fn second_server(&self) -> Server {
-        Server::start(ServerConfig {
+        let config = ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             database: self.database.app_options.clone(),
             tenant: "main".parse().unwrap(),
@@ -124,9 +130,8 @@ impl World {
                 onboarding_return_url: None,
             },
             allow_owner: false,
-        })
-        .await
-        .unwrap()
+        };
+        Server::start_at_edge(config, IdentityConfig::default(), EdgeConfig::unlimited()).await.unwrap()
     }
 
     /// A command under a new key.
