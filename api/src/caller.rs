@@ -1,4 +1,4 @@
-//! Who calls: somebody with an access token of an issuer, or with a token that the operator made.
+//! Who calls: somebody with an access token of an issuer, a machine with a key, or who has a token that the operator made.
 //!
 //! # Invariants
 //! - A token of the operator (`ern_…`) is 256 random bits. Only its SHA-256 is stored: with that much chance in it, nothing
@@ -6,11 +6,11 @@
 //! - Whoever has no valid token is refused before anything else is looked at.
 //!
 //! # What is deliberately absent
-//! How an access token is checked: [`crate::identity`].
+//! How an access token is checked: [`crate::identity`]. What a caller may do: [`crate::access`].
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use domain::actor::{Actor, StaffRole};
 use domain::id::PartyId;
 use rand::RngCore;
@@ -85,6 +85,11 @@ pub struct Caller {
 pub enum Authentication {
     /// With a token that the operator made: a machine, which cannot be asked again.
     OperatorToken,
+    /// With the key of a machine, which cannot be asked again either.
+    ApiKey {
+        /// Whether its maker has said that it need not be.
+        step_up_exempt: bool,
+    },
     /// With an access token of an issuer.
     Signed {
         /// When the person last showed who it is, in seconds of Unix time, if the issuer says.
@@ -158,34 +163,42 @@ pub fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-impl FromRequestParts<App> for Caller {
+/// Who shows the token of this request.
+///
+/// # Errors
+/// `unauthenticated`; `unavailable` when the store does not answer.
+pub(crate) async fn bearer_of(headers: &HeaderMap, app: &App) -> Result<Bearer, Problem> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(token_needed)?;
+    if !token.starts_with(TOKEN_PREFIX) {
+        return app.identity.bearer(app, token).await;
+    }
+    let refused = || token_refused(TokenError::Signature);
+    if token.len() >= MAX_OPERATOR_TOKEN {
+        return Err(refused());
+    }
+    let caller = app.caller_of(&token_hash(token)).await?.ok_or_else(refused)?;
+    Ok(Bearer { caller, session_id: None })
+}
+
+/// The caller that the table of [`crate::access`] has let through; behind a route that asks for no token there is none.
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Bearer::from_request_parts(parts, app).await.map(|bearer| bearer.caller)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Bearer::from_request_parts(parts, state).await.map(|bearer| bearer.caller)
     }
 }
 
-impl FromRequestParts<App> for Bearer {
+impl<S: Sync> FromRequestParts<S> for Bearer {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(token_needed)?;
-        if !token.starts_with(TOKEN_PREFIX) {
-            return app.identity.bearer(app, token).await;
-        }
-        let refused = || token_refused(TokenError::Signature);
-        if token.len() >= MAX_OPERATOR_TOKEN {
-            return Err(refused());
-        }
-        let caller = app.caller_of(&token_hash(token)).await?.ok_or_else(refused)?;
-        Ok(Self { caller, session_id: None })
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().copied().ok_or_else(token_needed)
     }
 }

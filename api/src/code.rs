@@ -42,6 +42,8 @@ codes! {
     MfaWrongState = "mfa_wrong_state", CONFLICT, "The second factor is in another state.";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests or attempts; wait.";
     Forbidden = "forbidden", FORBIDDEN, "The caller may not do this.";
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "The token was not made for this.";
+    ApiKeyWrongState = "api_key_wrong_state", CONFLICT, "The key is in another state, or there are as many as can be.";
     NotFound = "not_found", NOT_FOUND, "There is no such thing, or the caller has no part in it.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take this method.";
     NotAValidId = "not_a_valid_id", BAD_REQUEST, "An id in the path is malformed.";

@@ -199,7 +199,10 @@ fn in_words(mut pointer: String, said: &str) -> (String, String) {
         pointer.push_str(name);
         return (pointer, "is missing".to_owned());
     }
-    let said = without_value(&said);
+    let (said, known) = unsaid(&said);
+    if !known && let Some(at) = pointer.rfind('/') {
+        pointer.truncate(at);
+    }
     for integer in ["i64", "u64", "i32", "u32", "i16", "u16", "u8"] {
         if let Some(received) = said.strip_suffix(&format!(", expected {integer}")) {
             return (pointer, format!("{received}, expected a whole number"));
@@ -208,16 +211,28 @@ fn in_words(mut pointer: String, said: &str) -> (String, String) {
     (pointer, said)
 }
 
-/// What serde says, with the kind of what was sent and without its text.
-fn without_value(said: &str) -> String {
+/// What serde says without what was sent, which may be somebody's secret in the wrong field: with the kind of it only, and
+/// with the name of a field that there is not, if it looks like one. And whether it names a place that there is.
+fn unsaid(said: &str) -> (String, bool) {
     let told = ["invalid type", "invalid value", "unknown variant"].into_iter().find(|told| said.starts_with(told));
-    let Some((told, (received, expected))) = told.zip(said.rsplit_once(", expected ")) else {
-        return said.to_owned();
+    if let Some((told, (received, expected))) = told.zip(said.rsplit_once(", expected ")) {
+        // A text is in quotation marks, everything else that has a value in backticks: `invalid type: integer \`5\``.
+        let kind = received.split(['"', '`']).next().unwrap_or(told).trim_end();
+        return (format!("{kind}, expected {expected}"), true);
+    }
+    let Some(rest) = said.strip_prefix("unknown field `") else { return (said.to_owned(), true) };
+    let ends = ["`, expected ", "`, there are no fields"];
+    let Some((name, end)) = ends.into_iter().find_map(|end| rest.rfind(end).map(|at| rest.split_at(at))) else {
+        return ("unknown field".to_owned(), false);
     };
-    // A text is in quotation marks, everything else that has a value in backticks: `invalid type: integer \`5\``.
-    let kind = received.split(['"', '`']).next().unwrap_or(told).trim_end();
-    format!("{kind}, expected {expected}")
+    if name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_') {
+        return (said.to_owned(), true);
+    }
+    (format!("unknown field{}", end.trim_start_matches('`')), false)
 }
+
+/// Longest name of a field that is repeated; none of ours is as long.
+const LONGEST_NAME: usize = 40;
 
 /// Query parameters.
 #[derive(Debug, Clone, Copy)]
@@ -240,10 +255,12 @@ where
                 match said.split_once(": ") {
                     Some((name, what)) => {
                         // A parameter that were passed over would show more than was asked for.
-                        let what = without_value(what).replacen("unknown field", "unknown parameter", 1);
+                        let (what, known) = unsaid(what);
+                        let what = what.replacen("unknown field", "unknown parameter", 1);
+                        let name = if known { name } else { "" };
                         Problem::field(ErrorCode::ValidationFailed, name, what)
                     }
-                    None => Problem::new(ErrorCode::ValidationFailed, without_value(said)),
+                    None => Problem::new(ErrorCode::ValidationFailed, unsaid(said).0),
                 }
             })
     }
@@ -338,6 +355,14 @@ mod tests {
         ] {
             assert_eq!(told(said).1, detail);
         }
-        assert_eq!(told("missing field `b`").0, "/a/b");
+        let place = |at: &str, said: &str| in_words(at.to_owned(), said);
+        for (at, said, pointer, detail) in [
+            ("/a", "missing field `b`", "/a/b", "is missing"),
+            ("/a/x@y.z", "unknown field `x@y.z`, expected `a` or `b`", "/a", "unknown field, expected `a` or `b`"),
+            ("/4242", "unknown field `4242`, there are no fields", "", "unknown field, there are no fields"),
+            ("/4242", "unknown field `42`42", "", "unknown field"),
+        ] {
+            assert_eq!(place(at, said), (pointer.to_owned(), detail.to_owned()), "{said}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::access;
 use crate::app::App;
 use crate::code::ErrorCode;
 use crate::edge::{self, Edge};
@@ -25,9 +26,9 @@ use crate::pages;
 use crate::problem::Problem;
 use crate::routes::webhooks::MAX_WEBHOOK_BYTES;
 use crate::routes::{
-    amendments, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities, health, meta,
-    milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests, refunds,
-    reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
+    amendments, api_keys, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities,
+    health, meta, milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests,
+    refunds, reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -155,6 +156,10 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(auth::confirm_factor))
         .routes(routes!(auth::disable_factor))
         .routes(routes!(auth::me))
+        .routes(routes!(api_keys::create, api_keys::list))
+        .routes(routes!(api_keys::show))
+        .routes(routes!(api_keys::rotate))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(auth::jwks))
         .routes(routes!(auth::discovery))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -191,6 +196,7 @@ pub fn router(app: App, edge: &Edge) -> Router {
         .method_not_allowed_fallback(|| {
             std::future::ready(Problem::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title()))
         })
+        .layer(middleware::from_fn_with_state(app.clone(), access::guard))
         .layer(
             ServiceBuilder::new()
                 .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))

@@ -148,6 +148,7 @@ async fn story(world: &World) -> Map<String, Value> {
     stories_of_payees(&mut told).await;
     stories_of_banks(&mut told).await;
     identity_story(&mut told).await;
+    keys_story(&mut told).await;
     // The provider's answer is to a signed notice; `http.rs` and the sandbox's tests see it.
     told.answers.insert("POST /v1/psp/webhooks/{endpoint}".to_owned(), json!({ "received": true }));
     told.answers
@@ -198,6 +199,17 @@ async fn identity_story(told: &mut Told<'_>) {
     for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration"] {
         told.get(nobody, path, "").await;
     }
+}
+
+/// A machine gets a key, a new one in its place, and loses it.
+async fn keys_story(told: &mut Told<'_>) {
+    let client = &told.world.client;
+    let wish = json!({ "name": "shop backend", "scopes": ["contracts:read", "contracts:write"] });
+    let id = told.post(client, "/v1/api-keys", "", None, wish).await.text("/id").unwrap();
+    let new = told.post(client, "/v1/api-keys/{id}/rotate", &id, None, json!({ "overlap_hours": 1 })).await;
+    told.get(client, "/v1/api-keys/{id}", &id).await;
+    told.get(client, "/v1/api-keys?limit=1", "").await;
+    told.post(client, "/v1/api-keys/{id}/revoke", &new.text("/id").unwrap(), None, json!({})).await;
 }
 
 /// What becomes of other contracts: an offer that is countered and declined, one that is withdrawn, a draft that is thrown

@@ -367,7 +367,7 @@ async fn previews_are_refused_over_http() {
     world.refused(409, "milestone_not_funded", ask(&world.client, json!({}))).await;
     world.refused(403, "forbidden", ask(&world.payee, json!({}))).await;
     world.refused(404, "not_found", ask(&world.outsider, json!({}))).await;
-    world.refused(404, "not_found", ask(&world.admin, json!({}))).await;
+    world.refused(403, "forbidden", ask(&world.admin, json!({}))).await;
     world.refused(422, "validation_failed", ask(&world.client, json!({ "amount": 0 }))).await;
     let stale = world.post(&world.client, &path, Some("\"9\""), json!({}));
     let problem = world.refused(412, "version_mismatch", stale).await;

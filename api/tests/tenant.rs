@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use adapters::embedded::testing::{TestCluster, TestDatabase};
+use adapters::postgres::identity::step_up::{self, StoredStepUp};
 use adapters::postgres::tenant::{self, CreateError, NewClock};
+use adapters::postgres::tenant_pool;
 use api::caller::Role;
 use api::cli::operator::make_token;
 use api::cli::story::ApiClient;
@@ -68,6 +70,29 @@ async fn a_tenant_is_made_once() {
     let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert!(done);
     assert_eq!(lines, ["acme test clock 2026-12-01T10:00:00.000Z 0 events", "beta system clock 0 events"]);
+}
+
+/// D-44: an operator says from which amount on people show again who they are; what makes no sense is not taken.
+#[tokio::test]
+async fn a_tenant_has_its_own_threshold() {
+    let database = TestCluster::shared().unwrap().empty_database().await.unwrap();
+    let name = "acme".parse().unwrap();
+    tenant::create(&database.owner_options, &name, "earnest_app", NewClock::System).await.unwrap();
+    let pool = tenant_pool(database.app_options.clone(), &name, 1);
+    assert_eq!(step_up::find(&pool).await.unwrap(), None);
+    for (threshold, second_factor) in [("500", true), ("2000", false)] {
+        let mut arguments = vec!["step-up", "--tenant", "acme", "--threshold", threshold, "--max-age", "60"];
+        arguments.extend(second_factor.then_some("--second-factor"));
+        let (done, text) = earnest(&database, &arguments);
+        assert!(done && text.contains(&format!("From {threshold} units on")), "{text}");
+        let threshold_units = threshold.parse().unwrap();
+        let set = StoredStepUp { threshold_units, max_age_seconds: 60, second_factor };
+        assert_eq!(step_up::find(&pool).await.unwrap(), Some(set));
+    }
+    let (done, _) = earnest(&database, &["step-up", "--tenant", "acme", "--threshold", "5", "--max-age", "29"]);
+    assert!(!done);
+    assert_eq!(step_up::find(&pool).await.unwrap().unwrap().threshold_units, 2000);
+    pool.close().await;
 }
 
 /// Of several who make the same tenant at once, one does, and the others are told.

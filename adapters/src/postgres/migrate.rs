@@ -88,7 +88,8 @@ pub fn grants(schema: &SchemaName, app_role: &str) -> String {
                {schema}.identity_tickets, {schema}.sessions, {schema}.refresh_tokens, {schema}.known_devices,
                {schema}.login_attempts, {schema}.external_subjects, {schema}.signing_keys,
                {schema}.identity_master_keys, {schema}.mailbox to \"{app_role}\";
-         grant select, insert, update, delete on {schema}.coverage_watch to \"{app_role}\";"
+         grant select, insert, update, delete on {schema}.coverage_watch to \"{app_role}\";
+         grant select, insert, update on {schema}.api_keys, {schema}.step_up_policy to \"{app_role}\";"
     )
 }
 

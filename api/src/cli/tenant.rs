@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use adapters::embedded::APP_ROLE;
+use adapters::postgres::identity::step_up::{self, StoredStepUp};
 use adapters::postgres::tenant::{self, CreateError, NewClock};
+use adapters::postgres::tenant_pool;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::ports::Clock;
 use domain::time::Timestamp;
@@ -18,6 +20,8 @@ pub enum TenantCommand {
     Create(CreateOptions),
     /// Prints the tenants of the database, with their clocks.
     List(ListOptions),
+    /// Says from which amount on people show again who they are. Servers follow within seconds.
+    StepUp(StepUpOptions),
 }
 
 /// Which clock a tenant lives by.
@@ -52,6 +56,22 @@ pub struct ListOptions {
     database: DatabaseOptions,
 }
 
+/// Options of `tenant step-up`.
+#[derive(Debug, Args)]
+pub struct StepUpOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    /// From how many whole units of any currency on.
+    #[arg(long)]
+    threshold: u32,
+    /// How long ago they may have shown it, in seconds: 30 to 86400.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(i64).range(30..=86_400))]
+    max_age: i64,
+    /// Ask for a second factor of everybody, and not only of those who have one.
+    #[arg(long)]
+    second_factor: bool,
+}
+
 /// Carries out a command about tenants.
 ///
 /// # Errors
@@ -60,6 +80,7 @@ pub async fn run(command: TenantCommand) -> Result<(), Failure> {
     match command {
         TenantCommand::Create(options) => create(options).await,
         TenantCommand::List(options) => list(options).await,
+        TenantCommand::StepUp(options) => step_up(options).await,
     }
 }
 
@@ -107,6 +128,23 @@ async fn list(options: ListOptions) -> Result<(), Failure> {
             tenant.test_clock.map_or_else(|| "system clock".to_owned(), |now| format!("test clock {}", shown(now)));
         writeln!(out, "{:<16}  {clock:<36}  {} events", tenant.name.as_str(), tenant.position)?;
     }
+    Ok(())
+}
+
+async fn step_up(options: StepUpOptions) -> Result<(), Failure> {
+    let database = options.database.open().await?;
+    let pool = tenant_pool(database.app.clone(), &options.database.tenant, 1);
+    let StepUpOptions { threshold, max_age, second_factor, .. } = options;
+    let policy = StoredStepUp { threshold_units: i64::from(threshold), max_age_seconds: max_age, second_factor };
+    let set = step_up::set(&pool, policy).await;
+    pool.close().await;
+    database.close().await?;
+    set?;
+    let with = if second_factor { ", with a second factor" } else { "" };
+    writeln!(
+        std::io::stdout(),
+        "From {threshold} units on people have shown who they are {max_age} seconds ago{with}."
+    )?;
     Ok(())
 }
 

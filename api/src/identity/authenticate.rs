@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::Identity;
 use super::access_token::{Claims, TYPE, TokenError, check_times, signed_claims};
+use super::api_keys::API_KEY_PREFIX;
 use super::external::{ExternalIssuer, Linking};
 use super::seal::secret_hash;
 use crate::app::App;
@@ -72,7 +73,7 @@ pub fn token_refused(error: TokenError) -> Problem {
 }
 
 impl Identity {
-    /// Who shows this JWT.
+    /// Who shows this JWT, or this key of a machine.
     ///
     /// # Errors
     /// `unauthenticated`; `unavailable` when the store does not answer.
@@ -89,14 +90,10 @@ impl Identity {
             check_times(known.exp, None, now).map_err(token_refused)?;
             return Ok(known.bearer);
         }
-        // Which issuer it claims to be of only says whose key it is checked with.
-        let claimed: Issuer =
-            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| token_refused(TokenError::Malformed))?;
-        let (bearer, exp) = if claimed.iss == self.expected.issuer && self.built_in {
-            self.own(token).await?
+        let (bearer, exp) = if token.starts_with(API_KEY_PREFIX) {
+            self.machine(token).await?
         } else {
-            let issuer = self.external.iter().find(|issuer| issuer.issuer() == claimed.iss);
-            self.others(app, issuer.ok_or_else(|| token_refused(TokenError::Audience))?, token).await?
+            self.signed(app, token).await?
         };
         let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         if believed.len() >= REMEMBERED {
@@ -104,6 +101,18 @@ impl Identity {
         }
         believed.insert(hash, Believed { seen: Instant::now(), exp, bearer });
         Ok(bearer)
+    }
+
+    /// Who shows this JWT, and its end.
+    async fn signed(&self, app: &App, token: &str) -> Result<(Bearer, i64), Problem> {
+        // Which issuer it claims to be of only says whose key it is checked with.
+        let claimed: Issuer =
+            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| token_refused(TokenError::Malformed))?;
+        if claimed.iss == self.expected.issuer && self.built_in {
+            return self.own(token).await;
+        }
+        let issuer = self.external.iter().find(|issuer| issuer.issuer() == claimed.iss);
+        self.others(app, issuer.ok_or_else(|| token_refused(TokenError::Audience))?, token).await
     }
 
     /// Forgets what is believed, so that a change made here takes effect here at once.

@@ -3,7 +3,7 @@
 //! # Where things are
 //! - [`authenticate`]: from a bearer token to a caller; [`access_token`], [`external`], [`jwks`]: how tokens are checked
 //! - [`accounts`], [`sign_in`], [`second_factor`]: what people do; [`password`], [`throttle`]: what they may
-//! - [`keyring`], [`seal`]: keys; [`step_up`]: who moves much money shows again who it is
+//! - [`api_keys`]: machines; [`keyring`], [`seal`]: keys; [`step_up`]: who moves much money shows again who it is
 //!
 //! # Invariants
 //! - Times here are wall time ([`clock`]), never a tenant's test clock.
@@ -12,10 +12,11 @@
 //! - An answer says the same, after the same time, whether an address has an account or not.
 //!
 //! # What is deliberately absent
-//! Which route needs which scope; API keys; four eyes; keys per person.
+//! Which route needs which scope ([`crate::access`]); four eyes; keys per person.
 
 pub mod access_token;
 pub mod accounts;
+pub mod api_keys;
 pub mod authenticate;
 pub mod clock;
 pub mod external;
@@ -34,6 +35,7 @@ pub mod throttle;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use adapters::mail::{MailRoute, Mailbox, Smtp, SmtpConfig};
 use adapters::postgres::identity::key;
@@ -80,7 +82,7 @@ pub struct IdentityConfig {
     pub built_in: bool,
     /// Other issuers whose tokens are taken.
     pub external: Vec<ExternalIssuerConfig>,
-    /// Who shows again who it is.
+    /// Who shows again who it is, unless the tenant has a policy of its own.
     pub step_up: StepUpPolicy,
     /// The clock.
     pub clock: IdentityClock,
@@ -143,6 +145,7 @@ pub struct Identity {
     trusted_proxies: Vec<Network>,
     mailbox_key: String,
     believed: Mutex<HashMap<[u8; 32], Believed>>,
+    step_up_known: Mutex<Option<(Instant, StepUpPolicy)>>,
 }
 
 impl Identity {
@@ -180,6 +183,7 @@ impl Identity {
             trusted_proxies: config.trusted_proxies,
             mailbox_key: new_secret(""),
             believed: Mutex::default(),
+            step_up_known: Mutex::default(),
             master,
             pool,
         })

@@ -1,7 +1,7 @@
 //! Scopes of access tokens (`api.md`), as a set that is cheap to copy.
 //!
 //! # What is deliberately absent
-//! Which route needs which scope.
+//! Which route needs which scope: [`crate::access::table`].
 
 macro_rules! scopes {
     ($($word:literal),* $(,)?) => {
@@ -47,11 +47,17 @@ scopes![
     "admin:manage",
     "ops:manage",
     "org:manage",
+    "chargebacks:read",
+    "keys:manage",
+    "test_mode:use",
 ];
 
 use domain::actor::StaffRole;
 
 use crate::caller::Role;
+
+/// What every role may: see itself and others, make keys, use what only a test has.
+const OF_EVERY_ROLE: &str = "users:self users:read keys:manage test_mode:use";
 
 /// What a token lets its bearer do, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,33 +100,36 @@ impl ScopeSet {
     pub fn of_role(role: Role) -> Self {
         let words: &[&str] = match role {
             Role::Client => &[
-                "users:self users:read contracts:read contracts:write milestones:read milestones:write payments:read",
-                "payments:write escrow:read refunds:read refunds:manage wallet:read wallet:manage disputes:party org:manage",
+                "contracts:read contracts:write milestones:read milestones:write payments:read payments:write escrow:read",
+                "refunds:read refunds:manage wallet:read wallet:manage payouts:read disputes:party org:manage",
             ],
             Role::Payee => &[
-                "users:self users:read contracts:read contracts:write milestones:read milestones:write payments:read",
-                "escrow:read payouts:read payouts:manage refunds:read refunds:manage disputes:party org:manage",
+                "contracts:read contracts:write milestones:read milestones:write payments:read escrow:read payouts:read",
+                "payouts:manage refunds:read refunds:manage wallet:read disputes:party org:manage",
             ],
             Role::Staff(StaffRole::Support) => &[
-                "users:self users:read contracts:read milestones:read payments:read escrow:read payouts:read",
-                "refunds:read events:read approvals:read",
+                "contracts:read milestones:read payments:read escrow:read payouts:read refunds:read approvals:read",
+                "chargebacks:read",
             ],
             Role::Staff(StaffRole::Moderator) => &[
-                "users:self users:read contracts:read milestones:read payments:read escrow:read escrow:manage",
-                "disputes:moderate disputes:decide approvals:read approvals:manage events:read",
+                "contracts:read milestones:read payments:read escrow:read escrow:manage refunds:read refunds:manage",
+                "payouts:read payouts:manage chargebacks:read chargebacks:manage risk:manage disputes:moderate",
+                "disputes:decide approvals:read approvals:manage",
             ],
             Role::Staff(StaffRole::Finance) => &[
-                "users:self users:read contracts:read milestones:read payments:read escrow:read escrow:manage payouts:read",
-                "payouts:manage refunds:read refunds:manage wallet:read chargebacks:manage approvals:read approvals:manage",
-                "ledger:read ledger:adjust reports:read recon:manage periods:manage treasury:manage exports:manage events:read",
+                "contracts:read milestones:read payments:read escrow:read escrow:manage payouts:read payouts:manage",
+                "refunds:read refunds:manage wallet:read chargebacks:read chargebacks:manage risk:manage approvals:read",
+                "approvals:manage ledger:read ledger:adjust reports:read recon:manage periods:manage treasury:manage",
+                "exports:manage events:read",
             ],
             Role::Staff(StaffRole::Auditor) => &[
-                "users:self users:read contracts:read milestones:read payments:read escrow:read payouts:read refunds:read",
-                "wallet:read ledger:read reports:read events:read audit:read audit:export approvals:read exports:manage",
+                "contracts:read milestones:read payments:read escrow:read payouts:read refunds:read wallet:read",
+                "chargebacks:read ledger:read reports:read events:read audit:read audit:export approvals:read",
+                "exports:manage",
             ],
             Role::Staff(StaffRole::Admin) => return Self::ALL,
         };
-        words.iter().fold(Self::NONE, |set, line| Self(set.0 | Self::parse(line).0))
+        words.iter().fold(Self::parse(OF_EVERY_ROLE), |set, line| Self(set.0 | Self::parse(line).0))
     }
 }
 

@@ -1,19 +1,24 @@
 //! Step-up (RFC 9470): who moves much money has shown who it is a short while ago.
 //!
 //! A route asks with one line: `step_up::for_release(&app, &caller, milestone_id, amount).await?`, or with an amount that
-//! it knows, `app.identity.require_recent(&caller, amount, currency)?`. What is refused was not begun: the same
+//! it knows, `app.identity.require_recent(&caller, amount, currency).await?`. What is refused was not begun: the same
 //! `Idempotency-Key` is good again afterwards.
 //!
 //! # What is deliberately absent
-//! Tokens made by the operator are machines' and cannot be asked: whoever makes one decides for how much it is good.
+//! Tokens made by the operator are machines' and cannot be asked: whoever makes one decides for how much it is good. A
+//! machine's key cannot be asked either, and is refused unless its maker has exempted it.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use adapters::postgres::document::{self, Visible};
+use adapters::postgres::identity::step_up;
 use axum::http::header;
 use chrono::TimeDelta;
 use domain::aggregate::AggregateState;
-use domain::id::MilestoneId;
-use domain::milestone;
+use domain::id::{MilestoneId, PayoutId};
 use domain::view::Document;
+use domain::{milestone, payout};
 use ledger::{Currency, Minor};
 
 use super::Identity;
@@ -22,6 +27,9 @@ use crate::app::App;
 use crate::caller::{Authentication, Caller};
 use crate::code::ErrorCode;
 use crate::problem::Problem;
+
+/// How long the tenant's policy is believed without looking.
+const KNOWN: Duration = Duration::from_secs(5);
 
 /// From which amount on how much is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +63,49 @@ impl Identity {
     ///
     /// # Errors
     /// `insufficient_user_authentication`, 401, with what is asked for.
-    pub fn require_recent(&self, caller: &Caller, amount: Minor, currency: Currency) -> Result<(), Problem> {
-        if self.step_up.asks(amount, currency) { self.require_recent_always(caller) } else { Ok(()) }
+    pub async fn require_recent(&self, caller: &Caller, amount: Minor, currency: Currency) -> Result<(), Problem> {
+        let policy = self.step_up_policy().await?;
+        if policy.asks(amount, currency) { self.recent(caller, policy) } else { Ok(()) }
     }
 
     /// Refuses a caller who has not shown lately who it is, whatever it is about.
     ///
     /// # Errors
     /// `insufficient_user_authentication`, 401, with what is asked for.
-    pub fn require_recent_always(&self, caller: &Caller) -> Result<(), Problem> {
-        let Authentication::Signed { auth_time, second_factor } = caller.authentication else { return Ok(()) };
-        let oldest = (self.now() - self.step_up.max_age - SKEW).timestamp();
+    pub async fn require_recent_always(&self, caller: &Caller) -> Result<(), Problem> {
+        self.recent(caller, self.step_up_policy().await?)
+    }
+
+    /// The tenant's policy, or the server's where it has none.
+    async fn step_up_policy(&self) -> Result<StepUpPolicy, Problem> {
+        let known = *self.step_up_known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, policy)) = known
+            && seen.elapsed() < KNOWN
+        {
+            return Ok(policy);
+        }
+        let policy = step_up::find(&self.pool).await?.map_or(self.step_up, |stored| StepUpPolicy {
+            threshold_units: u32::try_from(stored.threshold_units).unwrap_or(0),
+            max_age: TimeDelta::seconds(stored.max_age_seconds),
+            second_factor: stored.second_factor,
+        });
+        *self.step_up_known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), policy));
+        Ok(policy)
+    }
+
+    fn recent(&self, caller: &Caller, policy: StepUpPolicy) -> Result<(), Problem> {
+        let (auth_time, second_factor) = match caller.authentication {
+            Authentication::OperatorToken | Authentication::ApiKey { step_up_exempt: true } => return Ok(()),
+            Authentication::ApiKey { step_up_exempt: false } => (None, false),
+            Authentication::Signed { auth_time, second_factor } => (auth_time, second_factor),
+        };
+        let oldest = (self.now() - policy.max_age - SKEW).timestamp();
         let recent = auth_time.is_some_and(|at| at >= oldest);
-        if recent && (second_factor || !self.step_up.second_factor) {
+        if recent && (second_factor || !policy.second_factor) {
             return Ok(());
         }
-        let max_age = self.step_up.max_age.num_seconds();
-        let acr = if self.step_up.second_factor { ACR_SECOND_FACTOR } else { ACR_PASSWORD };
+        let max_age = policy.max_age.num_seconds();
+        let acr = if policy.second_factor { ACR_SECOND_FACTOR } else { ACR_PASSWORD };
         let acr = if second_factor { ACR_SECOND_FACTOR } else { acr };
         let challenge = format!(
             "Bearer realm=\"earnest\", error=\"insufficient_user_authentication\", \
@@ -95,18 +129,36 @@ pub async fn for_release(
     milestone_id: MilestoneId,
     amount: Option<i64>,
 ) -> Result<(), Problem> {
-    if caller.authentication == Authentication::OperatorToken || app.identity.require_recent_always(caller).is_ok() {
+    if app.identity.require_recent_always(caller).await.is_ok() {
         return Ok(());
     }
+    app.catch_up().await?;
     let visible = Visible::To(caller.party_id);
     let Some(stored) = document::one(app.pool(), &milestone::stream(milestone_id), visible).await? else {
         return Ok(());
     };
     let Document::Aggregate(AggregateState::Milestone(state)) = &stored.document else { return Ok(()) };
     let Some(plan) = state.plan() else { return Ok(()) };
-    // The read model may lag: no more than was agreed, or asked for, can be held.
+    // No more than was agreed, or asked for, can be held.
     let most = amount.and_then(|amount| Minor::new(amount).ok()).unwrap_or(plan.amount);
-    app.identity.require_recent(caller, most, plan.currency)
+    app.identity.require_recent(caller, most, plan.currency).await
+}
+
+/// Step-up for letting a payout go that waits for staff. One that is not there asks for nothing: it is not found afterwards.
+///
+/// # Errors
+/// `insufficient_user_authentication`; the store's.
+pub async fn for_payout(app: &App, caller: &Caller, payout_id: PayoutId) -> Result<(), Problem> {
+    if app.identity.require_recent_always(caller).await.is_ok() {
+        return Ok(());
+    }
+    app.catch_up().await?;
+    let stored = document::one(app.pool(), &payout::stream(payout_id), Visible::ToStaff).await?;
+    let Some(Document::Aggregate(AggregateState::Payout(state))) = stored.map(|stored| stored.document) else {
+        return Ok(());
+    };
+    let Some(withdrawal) = state.withdrawal() else { return Ok(()) };
+    app.identity.require_recent(caller, withdrawal.amount, withdrawal.currency).await
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{OPEN, WITH_VERSION, takes_key};
+use super::{WITH_VERSION, reads_log, takes_key};
+use crate::access::rule::{RoleSet, Strength};
+use crate::access::table;
 use crate::code::ErrorCode;
 use crate::edge::rate_limit::is_limited;
 
@@ -403,10 +405,23 @@ const OWN: &[(&str, &[ErrorCode])] = &[
             ErrorCode::Unavailable,
         ],
     ),
+    ("GET /v1/api-keys", &[ErrorCode::ValidationFailed]),
+    ("POST /v1/api-keys", OF_KEYS),
+    ("POST /v1/api-keys/{id}/rotate", OF_KEYS),
     ("GET /.well-known/jwks.json", &[ErrorCode::NotFound, ErrorCode::Unavailable]),
     ("GET /.well-known/openid-configuration", &[ErrorCode::NotFound]),
     ("GET /readyz", &[ErrorCode::ProjectionLagging, ErrorCode::Unavailable]),
     ("GET /metrics", &[ErrorCode::Unavailable]),
+];
+
+/// Problems of making keys for machines.
+const OF_KEYS: &[ErrorCode] = &[
+    ErrorCode::ApiKeyWrongState,
+    ErrorCode::Forbidden,
+    ErrorCode::MalformedRequest,
+    ErrorCode::ValidationFailed,
+    ErrorCode::UnsupportedMediaType,
+    ErrorCode::PayloadTooLarge,
 ];
 
 /// Problems of paying into escrow.
@@ -530,7 +545,8 @@ pub(super) fn complete(operation: &mut Operation, method: &str, path: &str, exam
 
 /// The problems of an operation, by status.
 fn problems(method: &str, path: &str) -> BTreeMap<u16, Vec<ErrorCode>> {
-    let with_token = !OPEN.contains(&path);
+    let grant = table::grant(method, path);
+    let with_token = grant.is_some();
     let own = OWN.iter().find(|(route, _)| route.split_once(' ') == Some((method, path)));
     // The operation's own first: it is the first of a status that is shown as its example.
     let mut codes = own.map_or_else(Vec::new, |(_, codes)| codes.to_vec());
@@ -543,12 +559,21 @@ fn problems(method: &str, path: &str) -> BTreeMap<u16, Vec<ErrorCode>> {
     if with_token && path.contains("{id}") {
         codes.extend([ErrorCode::NotFound, ErrorCode::NotAValidId]);
     }
-    if method == "GET" && with_token {
+    if method == "GET" && reads_log(path) {
         // A paging parameter, or `Min-Log-Position`, that makes no sense; and a read model that is not that far yet.
         codes.extend([ErrorCode::ValidationFailed, ErrorCode::ProjectionLagging]);
     }
-    if with_token {
+    if let Some(grant) = grant {
         codes.extend([ErrorCode::Unauthenticated, ErrorCode::Unavailable]);
+        if grant.roles != RoleSet::EVERYBODY || grant.strength == Strength::Person {
+            codes.push(ErrorCode::Forbidden);
+        }
+        if grant.scope.is_some() {
+            codes.push(ErrorCode::InsufficientScope);
+        }
+        if matches!(grant.strength, Strength::Recent | Strength::RecentAbove) {
+            codes.push(ErrorCode::InsufficientUserAuthentication);
+        }
     }
     if is_limited(path) {
         codes.push(ErrorCode::RateLimited);

@@ -11,6 +11,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{InfoBuilder, KnownFormat, ObjectBuilder, OpenApi, OpenApiBuilder, Required, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::access::rule::{Grant, RoleSet, Strength};
+use crate::access::table;
 use crate::problem::ProblemBody;
 
 const DESCRIPTION: &str = "Escrow and contract ledger engine.
@@ -67,33 +69,11 @@ const WITH_VERSION: &[&str] = &[
     "/v1/chargebacks/{id}/evidence",
 ];
 
+/// What is said of `Idempotency-Key`.
+const NEW_KEY: &str = "New for each new request, 1 to 255 characters. It is in the log: no personal data.";
+
 /// Routes that make a key from the request when none is given.
 const WITH_KEY_OF_ITS_OWN: &[&str] = &["/api/v1/contracts/{id}/payments"];
-
-/// Routes that need no token.
-const OPEN: &[&str] = &[
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/version",
-    "/v1/meta/currencies",
-    "/v1/meta/event-types",
-    "/v1/meta/error-codes",
-    "/v1/meta/state-machines",
-    "/v1/meta/policies",
-    "/v1/meta/fee-presets",
-    "/v1/psp/webhooks/{endpoint}",
-    "/.well-known/jwks.json",
-    "/.well-known/openid-configuration",
-    "/v1/auth/register",
-    "/v1/auth/verify-email",
-    "/v1/auth/login",
-    "/v1/auth/mfa/verify",
-    "/v1/auth/refresh",
-    "/v1/auth/logout",
-    "/v1/auth/password-resets",
-    "/v1/auth/password-resets/confirm",
-];
 
 /// The description before the routes are in it.
 pub fn base() -> OpenApi {
@@ -113,17 +93,16 @@ pub fn complete(description: &mut OpenApi) {
     let components = description.components.get_or_insert_default();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("Of `/v1/auth/login`, of another issuer that is configured, or of `earnest token`."))
+        .description(Some("Of `/v1/auth/login`, of another issuer that is configured, of `/v1/api-keys`, or of `earnest token`. Each operation names the scope that it needs."))
         .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let examples = answers::examples();
     for (path, item) in &mut description.paths.paths {
-        let open = OPEN.contains(&path.as_str());
         let with_version = WITH_VERSION.contains(&path.as_str());
         let mut asks = Vec::new();
         if let Some(operation) = &mut item.get {
-            if !open {
+            if reads_log(path) {
                 header(operation, "Min-Log-Position", Required::False, "Read at this position of the log or later.");
             }
             asks.push((operation, "GET"));
@@ -132,7 +111,7 @@ pub fn complete(description: &mut OpenApi) {
             if takes_key(path) {
                 let needed =
                     if WITH_KEY_OF_ITS_OWN.contains(&path.as_str()) { Required::False } else { Required::True };
-                header(operation, "Idempotency-Key", needed, "New for each new request, 1 to 255 characters.");
+                header(operation, "Idempotency-Key", needed, NEW_KEY);
             }
             if with_version {
                 header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
@@ -140,25 +119,54 @@ pub fn complete(description: &mut OpenApi) {
             asks.push((operation, "POST"));
         }
         if let Some(operation) = &mut item.put {
-            header(operation, "Idempotency-Key", Required::True, "New for each new request, 1 to 255 characters.");
+            header(operation, "Idempotency-Key", Required::True, NEW_KEY);
             if with_version {
                 header(operation, "If-Match", Required::True, "The `ETag` that you have seen.");
             }
             asks.push((operation, "PUT"));
         }
         for (operation, method) in asks {
-            operation.security =
-                Some(if open { Vec::new() } else { vec![SecurityRequirement::new("bearer", Vec::<String>::new())] });
+            operation.security = Some(security(method, path));
+            if let Some(grant) = table::grant(method, path) {
+                let said = operation.description.get_or_insert_default();
+                let gap = if said.is_empty() { "" } else { "\n\n" };
+                said.push_str(gap);
+                said.push_str(&needed(grant));
+            }
             answers::complete(operation, method, path, examples.get(&format!("{method} {path}")));
         }
     }
 }
 
+/// What a token has to be good for, by the table: its scope. Nothing for a route that asks for none.
+fn security(method: &str, path: &str) -> Vec<SecurityRequirement> {
+    let needed = |grant: Grant| SecurityRequirement::new("bearer", grant.scope);
+    if table::is_open(method, path) { Vec::new() } else { table::grant(method, path).map(needed).into_iter().collect() }
+}
+
+/// Who may, in words.
+fn needed(grant: Grant) -> String {
+    let roles = if grant.roles == RoleSet::EVERYBODY { "any role".to_owned() } else { grant.roles.words().join(", ") };
+    let scope = grant.scope.map_or_else(|| "any scope".to_owned(), |scope| format!("scope `{scope}`"));
+    let strength = match grant.strength {
+        Strength::Token => "",
+        Strength::Person => ", not with an API key",
+        Strength::Recent => ", signed in a short while ago",
+        Strength::RecentAbove => ", signed in a short while ago when it is about much",
+    };
+    format!("For: {roles}; {scope}{strength}.")
+}
+
+/// Whether a GET of this route reads what the log has led to.
+pub(super) fn reads_log(path: &str) -> bool {
+    !table::is_open("GET", path) && path != "/v1/users/me" && !path.starts_with("/v1/api-keys")
+}
+
 /// Whether a POST to this route is a command, which is carried out once per `Idempotency-Key`.
 fn takes_key(path: &str) -> bool {
-    // A preview is no command: it is carried out never.
-    let of_test_mode = path.starts_with("/v1/test_clocks");
-    !OPEN.contains(&path) && !of_test_mode && !is_preview(path) && !path.starts_with("/v1/auth/")
+    // A preview is no command: it is carried out never. What answers with a secret is not kept to be answered again.
+    let without = ["/v1/test_clocks", "/v1/auth/", "/v1/api-keys"];
+    !table::is_open("POST", path) && !is_preview(path) && !without.iter().any(|start| path.starts_with(start))
 }
 
 /// Whether a POST to this route only tells what a command would do.

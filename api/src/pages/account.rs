@@ -87,7 +87,7 @@ pub(super) async fn enrol(State(app): State<App>, sent: Sent<Nothing>) -> Respon
         Ok(person) => person,
         Err(response) => return *response,
     };
-    if app.identity.require_recent_always(&person.caller).is_err() {
+    if app.identity.require_recent_always(&person.caller).await.is_err() {
         return browser.go("/sign-in");
     }
     match app.identity.enrol_factor(&person.caller).await {

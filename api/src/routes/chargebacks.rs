@@ -222,7 +222,9 @@ pub async fn submit(
     }
     app.catch_up().await?;
     let (state, _) = find(&app, chargeback_id).await?;
-    let evidence = drawn_up(&app, state.case().ok_or_else(Problem::not_found)?).await?;
+    let case = state.case().ok_or_else(Problem::not_found)?;
+    decided_by(&app, &caller, case).await?;
+    let evidence = drawn_up(&app, case).await?;
     let command = ChargebackCommand::SubmitEvidence { evidence: Box::new(evidence) };
     let intent = Intent::Fact(Order::Chargeback(chargeback_id, command));
     asked.act(&app, caller, intent, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await
@@ -241,6 +243,13 @@ pub async fn accept(
     Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
     caller.require_staff(DECIDERS)?;
+    asked.headers.require_key()?;
+    if let Some(before) = asked.repeated(&app, &caller).await? {
+        return Ok(before);
+    }
+    app.catch_up().await?;
+    let (state, _) = find(&app, chargeback_id).await?;
+    decided_by(&app, &caller, state.case().ok_or_else(Problem::not_found)?).await?;
     let intent = Intent::Fact(Order::Chargeback(chargeback_id, ChargebackCommand::Accept));
     asked.act(&app, caller, intent, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await
 }
@@ -251,6 +260,12 @@ async fn find(app: &App, id: ChargebackId) -> Result<(Chargeback, u64), Problem>
         Some((Document::Aggregate(AggregateState::Chargeback(state)), version)) => Ok((*state, version)),
         _ => Err(Problem::not_found()),
     }
+}
+
+/// Refuses who has not shown lately who it is, when much was paid.
+async fn decided_by(app: &App, caller: &Caller, case: &Case) -> Result<(), Problem> {
+    let paid = &case.opening.charged;
+    app.identity.require_recent(caller, paid.captured, paid.currency).await
 }
 
 /// Refuses what is about a top-up of a wallet.

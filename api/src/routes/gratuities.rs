@@ -76,13 +76,9 @@ async fn give(
     asked.headers.require_key()?;
     let mandate = mandate(app, value.mandate).await?;
     let funding_id = FundingId::from_uuid(Uuid::now_v7());
-    let intent = MoneyIntent::PayGratuity {
-        contract_id,
-        funding_id,
-        kind,
-        amount: amount(value.amount, "/amount")?,
-        currency: currency(&value.currency, "/currency")?,
-        payment_method: value.payment_method,
-    };
+    let (amount, currency) = (amount(value.amount, "/amount")?, currency(&value.currency, "/currency")?);
+    app.identity.require_recent(&caller, amount, currency).await?;
+    let payment_method = value.payment_method;
+    let intent = MoneyIntent::PayGratuity { contract_id, funding_id, kind, amount, currency, payment_method };
     make(app, caller, asked, (funding_id, mandate), intent).await
 }

@@ -231,6 +231,7 @@ pub async fn approve_partial(
     IdPath(milestone_id): IdPath<MilestoneId>,
     Command { value, asked }: Command<ApprovePart>,
 ) -> Result<Response, Problem> {
+    step_up::for_release(&app, &caller, milestone_id, Some(value.amount)).await?;
     let approve = MilestoneCommand::ApprovePartially {
         gross: amount(value.amount, "/amount")?,
         currency: value.currency.as_deref().map(|code| currency(code, "/currency")).transpose()?,

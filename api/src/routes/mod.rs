@@ -6,6 +6,7 @@
 )]
 
 pub mod amendments;
+pub mod api_keys;
 pub mod auth;
 pub mod balances;
 pub mod chargebacks;

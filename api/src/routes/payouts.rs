@@ -21,6 +21,7 @@ use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
 use crate::extract::{IdPath, Query};
+use crate::identity::step_up;
 use crate::problem::Problem;
 use crate::view::{PayoutTermsView, PayoutView};
 
@@ -48,12 +49,9 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     only_payees(&caller)?;
     let payout_id = PayoutId::from_uuid(Uuid::now_v7());
-    let intent = Intent::RequestPayout {
-        payout_id,
-        payee_id: caller.party_id,
-        currency: currency(&value.currency, "/currency")?,
-        amount: amount(value.amount, "/amount")?,
-    };
+    let (amount, currency) = (amount(value.amount, "/amount")?, currency(&value.currency, "/currency")?);
+    app.identity.require_recent(&caller, amount, currency).await?;
+    let intent = Intent::RequestPayout { payout_id, payee_id: caller.party_id, currency, amount };
     let location = format!("/v1/payouts/{payout_id}");
     asked.make(&app, caller, intent, location, &|seen: Seen<'_>| view_of(payout_id, seen.look)).await
 }
@@ -109,6 +107,7 @@ pub async fn approve(
     IdPath(payout_id): IdPath<PayoutId>,
     Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
+    step_up::for_payout(&app, &caller, payout_id).await?;
     let intent = Intent::Payouts(PayoutIntent::Approve { payout_id });
     asked.act(&app, caller, intent, &|seen: Seen<'_>| view_of(payout_id, seen.look)).await
 }
@@ -147,12 +146,14 @@ pub async fn retry(
     only_payees(&caller)?;
     app.catch_up().await?;
     let stored = document::one(app.pool(), &payout::stream(retry_of), visible(&caller)).await?;
-    let currency = match stored.ok_or_else(Problem::not_found)?.document {
+    let (amount, currency) = match stored.ok_or_else(Problem::not_found)?.document {
         Document::Aggregate(AggregateState::Payout(state)) => {
-            state.withdrawal().map(|withdrawal| withdrawal.currency).ok_or_else(Problem::not_found)?
+            let of = |withdrawal: &payout::Withdrawal| (withdrawal.amount, withdrawal.currency);
+            state.withdrawal().map(of).ok_or_else(Problem::not_found)?
         }
         _ => return Err(Problem::not_found()),
     };
+    app.identity.require_recent(&caller, amount, currency).await?;
     let payout_id = PayoutId::from_uuid(Uuid::now_v7());
     let retry = PayoutIntent::Retry { payout_id, retry_of, payee_id: caller.party_id, currency };
     let location = format!("/v1/payouts/{payout_id}");

@@ -88,12 +88,15 @@ pub async fn give_back(
     app.catch_up().await?;
     // A milestone stays with its contract, so that what the read model says of it cannot be old.
     let stored = document::one(app.pool(), &milestone::stream(milestone_id), visible(&caller)).await?;
-    let contract_id = stored
+    let (contract_id, agreed) = stored
         .and_then(|stored| match stored.document {
-            Document::Aggregate(AggregateState::Milestone(state)) => state.plan().map(|plan| plan.contract_id),
+            Document::Aggregate(AggregateState::Milestone(state)) => {
+                state.plan().map(|plan| (plan.contract_id, plan.currency))
+            }
             _ => None,
         })
         .ok_or_else(Problem::not_found)?;
+    app.identity.require_recent(&caller, amount, agreed).await?;
     let refund_id = RefundId::from_uuid(Uuid::now_v7());
     let intent = MoneyIntent::GiveBack { contract_id, milestone_id, refund_id, amount, currency };
     let location = format!("/v1/refunds/{refund_id}");

@@ -91,6 +91,7 @@ pub async fn top_up(
     caller.require_staff(FINANCE)?;
     let id = balance(currency(&value.currency, "/currency")?);
     let (top_up_id, amount) = (TopUpId::from_uuid(Uuid::now_v7()), amount(value.amount, "/amount")?);
+    app.identity.require_recent(&caller, amount, id.currency).await?;
     let intent = on(&id, TreasuryCommand::RequestTopUp { top_up_id, amount });
     let location = "/v1/treasury".to_owned();
     let view = |_: Seen<'_>| Some(TopUpView::requested(top_up_id, amount, id.currency));
@@ -110,6 +111,7 @@ pub async fn propose_sweep(
     caller.require_staff(FINANCE)?;
     let id = balance(currency(&value.currency, "/currency")?);
     let (sweep_id, amount) = (SweepId::from_uuid(Uuid::now_v7()), amount(value.amount, "/amount")?);
+    app.identity.require_recent(&caller, amount, id.currency).await?;
     let buffer = Minor::new(value.buffer.unwrap_or(0))
         .map_err(|_| Problem::field(ErrorCode::ValidationFailed, "/buffer", "must not be below zero"))?;
     let coverage = covered(&app, id.currency).await?;

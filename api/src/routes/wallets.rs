@@ -82,13 +82,10 @@ pub async fn top_up(
 ) -> Result<Response, Problem> {
     asked.headers.require_key()?;
     let funding_id = FundingId::from_uuid(Uuid::now_v7());
-    let intent = MoneyIntent::TopUp {
-        funding_id,
-        client_id: caller.party_id,
-        currency: currency(&value.currency, "/currency")?,
-        amount: amount(value.amount, "/amount")?,
-        payment_method: value.payment_method,
-    };
+    let (amount, currency) = (amount(value.amount, "/amount")?, currency(&value.currency, "/currency")?);
+    app.identity.require_recent(&caller, amount, currency).await?;
+    let payment_method = value.payment_method;
+    let intent = MoneyIntent::TopUp { funding_id, client_id: caller.party_id, currency, amount, payment_method };
     let mandate = mandate(&app, value.mandate).await?;
     let view = |seen: Seen<'_>| FundingView::of_top_up(fundings::state_of(seen, funding_id)?);
     make_shown(&app, caller, asked, (funding_id, mandate), intent, &view).await
@@ -106,12 +103,9 @@ pub async fn withdraw(
 ) -> Result<Response, Problem> {
     asked.headers.require_key()?;
     let refund_id = RefundId::from_uuid(Uuid::now_v7());
-    let intent = MoneyIntent::WithdrawFromWallet {
-        client_id: caller.party_id,
-        currency: currency(&value.currency, "/currency")?,
-        refund_id,
-        amount: amount(value.amount, "/amount")?,
-    };
+    let (amount, currency) = (amount(value.amount, "/amount")?, currency(&value.currency, "/currency")?);
+    app.identity.require_recent(&caller, amount, currency).await?;
+    let intent = MoneyIntent::WithdrawFromWallet { client_id: caller.party_id, currency, refund_id, amount };
     let location = format!("/v1/refunds/{refund_id}");
     let view = |seen: Seen<'_>| refunds::view_of(refund_id, seen.look);
     asked.make(&app, caller, Intent::Money(intent), location, &view).await

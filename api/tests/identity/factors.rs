@@ -7,24 +7,25 @@ use super::support::Contract;
 use super::{PASSWORD, Site, User, refusal};
 
 /// The code of a secret at the site's time.
-fn code_of(site: &Site, secret: &str) -> String {
+pub(super) fn code_of(site: &Site, secret: &str) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
     totp.generate(u64::try_from(site.clock.now().timestamp()).unwrap()).to_string()
 }
 
-/// Turns the second factor on. Returns the secret and the recovery codes.
-async fn enrolled(site: &Site, user: &User) -> (String, Vec<String>) {
+/// Turns the second factor on. Returns the secret, the recovery codes, and the code that has confirmed it.
+pub(super) async fn enrolled(site: &Site, user: &User, password: &str) -> (String, Vec<String>, String) {
     let enrolment = site.post_as(&user.access, "/v1/auth/mfa/enroll", json!({})).await.success().unwrap();
     let secret = enrolment.text("/secret").unwrap();
     assert!(enrolment.text("/otpauth_url").unwrap().starts_with("otpauth://totp/"));
     let wrong = site.post_as(&user.access, "/v1/auth/mfa/confirm", json!({ "code": "abcdef" })).await;
     assert_eq!(refusal(&wrong), (400, "invalid_code"));
-    site.login(&user.email, PASSWORD).await.success().unwrap();
-    let code = json!({ "code": code_of(site, &secret) });
-    let confirmed = site.post_as(&user.access, "/v1/auth/mfa/confirm", code).await.success().unwrap();
+    site.login(&user.email, password).await.success().unwrap();
+    let code = code_of(site, &secret);
+    let body = json!({ "code": code });
+    let confirmed = site.post_as(&user.access, "/v1/auth/mfa/confirm", body).await.success().unwrap();
     let codes = confirmed.body["recovery_codes"].as_array().unwrap();
-    (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect(), code)
 }
 
 /// A code is asked for, is good once, and says so in the token.
@@ -32,7 +33,7 @@ async fn enrolled(site: &Site, user: &User) -> (String, Vec<String>) {
 async fn a_code_is_asked_for_and_is_good_once() {
     let site = Site::new().await;
     let user = site.user("ada@example.com", "client").await;
-    let (secret, _) = enrolled(&site, &user).await;
+    let (secret, _, confirmed_by) = enrolled(&site, &user, PASSWORD).await;
     let again = site.post_as(&user.access, "/v1/auth/mfa/enroll", json!({})).await;
     assert_eq!(refusal(&again), (409, "mfa_wrong_state"));
     let ticket = async || {
@@ -45,7 +46,7 @@ async fn a_code_is_asked_for_and_is_good_once() {
         site.post("/v1/auth/mfa/verify", json!({ "ticket": ticket, "code": code })).await
     };
     let first = ticket().await;
-    let replayed = verify(&first, &code_of(&site, &secret)).await;
+    let replayed = verify(&first, &confirmed_by).await;
     assert_eq!(refusal(&replayed), (400, "invalid_code"), "the code that confirmed it");
     site.clock.advance(30);
     let code = code_of(&site, &secret);
@@ -67,7 +68,7 @@ async fn a_code_is_asked_for_and_is_good_once() {
 async fn recovery_codes_are_good_once_and_guessing_is_slowed_down() {
     let site = Site::new().await;
     let user = site.user("ada@example.com", "client").await;
-    let (secret, codes) = enrolled(&site, &user).await;
+    let (secret, codes, _) = enrolled(&site, &user, PASSWORD).await;
     assert_eq!(codes.len(), 10);
     let login = async |code: &str| {
         site.post("/v1/auth/login", json!({ "email": user.email, "password": PASSWORD, "code": code })).await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 mod accounts;
+mod api_keys;
 mod attacks;
 mod external;
 mod factors;

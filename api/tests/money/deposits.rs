@@ -166,7 +166,8 @@ async fn the_wallet_pays_all_or_nothing() {
     let poor = world.refused(422, "insufficient_wallet_balance", pay()).await;
     assert_eq!(poor.body["balance"], 104_999);
     let back = format!("{}/redirect", taken.header("location").unwrap());
-    world.refused(404, "not_found", world.post(&world.payee, &back, None, json!({}))).await;
+    world.refused(403, "forbidden", world.post(&world.payee, &back, None, json!({}))).await;
+    world.refused(404, "not_found", world.post(&world.outsider, &back, None, json!({}))).await;
     let redirected = world.post(&world.client, &back, None, json!({})).await.success().unwrap();
     assert_eq!((status(&redirected), &redirected.body["way"]), ("redirected", &json!("wallet")));
     world.refused(409, "refund_wrong_state", world.post(&world.admin, &back, None, json!({}))).await;
@@ -207,9 +208,8 @@ async fn a_payment_is_given_up() {
     let waiting = now(&world, &world.client, &path).await;
     assert_eq!((status(&waiting), &waiting.body["next_action"]), ("action_required", &json!("confirm")));
     let cancel = format!("{path}/cancel");
-    for stranger in [&world.payee, &world.outsider] {
-        world.refused(404, "not_found", world.post(stranger, &cancel, None, json!({}))).await;
-    }
+    world.refused(403, "forbidden", world.post(&world.payee, &cancel, None, json!({}))).await;
+    world.refused(404, "not_found", world.post(&world.outsider, &cancel, None, json!({}))).await;
     let gone = world.post(&world.client, &cancel, None, json!({})).await.success().unwrap();
     assert_eq!((status(&gone), &gone.body["expires_at"]), ("cancelled", &Value::Null));
     assert_eq!(gone.body["allocations"], made.body["allocations"]);

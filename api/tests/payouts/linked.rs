@@ -1,6 +1,7 @@
 //! Accounts at the provider that are there already: linked with their state, or refused; and what is no proof of their end.
 
 use adapters::postgres::task;
+use api::caller::Role;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
@@ -35,7 +36,10 @@ async fn an_account_is_linked_with_its_state_or_refused() {
     world.refused(503, "psp_unavailable", link(&own)).await;
     assert_eq!(requirements(&world).await["status"], "no_account");
     let as_client = world.post(&world.client, &path, None, json!({ "psp_account": own }));
-    world.refused(404, "not_found", as_client).await;
+    world.refused(403, "forbidden", as_client).await;
+    let stranger = world.other_role(&world.outsider, Role::Payee).await;
+    let as_stranger = world.post(&stranger, &path, None, json!({ "psp_account": own }));
+    world.refused(404, "not_found", as_stranger).await;
 
     let key = "link-it";
     let body = json!({ "psp_account": own });

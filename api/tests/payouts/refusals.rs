@@ -16,8 +16,8 @@ async fn what_cannot_be_asked_for_is_refused() {
         (payee, "/payout-account", json!({ "psp_account": "acct_1", "country": "US" }), 422, "validation_failed"),
         (payee, "/payout-account", json!({ "country": "USA" }), 422, "validation_failed"),
         (payee, "/payout-account", json!({ "country": "US" }), 409, "payout_account_exists"),
-        (client, "/payout-account", json!({ "country": "US" }), 404, "not_found"),
-        (client, "/onboarding-links", json!({}), 404, "not_found"),
+        (client, "/payout-account", json!({ "country": "US" }), 403, "forbidden"),
+        (client, "/onboarding-links", json!({}), 403, "forbidden"),
         (payee, "/restrict", json!({}), 403, "forbidden"),
         (payee, "/lift-restriction", json!({}), 403, "forbidden"),
         (admin, "/lift-restriction", json!({}), 409, "not_restricted"),
@@ -50,7 +50,7 @@ async fn what_cannot_be_asked_for_is_refused() {
             "validation_failed",
             "/bank_account_token",
         ),
-        (client, "/payout-destinations/USD", Some(version), token, 404, "not_found", ""),
+        (client, "/payout-destinations/USD", Some(version), token, 403, "forbidden", ""),
         (
             payee,
             "/payout-schedule",
@@ -87,7 +87,7 @@ async fn what_cannot_be_asked_for_is_refused() {
             "validation_failed",
             "/minimum",
         ),
-        (client, "/payout-schedule", None, json!({ "currency": "USD", "every": "daily" }), 404, "not_found", ""),
+        (client, "/payout-schedule", None, json!({ "currency": "USD", "every": "daily" }), 403, "forbidden", ""),
         (payee, "/payout-policy", None, json!({ "currency": "USD" }), 403, "forbidden", ""),
         (
             admin,

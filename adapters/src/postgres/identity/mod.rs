@@ -6,10 +6,12 @@
 //! - What may happen once (a ticket, a code, a refresh token) is taken by one statement, so that of two who race one wins.
 
 pub mod account;
+pub mod api_key;
 pub mod attempts;
 pub mod external;
 pub mod factor;
 pub mod key;
 pub mod registration;
 pub mod session;
+pub mod step_up;
 pub mod ticket;
