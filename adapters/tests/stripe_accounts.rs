@@ -64,7 +64,7 @@ async fn an_account_is_made_for_the_platform_to_pay() {
     let due = json!({ "capabilities": { "transfers": "inactive" }, "payouts_enabled": false });
     let server = Server::start([ok(account(due))]).await;
     let country = Jurisdiction::new("US-CA").unwrap();
-    let order = ProviderOrder::CreateAccount { party_id: party_id(), country };
+    let order = ProviderOrder::CreateAccount { party_id: party_id(), country, request: 0 };
     let (party, status) = status(server.provider().carry_out(&order, "key").await.unwrap());
     assert_eq!((party, status.psp_account.as_str(), status.end), (Some(party_id()), "acct_1", None));
     assert!(!status.requirements.transfers_enabled && !status.requirements.payouts_enabled);

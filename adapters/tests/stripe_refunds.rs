@@ -33,6 +33,7 @@ fn order() -> ProviderOrder {
         charge_ref: "ch_1".to_owned(),
         amount: Minor::new(10_500).unwrap(),
         currency: Currency::USD,
+        asked_before: 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every handler shares, and how a command becomes an answer.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,8 @@ pub struct Inner {
     /// Held while the test clocks move, ours and the provider's: what the provider then says is not recorded with an instant
     /// that is over for it. Servers beside this one do not see it.
     pub clock_moving: RwLock<()>,
+    /// How many callers are having the test clock moved just now. Servers beside this one do not see it.
+    pub advancing: AtomicUsize,
     /// How far the projections are.
     pub reached: watch::Receiver<Position>,
     /// How events name the tenant.
@@ -167,12 +170,14 @@ impl App {
             status: command.status.as_u16(),
             body: body(Seen { look: &|stream| decision.state(stream), events: &decision.events })
                 .unwrap_or_else(|| "null".to_owned()),
-            version: decision.version(&subject),
+            // Where it only waits, nothing has become of what it is about.
+            version: decision.version(&subject).filter(|_| command.status != StatusCode::ACCEPTED),
             location: command.location.clone(),
         };
         let request = Request {
             intent: command.intent.clone(),
             actor: command.caller.actor(),
+            auth: command.caller.auth_context(),
             command_id: command_id(&command.caller, &command.route, &key),
             if_match: given,
             idempotency_key: Some(key),

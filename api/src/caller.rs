@@ -21,6 +21,7 @@ use crate::code::ErrorCode;
 use crate::identity::access_token::TokenError;
 use crate::identity::authenticate::{Bearer, token_needed, token_refused};
 use crate::identity::scope::ScopeSet;
+use crate::identity::shown::{Credential, Methods, Shown};
 use crate::problem::Problem;
 
 /// What every token starts with, so that leaked ones are found by scanners.
@@ -78,6 +79,8 @@ pub struct Caller {
     pub scopes: ScopeSet,
     /// How the caller showed who it is.
     pub authentication: Authentication,
+    /// With what, for the events.
+    pub shown: Shown,
 }
 
 /// How a caller showed who it is.
@@ -103,7 +106,8 @@ impl Caller {
     /// The bearer of a token that the operator made.
     pub fn of_operator_token(party_id: PartyId, role: Role) -> Self {
         let scopes = ScopeSet::of_role(role);
-        Self { party_id, role, scopes, authentication: Authentication::OperatorToken }
+        let shown = Shown { credential: Credential::OperatorToken, methods: Methods::NONE };
+        Self { party_id, role, scopes, authentication: Authentication::OperatorToken, shown }
     }
 
     /// Who acts, for commands.
@@ -185,6 +189,10 @@ pub(crate) async fn bearer_of(headers: &HeaderMap, app: &App) -> Result<Bearer, 
     let caller = app.caller_of(&token_hash(token)).await?.ok_or_else(refused)?;
     Ok(Bearer { caller, session_id: None })
 }
+
+/// Whose token came with a request, before the table of [`crate::access`] has said whether it may: no handler reads this.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identified(pub(crate) Bearer);
 
 /// The caller that the table of [`crate::access`] has let through; behind a route that asks for no token there is none.
 impl<S: Sync> FromRequestParts<S> for Caller {

@@ -70,13 +70,17 @@ codes! {
     PayoutAccountExists = "payout_account_exists", CONFLICT, "The payee has an account at the payment provider.";
     PayoutAccountUnknown = "payout_account_unknown", UNPROCESSABLE_ENTITY, "The provider knows no such account of the payee's.";
     PartyRestricted = "party_restricted", CONFLICT, "The party is not paid at present.";
+    SubjectErased = "subject_erased", GONE, "The person's data was erased.";
     NotRestricted = "not_restricted", CONFLICT, "The party is not restricted.";
     DestinationCooling = "destination_cooling", CONFLICT, "The payout destination has changed and is not used yet.";
     DestinationBlocked = "destination_blocked", CONFLICT, "The bank account does not take payouts; add another one.";
+    DestinationRequired = "destination_required", UNPROCESSABLE_ENTITY, "The payee has no bank account for this currency.";
+    PayoutAccountChanged = "payout_account_changed", CONFLICT, "The payee has linked another payout account meanwhile.";
     NegativePspBalance = "negative_psp_balance", CONFLICT, "Money is missing in the payee's account at the provider.";
     BelowMinimum = "below_minimum", UNPROCESSABLE_ENTITY, "Less than the least amount that is paid out.";
     PayoutWrongState = "payout_wrong_state", CONFLICT, "The payout is in another state.";
     FourEyesViolation = "four_eyes_violation", FORBIDDEN, "Somebody else has to approve it.";
+    ApprovalWrongState = "approval_wrong_state", CONFLICT, "The approval request is in another state.";
     ExceedsPlatformSurplus = "exceeds_platform_surplus", UNPROCESSABLE_ENTITY, "More than the platform's own money.";
     AmendmentPending = "amendment_pending", CONFLICT, "Another amendment waits for an answer.";
     NotSupported = "not_supported", NOT_IMPLEMENTED, "This version does not have that.";
@@ -92,6 +96,7 @@ codes! {
     InsufficientWalletBalance = "insufficient_wallet_balance", UNPROCESSABLE_ENTITY, "The wallet holds less.";
     PayeeInDebt = "payee_in_debt", CONFLICT, "Earnings pay off what the payee owes first.";
     RefundWrongState = "refund_wrong_state", CONFLICT, "The refund is in another state.";
+    RefundNotRedirectable = "refund_not_redirectable", CONFLICT, "It is not certain that the refund's money is still here.";
     FundingWrongState = "funding_wrong_state", CONFLICT, "The funding is in another state.";
     InsufficientAvailable = "insufficient_available", UNPROCESSABLE_ENTITY, "More was asked than can be withdrawn.";
     PayoutAccountRequired = "payout_account_required", UNPROCESSABLE_ENTITY, "The payee has no payout account.";

@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use domain::actor::Actor;
+use domain::authentication::AuthContext;
 use domain::intent::Intent;
 use domain::log::{Answer, EventStore, Receipt, StoreError, StoredCommand, StreamId, Verdict};
 use domain::payee;
@@ -44,6 +45,8 @@ pub struct Request<'a> {
     pub intent: Intent,
     /// Who wants it.
     pub actor: Actor,
+    /// How it was shown who wants it, for the events.
+    pub auth: AuthContext,
     /// Its identity.
     pub command_id: Uuid,
     /// The version that the caller knows.
@@ -62,7 +65,16 @@ pub type AnswerMaker<'a> = &'a (dyn Fn(&Decision) -> Answer + Send + Sync);
 impl Request<'_> {
     /// A request of the engine itself.
     pub fn internal(intent: Intent, actor: Actor, command_id: Uuid) -> Self {
-        Self { intent, actor, command_id, if_match: None, idempotency_key: None, traceparent: None, answer: None }
+        Self {
+            intent,
+            actor,
+            auth: AuthContext::default(),
+            command_id,
+            if_match: None,
+            idempotency_key: None,
+            traceparent: None,
+            answer: None,
+        }
     }
 }
 
@@ -149,7 +161,7 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
             idempotency_key: request.idempotency_key,
             traceparent: request.traceparent,
         };
-        self.run(&work, request.answer).await
+        self.run(&work, &request.auth, request.answer).await
     }
 
     /// Lets the timers fire that are due in a scope. Returns whether any did.
@@ -170,7 +182,12 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
         self.clock.now().await
     }
 
-    async fn run(&self, work: &UnitOfWork, answer: Option<AnswerMaker<'_>>) -> Result<Performed, EngineError> {
+    async fn run(
+        &self,
+        work: &UnitOfWork,
+        auth: &AuthContext,
+        answer: Option<AnswerMaker<'_>>,
+    ) -> Result<Performed, EngineError> {
         let assume = work.intent.may_begin();
         let loaded = if assume { Loaded::assuming_new() } else { Loaded::new() };
         let mut view = View { loaded, from_cache: BTreeSet::new(), queries: 0 };
@@ -196,6 +213,9 @@ impl<S: EventStore, C: Clock> Engine<S, C> {
                     }
                 }
                 Step::Decided(mut decision) => {
+                    for event in &mut decision.append.events {
+                        event.metadata.auth = auth.clone();
+                    }
                     decision.append.answer = answer.map(|make| make(&decision));
                     match self.store.append(decision.append.clone()).await? {
                         Verdict::Accepted(receipt) => {

@@ -164,14 +164,22 @@ impl From<Refusal> for Problem {
             Refusal::MilestoneDisputed { dispute_id } => {
                 Self::new(code, detail).with("dispute_id", dispute_id.to_string())
             }
+            Refusal::RefundNotRedirectable { reason } => Self::new(code, detail).with("reason", reason),
+            // What was released is given back by the payee (D-39).
+            Refusal::MilestoneAlreadyApproved => {
+                Self::new(code, detail).with("links", json!({ "refund_request": "/v1/refunds" }))
+            }
             Refusal::PartyRestricted { reason } => Self::new(code, detail).with("reason", reason),
             Refusal::DestinationCooling { available_at } => {
                 Self::new(code, detail).with("available_at", json!(available_at))
             }
             Refusal::DestinationBlocked { code: failure } => Self::new(code, detail).with("failure_code", failure),
+            Refusal::DestinationRequired { currency } => Self::new(code, detail).with("currency", currency.code()),
             Refusal::NegativePspBalance { shortfall } => Self::new(code, detail).with("shortfall", shortfall.get()),
             Refusal::BelowMinimum { minimum } => Self::new(code, detail).with("minimum", minimum.get()),
-            Refusal::PayoutWrongState { state, .. } => Self::new(code, detail).with("state", state),
+            Refusal::PayoutWrongState { state, .. } | Refusal::ApprovalWrongState { state, .. } => {
+                Self::new(code, detail).with("state", state)
+            }
             Refusal::ExceedsSurplus { surplus } => Self::new(code, detail).with("surplus", surplus.get()),
             Refusal::Forbidden { .. }
             | Refusal::PayoutAccountExists
@@ -182,8 +190,8 @@ impl From<Refusal> for Problem {
             | Refusal::AmendmentPending
             | Refusal::NotSupported { .. }
             | Refusal::MilestoneNotFunded
-            | Refusal::MilestoneAlreadyApproved
             | Refusal::PayoutAccountRequired
+            | Refusal::PayoutAccountChanged
             | Refusal::EscrowFrozen
             | Refusal::EscrowNotFrozen
             | Refusal::ConsentRequired

@@ -26,9 +26,10 @@ use crate::pages;
 use crate::problem::Problem;
 use crate::routes::webhooks::MAX_WEBHOOK_BYTES;
 use crate::routes::{
-    amendments, api_keys, auth, balances, chargebacks, contracts, endings, escrows, events, fundings, gratuities,
-    health, meta, milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes, refund_requests,
-    refunds, reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, wallets, webhooks,
+    amendments, api_keys, approvals, auth, balances, chargebacks, contracts, endings, escrows, events, fundings,
+    gratuities, health, meta, milestones, offers, onboarding, parties, payments, payouts, preview, psp_disputes,
+    refund_requests, refunds, reports, standing, test_clocks, test_helpers, test_helpers_payouts, treasury, users,
+    wallets, webhooks,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -101,6 +102,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(parties::balances))
         .routes(routes!(parties::hold))
         .routes(routes!(parties::release))
+        .routes(routes!(parties::write_off))
         .routes(routes!(payouts::create, payouts::list))
         .routes(routes!(payouts::show))
         .routes(routes!(payouts::approve))
@@ -113,11 +115,18 @@ fn documented() -> OpenApiRouter<App> {
         .merge(evidence())
         .routes(routes!(chargebacks::submit))
         .routes(routes!(chargebacks::accept))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::reject))
+        .routes(routes!(approvals::withdraw))
         .routes(routes!(psp_disputes::dispute))
         .routes(routes!(psp_disputes::win))
         .routes(routes!(psp_disputes::lose))
         .routes(routes!(psp_disputes::return_payment))
         .routes(routes!(events::list))
+        .routes(routes!(users::show))
+        .routes(routes!(users::accesses))
         .routes(routes!(meta::currencies))
         .routes(routes!(meta::event_types))
         .routes(routes!(meta::error_codes))

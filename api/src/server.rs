@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use adapters::postgres::clock::{ClockError, TenantClock};
@@ -194,6 +195,7 @@ impl Server {
             notified: Notify::new(),
             clock_moved: Notify::new(),
             clock_moving: RwLock::new(()),
+            advancing: AtomicUsize::new(0),
             reached: projector.reached(),
             tenant: TenantLabel { name: config.tenant.as_str().to_owned(), livemode: provider.livemode, test_clock },
             webhook_secrets: provider.webhook_secrets,

@@ -18,6 +18,7 @@ async fn requests_that_reach_no_handler_are_problems() {
     world.refused(405, "method_not_allowed", wrong).await;
     let unsigned = world.raw(|http, base| http.post(format!("{base}/v1/psp/webhooks/stripe")).body("{}"));
     world.refused(400, "invalid_signature", unsigned).await;
+    world.close().await;
 }
 
 /// D-173: a body lacks a field, names no currency, has a NUL in a member's name; a key is too long.
@@ -37,6 +38,7 @@ async fn bodies_and_keys_that_make_no_sense_are_refused() {
     let headers = [("Idempotency-Key", long.as_str())];
     let keyed = async { world.api.post("/v1/contracts", &world.client.token, &headers, &json!({})).await.unwrap() };
     world.refused(422, "validation_failed", keyed).await;
+    world.close().await;
 }
 
 /// A payee who has no account at the provider is asked for one.
@@ -45,6 +47,7 @@ async fn a_payout_needs_an_account() {
     let world = World::without_account().await;
     let payout = world.post(&world.payee, "/v1/payouts", None, json!({ "amount": 1, "currency": "USD" }));
     world.refused(422, "payout_account_required", payout).await;
+    world.close().await;
 }
 
 /// B.18: the feed is paged by `after`, every position once.
@@ -63,6 +66,7 @@ async fn the_feed_is_paged_without_gaps() {
         seen.extend(positions);
     }
     assert_eq!(seen, (1..=world.head().await).collect::<Vec<_>>());
+    world.close().await;
 }
 
 /// D-14: the two notices of one payment come in either order; it is booked once all the same.
@@ -85,6 +89,7 @@ async fn notices_in_either_order_are_booked_once() {
         .unwrap();
         assert_eq!(arrived.len(), 2);
         orders.push(arrived);
+        world.close().await;
     }
     assert_ne!(orders[0], orders[1], "both orders happened");
 }
@@ -110,4 +115,5 @@ async fn contracts_are_paged_by_a_cursor() {
     made.sort();
     seen.sort();
     assert_eq!(seen, made);
+    world.close().await;
 }

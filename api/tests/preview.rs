@@ -355,6 +355,7 @@ async fn an_approval_is_shown_before_it_is_given() {
     let lines = planned.iter().find_map(|event| event["journal"]["lines"].as_array()).unwrap();
     let line = |account: &str| lines.iter().find(|line| line["account"] == account).unwrap()["minor"].clone();
     assert_eq!((line("2100"), line("2200")), (json!(100_000), json!(90_000)));
+    world.close().await;
 }
 
 /// D-39, D-48: refusals over HTTP are the command's; a stranger learns nothing.
@@ -372,6 +373,7 @@ async fn previews_are_refused_over_http() {
     let stale = world.post(&world.client, &path, Some("\"9\""), json!({}));
     let problem = world.refused(412, "version_mismatch", stale).await;
     assert!(problem.body["events_since"].is_array());
+    world.close().await;
 }
 
 /// D-51: what a payment comes to is told before it is asked for; what is asked for then comes to that.
@@ -409,4 +411,5 @@ async fn a_payment_is_quoted() {
         world.books().await,
         books(&[("1110", 105_000 - 3075), ("2100", -100_000), ("2300", -5000), ("5100", 3075)])
     );
+    world.close().await;
 }

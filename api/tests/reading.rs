@@ -60,6 +60,7 @@ async fn things_are_shown_as_they_were() {
         let (now, then) = (read(&world, &path).await, read(&world, &format!("{path}{}", at(day(2)))).await);
         assert_eq!((now.body, now.headers.get("etag")), (then.body, then.headers.get("etag")), "{path}");
     }
+    world.close().await;
 }
 
 /// I7: each version of a thing is the fold of its first events; a contract is never shown with half of a commit.
@@ -97,6 +98,7 @@ async fn every_version_can_be_read() {
     assert_eq!(seen, expected);
     let opened = version(format!("/v1/escrows/{}", contract.id), 1).await;
     assert_eq!((&opened["status"], &opened["held"]), (&json!("open"), &json!(0)));
+    world.close().await;
 }
 
 /// D-173, D-174: moments that there are not, and readers who are none.
@@ -131,6 +133,7 @@ async fn no_other_moment_is_shown_and_to_nobody_else() {
             world.get(&world.admin, &path).await.success().unwrap();
         }
     }
+    world.close().await;
 }
 
 /// A payee never sees the draft that an offer was made of; client and staff do.
@@ -144,6 +147,7 @@ async fn what_was_a_draft_stays_the_clients() {
     world.refused(404, "not_found", world.get(&world.payee, &draft)).await;
     let offered = world.get(&world.payee, &contract.at("?as_of_version=2")).await.success().unwrap();
     assert_eq!(offered.body["status"], "offered");
+    world.close().await;
 }
 
 async fn balances(world: &World, path: &str) -> LedgerBalancesView {
@@ -215,6 +219,7 @@ async fn balances_are_read_by_their_dimensions() {
         assert_eq!(problem.body["errors"][0]["pointer"], pointer, "{wrong}");
     }
     world.refused(403, "forbidden", world.get(&world.client, "/v1/ledger/balances")).await;
+    world.close().await;
 }
 
 /// I1: at every position of the log the books balance, and are what the events up to there add up to.
@@ -242,4 +247,5 @@ async fn the_books_are_read_at_every_position() {
     let beyond = format!("/v1/reports/trial-balance?as_of_position={}", events.len() + 1);
     world.refused(422, "validation_failed", world.get(&world.admin, &beyond)).await;
     world.refused(403, "forbidden", world.get(&world.client, "/v1/reports/trial-balance?as_of_position=1")).await;
+    world.close().await;
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::cli::story::ApiClient;
+use futures::future::{Either, select};
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 use support::{World, funding_of};
 
 /// D-34, D-48, D-154: approval without a submission; the same key again has no second effect and the same answer.
@@ -27,7 +29,9 @@ async fn an_approval_that_is_repeated_releases_once() {
     let mismatch = world.post_with_key(&world.client, &path, "once", Some("\"3\""), json!({ "amount": 99_900 }));
     world.refused(422, "idempotency_mismatch", mismatch).await;
     let twice = world.approve(&contract, "\"5\"", json!({}));
-    world.refused(409, "milestone_already_approved", twice).await;
+    let twice = world.refused(409, "milestone_already_approved", twice).await;
+    assert_eq!(twice.body["links"]["refund_request"], "/v1/refunds", "what was released is given back by the payee");
+    world.close().await;
 }
 
 /// D-154, D-155: a funding under one key. The same body gets the same answer; another amount is refused, whatever the
@@ -54,31 +58,74 @@ async fn a_key_belongs_to_one_body() {
     // Another caller's key of the same name is another key.
     let other = world.post_with_key(&world.outsider, &path, "K", None, funding_of(&contract, 99_900, "pm_card_visa"));
     world.refused(404, "not_found", other).await;
+    world.close().await;
 }
 
-/// D-156: two requests under one key at once: one is carried out; the other waits for its turn or sees the answer.
+/// D-156: while a request is being carried out, another one under its key is told to come back; later it sees the answer.
 #[tokio::test]
 async fn two_requests_under_one_key_have_one_effect() {
     let world = World::new().await;
     let contract = world.funded().await;
+    world.settled().await;
     let path = format!("/v1/milestones/{}/approve", contract.milestone);
     let headers = [("Idempotency-Key", "twin"), ("If-Match", "\"3\"")];
     let (token, body) = (&world.client.token, json!({}));
-    let (one, two) =
-        tokio::join!(world.api.post(&path, token, &headers, &body), world.api.post(&path, token, &headers, &body));
-    let mut first = 0;
-    for answer in [one.unwrap(), two.unwrap()] {
-        if answer.status == 409 {
-            assert_eq!(answer.body["code"], "idempotency_in_progress");
-            assert!(answer.header("retry-after").is_some());
+    let ask = || Box::pin(world.api.post(&path, token, &headers, &body));
+    // Nobody can write while this is held: whichever of the two comes first is being carried out until it is let go.
+    let mut owner = PgConnection::connect_with(&world.database.owner_options).await.unwrap();
+    let mut held = owner.begin().await.unwrap();
+    sqlx::query("select position from main.log_head for update").execute(&mut *held).await.unwrap();
+    let (early, late) = match select(ask(), ask()).await {
+        Either::Left((early, late)) | Either::Right((early, late)) => (early.unwrap(), late),
+    };
+    assert_eq!((early.status.as_u16(), &early.body["code"]), (409, &json!("idempotency_in_progress")));
+    assert_eq!(early.header("retry-after"), Some("1"));
+    held.rollback().await.unwrap();
+    let first = late.await.unwrap().success().unwrap();
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let again = ask().await.unwrap().success().unwrap();
+    assert_eq!((&again.body, again.header("idempotent-replayed")), (&first.body, Some("true")));
+    assert_eq!(world.count("escrow.released").await, 1);
+    world.close().await;
+}
+
+/// D-38: the client approves and the payee gives the money back, both on the version that they have seen: one of them is
+/// obeyed, and the other is told what the winner did.
+#[tokio::test]
+async fn of_two_who_want_different_things_one_is_told_of_the_other() {
+    let world = World::new().await;
+    let (mut approved, mut rounds) = (0, 0);
+    // Each of the two is asked first as often as the other.
+    for client_first in [true, false, true, false] {
+        let contract = world.funded().await;
+        let version = world.version(&world.client, &contract.work("")).await;
+        let (approve, grant) = (contract.work("/approve"), contract.work("/grant-refund"));
+        let approving = world.post(&world.client, &approve, Some(&version), json!({}));
+        let granting = world.post(&world.payee, &grant, Some(&version), json!({}));
+        let (approving, granting) = if client_first {
+            tokio::join!(approving, granting)
         } else {
-            assert_eq!(answer.status, 200, "{}", answer.body);
-            first += u32::from(answer.header("idempotent-replayed").is_none());
-        }
+            let (granting, approving) = tokio::join!(granting, approving);
+            (approving, granting)
+        };
+        let (winner, loser, event) = if approving.status.is_success() {
+            approved += 1;
+            (approving, granting, "milestone.approved")
+        } else {
+            (granting, approving, "milestone.refund_agreed")
+        };
+        assert!(winner.status.is_success(), "{}", winner.body);
+        assert_eq!((loser.status.as_u16(), &loser.body["code"]), (412, &json!("version_mismatch")), "{}", loser.body);
+        assert_eq!(loser.body["events_since"][0]["type"], event);
+        assert!(loser.header("etag").is_some());
+        rounds += 1;
+        assert_eq!(world.count("milestone.approved").await + world.count("milestone.refund_agreed").await, rounds);
     }
-    assert_eq!(first, 1);
-    let events = world.api.events(&world.admin.token, 0).await.unwrap();
-    assert_eq!(events.iter().filter(|event| event.r#type == "escrow.released").count(), 1);
+    assert_eq!(
+        (world.count("escrow.released").await, world.count("escrow.refund_initiated").await),
+        (approved, 4 - approved)
+    );
+    world.close().await;
 }
 
 /// How 64 callers go about their one approval each.
@@ -148,4 +195,5 @@ async fn of_many_approvals_one_releases() {
     assert!((1_u64..).zip(&events).all(|(position, event)| event.position == position));
     world.books().await;
     second.shutdown().await;
+    world.close().await;
 }

@@ -88,4 +88,5 @@ async fn what_is_rebuilt_from_the_log_is_what_was_there() {
     world.at(begin + day(30)).await;
     assert_eq!(world.count("payee.earnings_cleared").await, 2);
     world.books().await;
+    world.close().await;
 }

@@ -69,7 +69,12 @@ async fn every_object_has_the_fields_of_stripes_own() {
     let payment = payee.get(&format!("v1/charges/{}", transfer["destination_payment"].as_str().unwrap())).await.ok();
     shapes.check(&payment);
     shapes.check(&payee.get("v1/balance").await.ok());
-    let payout = payee.post("v1/payouts", &[("amount", "90000"), ("currency", "usd")]).await.ok();
+    let usd = [("amount", "90000"), ("currency", "usd")];
+    let refused = payee.post("v1/payouts", &usd).await;
+    assert_eq!(refused.status, 400, "there is a bank account in euros only");
+    let path = format!("v1/accounts/{payee_id}/external_accounts");
+    client.post(&path, &[("external_account", "btok_us_verified")]).await.ok();
+    let payout = payee.post("v1/payouts", &usd).await.ok();
     shapes.check(&payout);
     client.clock("2026-12-04T10:00:00Z").await;
     shapes.check(&payee.get(&format!("v1/payouts/{}", id(&payout))).await.ok());

@@ -23,7 +23,7 @@ async fn a_card_payment_is_held_and_its_cost_is_booked() {
     world.at(World::begin() + TimeDelta::days(2)).await;
     let booked = [("1120", 101_925), ("2100", -100_000), ("2300", -5000), ("5100", 3075)];
     assert_eq!(world.books().await, books(&booked));
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-12, D-14: however often and in whatever order the provider tells of a success, it is booked once.
@@ -41,7 +41,7 @@ async fn notices_that_come_five_times_are_booked_once() {
     .await
     .unwrap();
     assert_eq!(row, (1, 5));
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-13: the webhook comes before the provider has answered our call, which it then does in vain.
@@ -74,6 +74,7 @@ async fn a_webhook_that_overtakes_the_answer_funds_once() {
     assert!(asked.elapsed() >= patience);
     assert_eq!((world.count("escrow.funded").await, world.count("funding.succeeded").await), (1, 1));
     assert_eq!(world.count("funding.psp_fee_recorded").await, 1);
+    world.close().await;
 }
 
 /// D-15, I8: the call times out after the charge has happened; it is tried again under the same key.
@@ -93,7 +94,7 @@ async fn a_call_whose_answer_is_lost_charges_once() {
     .unwrap();
     assert!(keys.0 >= 2, "it was sent again: {keys:?}");
     assert_eq!(keys.1, 1, "under one key");
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// A declined card leaves the milestone to be paid for again.
@@ -110,7 +111,7 @@ async fn a_declined_card_can_be_followed_by_another() {
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
     world.at(World::begin()).await;
     assert_eq!(world.count("escrow.funded").await, 1);
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-31, D-42, D-46, D-118, D-175, J16: release, clearance at the instant and not before, completion, payout, and the books.
@@ -126,7 +127,13 @@ async fn the_story_ends_with_the_books_of_the_specification() {
     assert_eq!((&shown.body["status"], &shown.body["escrow"]["status"]), (&json!("completed"), &json!("closed")));
     assert_eq!((&shown.body["milestones"][0]["net"], &shown.body["escrow"]["held"]), (&json!(90_000), &json!(0)));
 
+    // What the payee sees of it: net, fee, and when it can be withdrawn.
+    let seen = world.get(&world.payee, &contract.at("/timeline")).await.success().unwrap();
+    let seen = |name: &str| seen.body["data"].as_array().unwrap().iter().find(|event| event["type"] == name).cloned();
+    let (released, credited) = (seen("escrow.released").unwrap(), seen("payee.earnings_credited").unwrap());
+    assert_eq!((&released["data"]["net"], &released["data"]["payee_fee"]), (&json!(90_000), &json!(10_000)));
     let clears = World::begin() + TimeDelta::days(5);
+    assert_eq!(credited["data"]["clears_at"], json!(clears));
     world.at(clears - TimeDelta::seconds(1)).await;
     let balance =
         |answer: Answer| (answer.body["data"][0]["pending"].clone(), answer.body["data"][0]["available"].clone());
@@ -154,7 +161,7 @@ async fn the_story_ends_with_the_books_of_the_specification() {
     assert_eq!(world.get(&world.payee, &path).await.body["status"], "paid");
     let booked = [("1120", 11_925), ("5100", 3075), ("4100", -10_000), ("4110", -5000)];
     assert_eq!(world.books().await, books(&booked));
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-35, D-69: more than is held, another currency, before the money is there.
@@ -174,6 +181,7 @@ async fn what_the_money_does_not_allow_is_refused() {
     assert_eq!(world.refused(422, "exceeds_held", more).await.body["held"], 100_000);
     let none = world.approve(&contract, "\"3\"", json!({ "amount": 0 }));
     assert_eq!(world.refused(422, "validation_failed", none).await.body["errors"][0]["pointer"], "/amount");
+    world.close().await;
 }
 
 /// D-157, D-159: a key and a version are asked for; a version that is old is answered with what was missed.
@@ -193,6 +201,7 @@ async fn keys_and_versions_are_asked_for() {
     world.refused(412, "version_mismatch", world.approve(&contract, "\"9\"", json!({}))).await;
     world.refused(422, "validation_failed", world.approve(&contract, "3", json!({}))).await;
     world.approve(&contract, "\"2\"", json!({})).await.success().unwrap();
+    world.close().await;
 }
 
 /// D-165: whoever has no part in a contract cannot tell whether it exists.
@@ -223,6 +232,7 @@ async fn an_outsider_finds_nothing() {
     let path = format!("/v1/milestones/{}/approve", contract.milestone);
     world.refused(403, "forbidden", world.post(&world.payee, &path, Some("\"3\""), json!({}))).await;
     world.refused(403, "forbidden", world.get(&world.client, "/v1/events")).await;
+    world.close().await;
 }
 
 /// A change to a good body, and the status, code and pointer that it is answered with.
@@ -298,6 +308,7 @@ async fn bad_bodies_are_refused_with_a_pointer() {
     let forged =
         async { world.api.post(path, "none", &[("Stripe-Signature", "t=1,v1=00")], &json!({})).await.unwrap() };
     world.refused(400, "invalid_signature", forged).await;
+    world.close().await;
 }
 
 /// D-174: a read that asks for the position of a write is never older than it.
@@ -316,6 +327,7 @@ async fn what_was_written_can_be_read() {
         assert_eq!(shown.status(), 200);
         assert_eq!(shown.json::<Value>().await.unwrap(), drafted.body);
     }
+    world.close().await;
 }
 
 /// D-204, I3: the server's own login cannot change the log.
@@ -336,6 +348,7 @@ async fn the_serving_login_cannot_touch_events() {
             refused.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
     }
+    world.close().await;
 }
 
 /// The fees of a contract are shown, and taken as they are shown.
@@ -349,6 +362,7 @@ async fn fees_are_those_of_the_offer() {
         (&shown.body["escrow"]["payee_fees"], &shown.body["milestones"][0]["net"]),
         (&json!(10_000), &json!(90_000))
     );
+    world.close().await;
 }
 
 /// The shape of an event, and the description of the API.
@@ -391,4 +405,47 @@ async fn events_and_the_api_describe_themselves() {
     for path in ["/healthz", "/readyz", "/version", "/metrics"] {
         assert_eq!(world.get(&world.admin, path).await.status, 200, "{path}");
     }
+    world.close().await;
+}
+
+/// D-169: thirty days at once: what is due in them happens in the order in which it is due, whatever it is about. While
+/// that goes on the clock says so. It does not go back.
+#[tokio::test]
+async fn a_clock_that_is_moved_fires_in_due_order() {
+    let world = World::new().await;
+    let submitted = world.funded().await;
+    world.act(&world.payee, submitted.work("/submit"), json!({})).await.success().unwrap();
+    let _unanswered = world.offered().await;
+    let unpaid = world.accepted().await;
+    world.fund(&unpaid, "pm_card_authenticationRequiredOnSetup").await.success().unwrap();
+    let clock = async || world.get(&world.admin, "/v1/test_clocks").await.success().unwrap().text("/status").unwrap();
+    world.settled().await;
+    assert_eq!(clock().await, "ready");
+    let before = world.head().await;
+    // The clock cannot arrive before orders are carried out again.
+    let outbox = &world.server.app().outbox;
+    outbox.pause().await.unwrap();
+    let (later, patience) = (World::begin() + TimeDelta::days(30), Duration::from_secs(30));
+    tokio::join!(world.at(later), async {
+        let begun = Instant::now();
+        while clock().await != "advancing" {
+            assert!(begun.elapsed() < patience, "it never says that it is moved");
+        }
+        outbox.resume().await.unwrap();
+    });
+    assert_eq!(clock().await, "ready");
+    let fired = world.api.events(&world.admin.token, before).await.unwrap();
+    let instants: Vec<_> = fired.iter().map(|event| event.occurred_at).collect();
+    assert!(instants.is_sorted(), "{instants:?}");
+    let types: Vec<&str> = fired.iter().map(|event| event.r#type.as_str()).collect();
+    let at =
+        |wanted: &str| types.iter().position(|name| *name == wanted).unwrap_or_else(|| panic!("{wanted}: {types:?}"));
+    let order =
+        ["funding.expired", "contract.offer_expired", "milestone.auto_approved", "payee.earnings_cleared"].map(at);
+    assert!(order.is_sorted(), "24 hours, 7 days, 14 days, 5 days after that: {types:?}");
+    let path = "/v1/test_clocks/clk_main/advance";
+    let back = json!({ "to": World::begin() });
+    let back = async { world.api.post(path, &world.admin.token, &[], &back).await.unwrap() };
+    world.refused(422, "clock_backwards", back).await;
+    world.close().await;
 }

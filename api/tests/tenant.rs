@@ -7,12 +7,13 @@ use std::process::Command;
 use adapters::embedded::testing::{TestCluster, TestDatabase};
 use adapters::postgres::identity::step_up::{self, StoredStepUp};
 use adapters::postgres::tenant::{self, CreateError, NewClock};
-use adapters::postgres::tenant_pool;
+use adapters::postgres::{approvals, tenant_pool};
 use api::caller::Role;
 use api::cli::operator::make_token;
 use api::cli::story::ApiClient;
 use api::server::{ProviderConfig, Server, ServerConfig};
 use domain::actor::StaffRole;
+use domain::approval::{FourEyes, Kind, KindRule, Rule};
 use serde_json::json;
 use sqlx::ConnectOptions;
 
@@ -92,6 +93,41 @@ async fn a_tenant_has_its_own_threshold() {
     let (done, _) = earnest(&database, &["step-up", "--tenant", "acme", "--threshold", "5", "--max-age", "29"]);
     assert!(!done);
     assert_eq!(step_up::find(&pool).await.unwrap().unwrap().threshold_units, 2000);
+    pool.close().await;
+}
+
+/// D-96: an operator says what needs how many others; what asks nobody, or makes no sense, is told apart.
+#[tokio::test]
+async fn a_tenant_says_what_needs_others() {
+    let database = TestCluster::shared().unwrap().empty_database().await.unwrap();
+    let name = "acme".parse().unwrap();
+    tenant::create(&database.owner_options, &name, "earnest_app", NewClock::System).await.unwrap();
+    let pool = tenant_pool(database.app_options.clone(), &name, 1);
+    assert_eq!(approvals::rules(&pool).await.unwrap(), FourEyes::default());
+    let say = |arguments: &[&str]| earnest(&database, &[&["four-eyes", "--tenant", "acme"], arguments].concat());
+    let own = ["--kind", "write_off_debt", "--approvers", "2", "--roles", "finance,admin", "--above", "500"];
+    for arguments in [own.as_slice(), &["--kind", "freeze_escrow", "--hours", "24"]] {
+        let (done, text) = say(arguments);
+        assert!(done && text.contains("others, within"), "{text}");
+    }
+    let (done, text) = say(&["--kind", "unfreeze_escrow", "--approvers", "0"]);
+    assert!(done && text.contains("unfreeze_escrow needs nobody else."), "{text}");
+    let set = approvals::rules(&pool).await.unwrap();
+    let rule = Rule { approvers: 2, roles: vec![StaffRole::Finance, StaffRole::Admin], hours: 72 };
+    assert_eq!(set.rules.get(&Kind::WriteOffDebt), Some(&KindRule { above_units: 500, rule }));
+    let rule = Rule { hours: 24, ..Rule::standard(Kind::FreezeEscrow) };
+    assert_eq!(set.rules.get(&Kind::FreezeEscrow), Some(&KindRule { above_units: 0, rule }));
+    assert_eq!(set.rules.get(&Kind::UnfreezeEscrow), None);
+    for wrong in [
+        ["--kind", "pay_me", "--approvers", "1"],
+        ["--kind", "freeze_escrow", "--approvers", "6"],
+        ["--kind", "freeze_escrow", "--hours", "721"],
+        ["--kind", "freeze_escrow", "--roles", "support"],
+        ["--kind", "freeze_escrow", "--roles", "king"],
+    ] {
+        assert!(!say(&wrong).0, "{wrong:?}");
+    }
+    assert_eq!(approvals::rules(&pool).await.unwrap(), set);
     pool.close().await;
 }
 

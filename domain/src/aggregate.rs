@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::approval::{self, ApprovalRequest};
 use crate::chargeback::{self, Chargeback};
 use crate::command::Command;
 use crate::contract::{self, Contract};
@@ -17,6 +18,7 @@ use crate::payout::{self, Payout};
 use crate::refund::{self, Refund};
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
+use crate::subject::{self, Subject};
 use crate::timer::Timer;
 use crate::treasury::{self, Balance, Treasury, TreasuryCommand};
 use crate::wallet::{self, ClientWallet};
@@ -49,6 +51,10 @@ pub enum AggregateState {
     Treasury(Box<Treasury>),
     /// What a client and a payee have billed together.
     Pair(Pair),
+    /// A command that waits for others to approve it.
+    Approval(Box<ApprovalRequest>),
+    /// A person whose data is kept.
+    Subject(Subject),
 }
 
 impl AggregateState {
@@ -67,6 +73,8 @@ impl AggregateState {
             chargeback::TYPE => Self::Chargeback(Box::default()),
             treasury::TYPE => Self::Treasury(Box::default()),
             pair::TYPE => Self::Pair(Pair::default()),
+            approval::TYPE => Self::Approval(Box::default()),
+            subject::TYPE => Self::Subject(Subject::default()),
             _ => return None,
         })
     }
@@ -118,6 +126,12 @@ impl AggregateState {
             (Self::Pair(state), Command::Pair(_, command)) => {
                 state.decide(command, context).map(|events| wrap(events, DomainEvent::Pair))
             }
+            (Self::Approval(state), Command::Approval(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Approval))
+            }
+            (Self::Subject(state), Command::Subject(_, command)) => {
+                state.decide(command, context).map(|events| wrap(events, DomainEvent::Subject))
+            }
             _ => Err(Refusal::Defect("a command met an aggregate of another kind".to_owned())),
         }
     }
@@ -137,6 +151,8 @@ impl AggregateState {
             (Self::Chargeback(state), DomainEvent::Chargeback(event)) => state.evolve(event),
             (Self::Treasury(state), DomainEvent::Treasury(event)) => state.evolve(event),
             (Self::Pair(state), DomainEvent::Pair(event)) => state.evolve(event),
+            (Self::Approval(state), DomainEvent::Approval(event)) => state.evolve(event),
+            (Self::Subject(state), DomainEvent::Subject(event)) => state.evolve(event),
             _ => {}
         }
     }
@@ -150,12 +166,14 @@ impl AggregateState {
             Self::Escrow(state) => state.timers(stream),
             Self::Funding(state) => state.timers(stream),
             Self::Chargeback(state) => state.timers(stream),
+            Self::Approval(state) => state.timers(stream),
             Self::Party(_)
             | Self::Payout(_)
             | Self::Refund(_)
             | Self::Wallet(_)
             | Self::Treasury(_)
-            | Self::Pair(_) => Vec::new(),
+            | Self::Pair(_)
+            | Self::Subject(_) => Vec::new(),
         }
     }
 
@@ -174,6 +192,8 @@ impl AggregateState {
             Self::Chargeback(state) => state.state_name(),
             Self::Treasury(state) => state.state_name(),
             Self::Pair(state) => state.state_name(),
+            Self::Approval(state) => state.state_name(),
+            Self::Subject(state) => state.state_name(),
         }
     }
 
@@ -196,6 +216,8 @@ impl AggregateState {
             chargeback::TYPE => serde_json::from_str(text).map(Self::Chargeback),
             treasury::TYPE => serde_json::from_str(text).map(Self::Treasury),
             pair::TYPE => serde_json::from_str(text).map(Self::Pair),
+            approval::TYPE => serde_json::from_str(text).map(Self::Approval),
+            subject::TYPE => serde_json::from_str(text).map(Self::Subject),
             other => Err(serde_json::Error::custom(format!("no aggregate is called {other:?}"))),
         }
     }

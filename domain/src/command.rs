@@ -1,10 +1,11 @@
 //! Commands on all aggregates, each with the aggregate it is for.
 
+use crate::approval::{self, ApprovalCommand};
 use crate::chargeback::{self, ChargebackCommand};
 use crate::contract::{self, ContractCommand};
 use crate::escrow::{self, EscrowCommand};
 use crate::funding::{self, FundingCommand};
-use crate::id::{ChargebackId, ContractId, FundingId, MilestoneId, PartyId, PayoutId, RefundId};
+use crate::id::{ApprovalId, ChargebackId, ContractId, FundingId, MilestoneId, PartyId, PayoutId, RefundId};
 use crate::log::StreamId;
 use crate::milestone::{self, MilestoneCommand};
 use crate::pair::{self, PairCommand, PairId};
@@ -12,6 +13,7 @@ use crate::party::{self, PartyCommand};
 use crate::payee::{self, PayeeAccountId, PayeeCommand};
 use crate::payout::{self, PayoutCommand};
 use crate::refund::{self, RefundCommand};
+use crate::subject::{self, SubjectCommand};
 use crate::treasury::{self, TreasuryCommand, TreasuryId};
 use crate::wallet::{self, WalletCommand, WalletId};
 
@@ -42,6 +44,10 @@ pub enum Command {
     Treasury(TreasuryId, TreasuryCommand),
     /// On what a client and a payee have billed together.
     Pair(PairId, PairCommand),
+    /// On an approval request.
+    Approval(ApprovalId, ApprovalCommand),
+    /// On a person whose data is kept.
+    Subject(PartyId, SubjectCommand),
 }
 
 impl Command {
@@ -60,6 +66,8 @@ impl Command {
             Self::Chargeback(id, _) => chargeback::stream(*id),
             Self::Treasury(id, _) => treasury::stream(id),
             Self::Pair(id, _) => pair::stream(*id),
+            Self::Approval(id, _) => approval::stream(*id),
+            Self::Subject(id, _) => subject::stream(*id),
         }
     }
 

@@ -8,6 +8,7 @@
 use chrono::NaiveDate;
 use ledger::{EntryError, JournalEntry};
 
+use crate::approval::{self, ApprovalEvent};
 use crate::chargeback::{self, ChargebackEvent};
 use crate::contract::{self, ContractEvent};
 use crate::escrow::{self, EscrowEvent};
@@ -19,6 +20,7 @@ use crate::party::{self, PartyEvent};
 use crate::payee::{self, PayeeEvent};
 use crate::payout::{self, PayoutEvent};
 use crate::refund::{self, RefundEvent};
+use crate::subject::{self, SubjectEvent};
 use crate::treasury::{self, TreasuryEvent};
 use crate::upcast::{current_version, upcast};
 use crate::wallet::{self, WalletEvent};
@@ -50,6 +52,10 @@ pub enum DomainEvent {
     Treasury(TreasuryEvent),
     /// Of what a client and a payee have billed together.
     Pair(PairEvent),
+    /// Of an approval request.
+    Approval(ApprovalEvent),
+    /// Of a person whose data is kept.
+    Subject(SubjectEvent),
 }
 
 /// A kind of event, as the documentation and `GET /v1/meta` list it.
@@ -137,6 +143,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("milestone.timer_blocked"),
     plain("milestone.suspended"),
     plain("milestone.resumed"),
+    plain("milestone.end_deferred"),
     plain("milestone.funding_lost"),
     plain("escrow.opened").at(2),
     plain("escrow.funding_requested"),
@@ -189,7 +196,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("payee.earnings_hold_released"),
     financial("payee.payee_refund_granted"),
     plain("payee.debt_recorded"),
-    plain("payee.debt_recovered"),
+    financial("payee.debt_recovered"),
     financial("payee.bonus_paid"),
     financial("payee.tip_paid"),
     financial("payee.payout_reserved"),
@@ -220,6 +227,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     financial("wallet.top_up_returned"),
     plain("wallet.chargeback_held"),
     financial("wallet.chargeback_absorbed"),
+    financial("wallet.refund_reclaimed"),
     plain("wallet.credited"),
     financial("wallet.paid_escrow"),
     financial("wallet.withdrawn"),
@@ -249,6 +257,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("party.payout_destination_changed"),
     plain("party.payout_destination_blocked"),
     plain("party.payout_destination_refused"),
+    plain("party.psp_account_refused"),
     plain("party.funds_left_noted"),
     plain("party.psp_account_ended"),
     plain("party.psp_balance_negative"),
@@ -291,6 +300,14 @@ pub const EVENT_TYPES: &[EventType] = &[
     plain("treasury.coverage_fell"),
     plain("treasury.coverage_restored"),
     plain("pair.billed"),
+    plain("approval.requested"),
+    plain("approval.granted"),
+    plain("approval.consumed"),
+    plain("approval.failed"),
+    plain("approval.rejected"),
+    plain("approval.withdrawn"),
+    plain("approval.lapsed"),
+    plain("subject.pii_accessed"),
 ];
 
 /// An event as text cannot be an event of ours.
@@ -325,6 +342,7 @@ impl DomainEvent {
                 PartyEvent::Registered { .. } => "party.registered",
                 PartyEvent::PspAccountLinked { .. } => "party.psp_account_linked",
                 PartyEvent::PspAccountRequested { .. } => "party.psp_account_requested",
+                PartyEvent::PspAccountRefused { .. } => "party.psp_account_refused",
                 PartyEvent::OnboardingLinkRequested { .. } => "party.onboarding_link_requested",
                 PartyEvent::PayoutDestinationRequested { .. } => "party.payout_destination_requested",
                 PartyEvent::PspRequirementsChanged { .. } => "party.psp_requirements_changed",
@@ -400,6 +418,7 @@ impl DomainEvent {
                 MilestoneEvent::TimerBlocked { .. } => "milestone.timer_blocked",
                 MilestoneEvent::Suspended { .. } => "milestone.suspended",
                 MilestoneEvent::Resumed { .. } => "milestone.resumed",
+                MilestoneEvent::EndDeferred { .. } => "milestone.end_deferred",
                 MilestoneEvent::FundingLost { .. } => "milestone.funding_lost",
             },
             Self::Escrow(event) => match event {
@@ -511,6 +530,7 @@ impl DomainEvent {
                 WalletEvent::TopUpReturned { .. } => "wallet.top_up_returned",
                 WalletEvent::ChargebackHeld { .. } => "wallet.chargeback_held",
                 WalletEvent::ChargebackAbsorbed { .. } => "wallet.chargeback_absorbed",
+                WalletEvent::RefundReclaimed { .. } => "wallet.refund_reclaimed",
                 WalletEvent::Credited { .. } => "wallet.credited",
                 WalletEvent::PaidEscrow { .. } => "wallet.paid_escrow",
                 WalletEvent::Withdrawn { .. } => "wallet.withdrawn",
@@ -554,6 +574,16 @@ impl DomainEvent {
                 TreasuryEvent::CoverageRestored { .. } => "treasury.coverage_restored",
             },
             Self::Pair(PairEvent::Billed { .. }) => "pair.billed",
+            Self::Approval(event) => match event {
+                ApprovalEvent::Requested { .. } => "approval.requested",
+                ApprovalEvent::Granted { .. } => "approval.granted",
+                ApprovalEvent::Consumed { .. } => "approval.consumed",
+                ApprovalEvent::Failed { .. } => "approval.failed",
+                ApprovalEvent::Rejected { .. } => "approval.rejected",
+                ApprovalEvent::Withdrawn { .. } => "approval.withdrawn",
+                ApprovalEvent::Lapsed { .. } => "approval.lapsed",
+            },
+            Self::Subject(SubjectEvent::PiiAccessed { .. }) => "subject.pii_accessed",
         }
     }
 
@@ -580,6 +610,8 @@ impl DomainEvent {
             Self::Chargeback(event) => serde_json::to_string(event),
             Self::Treasury(event) => serde_json::to_string(event),
             Self::Pair(event) => serde_json::to_string(event),
+            Self::Approval(event) => serde_json::to_string(event),
+            Self::Subject(event) => serde_json::to_string(event),
         };
         text.map_err(|error| EventError::Malformed {
             event_type: self.event_type().to_owned(),
@@ -611,6 +643,8 @@ impl DomainEvent {
             chargeback::TYPE => serde_json::from_str(text).map(Self::Chargeback),
             treasury::TYPE => serde_json::from_str(text).map(Self::Treasury),
             pair::TYPE => serde_json::from_str(text).map(Self::Pair),
+            approval::TYPE => serde_json::from_str(text).map(Self::Approval),
+            subject::TYPE => serde_json::from_str(text).map(Self::Subject),
             other => return Err(EventError::UnknownAggregate(other.to_owned())),
         }
         .map_err(malformed)
@@ -622,7 +656,12 @@ impl DomainEvent {
     /// [`EntryError`] when its amounts do not add up: a defect, the event must not be written.
     pub fn journal_entry(&self, value_date: NaiveDate) -> Result<Option<JournalEntry>, EntryError> {
         match self {
-            Self::Party(_) | Self::Contract(_) | Self::Milestone(_) | Self::Pair(_) => Ok(None),
+            Self::Party(_)
+            | Self::Contract(_)
+            | Self::Milestone(_)
+            | Self::Pair(_)
+            | Self::Approval(_)
+            | Self::Subject(_) => Ok(None),
             Self::Escrow(event) => escrow::posting_rules::journal_entry(event, value_date),
             Self::Funding(event) => funding::posting_rules::journal_entry(event, value_date),
             Self::Payee(event) => payee::posting_rules::journal_entry(event, value_date),
@@ -637,7 +676,8 @@ impl DomainEvent {
     /// The contract that it is about, if one.
     pub fn contract_id(&self) -> Option<ContractId> {
         match self {
-            Self::Party(_) | Self::Payout(_) | Self::Treasury(_) => None,
+            // What staff means to do is none of the parties' business before it is done.
+            Self::Party(_) | Self::Payout(_) | Self::Treasury(_) | Self::Approval(_) | Self::Subject(_) => None,
             Self::Contract(event) => Some(event.contract_id()),
             Self::Milestone(event) => Some(event.contract_id()),
             Self::Escrow(event) => Some(match event {

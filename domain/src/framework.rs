@@ -86,4 +86,6 @@ aggregate!(crate::payout::Payout, crate::payout::PayoutEvent, Payout);
 aggregate!(crate::refund::Refund, crate::refund::RefundEvent, Refund);
 aggregate!(crate::wallet::ClientWallet, crate::wallet::WalletEvent, Wallet);
 aggregate!(crate::pair::Pair, crate::pair::PairEvent, Pair);
+aggregate!(crate::approval::ApprovalRequest, crate::approval::ApprovalEvent, Approval);
+aggregate!(crate::subject::Subject, crate::subject::SubjectEvent, Subject);
 aggregate!(crate::chargeback::Chargeback, crate::chargeback::ChargebackEvent, Chargeback);

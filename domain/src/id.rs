@@ -184,6 +184,10 @@ typed_id!(
     SweepId, "swp"
 );
 typed_id!(
+    /// One command of staff that waits for others to approve it.
+    ApprovalId, "apr"
+);
+typed_id!(
     /// One event of the log.
     EventId, "evt"
 );

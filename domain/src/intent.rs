@@ -5,10 +5,12 @@
 
 use ledger::{Currency, Minor};
 
+mod approvals;
 mod chargeback;
 mod money;
 mod payouts;
 
+pub use approvals::ApprovalIntent;
 pub use money::MoneyIntent;
 pub use payouts::PayoutIntent;
 
@@ -131,6 +133,8 @@ pub enum Intent {
     Money(MoneyIntent),
     /// Something about payouts, those who are paid, and the platform's own money.
     Payouts(PayoutIntent),
+    /// Something about a command that others have to approve.
+    Approvals(ApprovalIntent),
     /// Something that the payment provider says is so.
     Fact(Command),
     /// Let due timers of a scope fire.
@@ -153,6 +157,7 @@ impl Intent {
             Self::RequestPayout { payout_id, .. } => payout::stream(*payout_id),
             Self::Money(intent) => intent.subject(),
             Self::Payouts(intent) => intent.subject(),
+            Self::Approvals(intent) => intent.subject(),
             Self::Fact(command) => command.stream(),
             Self::Wake(scope) => scope.stream(),
         }
@@ -200,6 +205,7 @@ impl Intent {
             Self::Money(intent) => intent.scope(),
             Self::Fact(Command::Milestone(..) | Command::Funding(..) | Command::Chargeback(..)) => None,
             Self::Payouts(intent) => Some(intent.scope()),
+            Self::Approvals(intent) => intent.scope(),
             Self::Fact(Command::Contract(id, _) | Command::Escrow(id, _)) => Some(Scope::Contract(*id)),
             Self::Fact(command) => Some(Scope::Stream(command.stream())),
             Self::Wake(scope) => Some(scope.clone()),
@@ -308,6 +314,7 @@ impl Intent {
             Self::Money(intent) => intent.commands(actor, look)?,
             Self::Fact(Command::Chargeback(id, command)) => vec![chargeback::resolved(*id, command, look)?],
             Self::Payouts(intent) => intent.commands(look)?,
+            Self::Approvals(intent) => intent.commands(actor, look)?,
             Self::Fact(command) => vec![command.clone()],
             Self::Wake(_) => Vec::new(),
         })

@@ -2,7 +2,7 @@
 //!
 //! # Where things are
 //! - one folder per aggregate ([`contract`], [`milestone`], [`escrow`], [`funding`], [`payee`], [`payout`], [`refund`],
-//!   [`wallet`], [`party`], [`chargeback`], [`treasury`], [`pair`]),
+//!   [`wallet`], [`party`], [`chargeback`], [`treasury`], [`pair`], [`approval`], [`subject`]),
 //!   each with its state diagram, commands, events, `decide`, `evolve` and posting rules
 //! - [`intent`] → [`unit_of_work`] → [`log::Append`]: from a request to what is committed, with [`reaction`]s and
 //!   [`timer`]s
@@ -17,6 +17,8 @@
 
 pub mod actor;
 pub mod aggregate;
+pub mod approval;
+pub mod authentication;
 pub mod chargeback;
 pub mod command;
 pub mod contract;
@@ -43,6 +45,7 @@ pub mod refund;
 pub mod refusal;
 pub mod rules;
 pub mod state_machine;
+pub mod subject;
 pub mod time;
 pub mod timer;
 pub mod treasury;

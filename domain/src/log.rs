@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::actor::Actor;
+use crate::authentication::AuthContext;
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -176,6 +177,9 @@ pub struct Metadata {
     /// W3C trace context of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// How the one who acted showed who it is; unknown where the engine acted.
+    #[serde(flatten)]
+    pub auth: AuthContext,
     /// Whatever else stands in the map (events appended through cqrs-es by somebody's own aggregate).
     #[serde(flatten)]
     pub more: BTreeMap<String, String>,

@@ -43,6 +43,8 @@ pub enum Reaction {
     Ask(Command),
     /// This happens to another stream, which has no say in it and is not looked at.
     Note(StreamId, DomainEvent),
+    /// Asked like [`Reaction::Ask`], when nothing else follows any more.
+    Last(Command),
 }
 
 /// What follows from the event `event_id`.
@@ -58,7 +60,10 @@ pub fn reactions(event_id: EventId, event: &DomainEvent) -> Vec<Reaction> {
         DomainEvent::Chargeback(event) => chargeback::of_chargeback(event),
         DomainEvent::Payout(event) => payout::of_payout(event_id, event),
         DomainEvent::Party(event) => payout::of_party(event),
-        DomainEvent::Treasury(_) | DomainEvent::Pair(_) => Vec::new(),
+        // What was approved is carried out by the unit of work, which can tell when it is refused.
+        DomainEvent::Treasury(_) | DomainEvent::Pair(_) | DomainEvent::Approval(_) | DomainEvent::Subject(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -247,9 +252,9 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         MilestoneEvent::AutoApproved { contract_id, milestone_id, release_id, gross, .. } => {
             vec![release(*contract_id, *milestone_id, *release_id, *gross, ReleaseReason::Auto)]
         }
-        MilestoneEvent::Cancelled { contract_id, milestone_id } => {
-            let over =
-                ClosedMilestone { outcome: MilestoneOutcome::Cancelled, released: Minor::ZERO, refunded: Minor::ZERO };
+        MilestoneEvent::Cancelled { contract_id, milestone_id, refunded } => {
+            let (released, refunded) = (Minor::ZERO, *refunded);
+            let over = ClosedMilestone { outcome: MilestoneOutcome::Cancelled, released, refunded };
             vec![note(*contract_id, Activity::Other), close(*contract_id, *milestone_id, over)]
         }
         MilestoneEvent::Released { contract_id, milestone_id, closes: Some(over), .. }
@@ -305,6 +310,7 @@ fn of_milestone(event: &MilestoneEvent) -> Vec<Reaction> {
         | MilestoneEvent::TimerBlocked { .. }
         | MilestoneEvent::Suspended { .. }
         | MilestoneEvent::Resumed { .. }
+        | MilestoneEvent::EndDeferred { .. }
         | MilestoneEvent::FundingLost { .. } => Vec::new(),
     }
 }

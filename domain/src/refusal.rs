@@ -139,6 +139,12 @@ pub enum Refusal {
         /// The state it is in.
         state: &'static str,
     },
+    /// The provider refused a refund for a reason that does not say that the money is still here.
+    #[error("the provider refused this refund ({reason}): whether the money is still here has to be found out first")]
+    RefundNotRedirectable {
+        /// The provider's code.
+        reason: String,
+    },
     /// A payment is in a state in which this cannot be done.
     #[error("a funding that is {state} cannot be {action}")]
     FundingWrongState {
@@ -216,6 +222,15 @@ pub enum Refusal {
         /// The provider's code.
         code: String,
     },
+    /// The payee has bank accounts, and none for this currency.
+    #[error("there is no bank account for {currency}; add one")]
+    DestinationRequired {
+        /// For which.
+        currency: Currency,
+    },
+    /// The payout goes through an account at the provider that the payee has replaced.
+    #[error("another payout account is linked meanwhile")]
+    PayoutAccountChanged,
     /// The payee's account at the provider is below zero: what goes there is lost for the payout.
     #[error("{shortfall} minor units are missing in the payee's account at the provider")]
     NegativePspBalance {
@@ -239,6 +254,14 @@ pub enum Refusal {
     /// Whoever proposed it cannot approve it.
     #[error("somebody else has to approve it")]
     FourEyesViolation,
+    /// An approval request is in a state in which this cannot be done.
+    #[error("an approval request that is {state} cannot be {action}")]
+    ApprovalWrongState {
+        /// What was asked, as a participle.
+        action: &'static str,
+        /// The state it is in.
+        state: &'static str,
+    },
     /// More would leave than belongs to the platform.
     #[error("only {surplus} minor units are the platform's own to take")]
     ExceedsSurplus {
@@ -277,6 +300,7 @@ impl Refusal {
             Self::InsufficientWalletBalance { .. } => "insufficient_wallet_balance",
             Self::PayeeInDebt { .. } => "payee_in_debt",
             Self::RefundWrongState { .. } => "refund_wrong_state",
+            Self::RefundNotRedirectable { .. } => "refund_not_redirectable",
             Self::FundingWrongState { .. } => "funding_wrong_state",
             Self::InsufficientAvailable { .. } => "insufficient_available",
             Self::PayoutAccountRequired => "payout_account_required",
@@ -290,10 +314,13 @@ impl Refusal {
             Self::NotRestricted => "not_restricted",
             Self::DestinationCooling { .. } => "destination_cooling",
             Self::DestinationBlocked { .. } => "destination_blocked",
+            Self::DestinationRequired { .. } => "destination_required",
+            Self::PayoutAccountChanged => "payout_account_changed",
             Self::NegativePspBalance { .. } => "negative_psp_balance",
             Self::BelowMinimum { .. } => "below_minimum",
             Self::PayoutWrongState { .. } => "payout_wrong_state",
             Self::FourEyesViolation => "four_eyes_violation",
+            Self::ApprovalWrongState { .. } => "approval_wrong_state",
             Self::ExceedsSurplus { .. } => "exceeds_platform_surplus",
             Self::Defect(_) => "internal_error",
         }

@@ -51,6 +51,8 @@ pub enum Rank {
     ChargebackEvidence,
     /// Earnings are paid out without being asked for.
     ScheduledPayout,
+    /// Nobody has approved in time.
+    ApprovalExpiry,
 }
 
 impl Rank {
@@ -126,6 +128,7 @@ impl Scope {
 
 /// When somebody should look again because of this event, and at which scope. Looking in vain is harmless.
 pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestamp)> {
+    use crate::approval::ApprovalEvent;
     use crate::escrow::EscrowEvent;
     use crate::funding::FundingEvent;
     use crate::payee::PayeeEvent;
@@ -152,6 +155,9 @@ pub fn wakeup(stream: &StreamId, event: &DomainEvent) -> Option<(Scope, Timestam
             Some((Scope::Contract(*contract_id), *next_at))
         }
         DomainEvent::Chargeback(event) => Some((Scope::Stream(stream.clone()), event.deadline()?)),
+        DomainEvent::Approval(ApprovalEvent::Requested { request }) => {
+            Some((Scope::Stream(stream.clone()), request.expires_at))
+        }
         _ => None,
     }
 }

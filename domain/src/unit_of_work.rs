@@ -18,11 +18,15 @@
 //! - Where the driver allows it, a stream that a command is to begin is taken to be new without looking
 //!   ([`Loaded::assuming_new`]): the append expects it to have no event, and conflicts if it has.
 //! - Timers of the scope that are due are handed out before the request is judged, one append each, in their order, also
-//!   when the request is then refused.
+//!   when the request is then refused; so are those of a payee account that the request, or a timer, turns out to touch.
 //! - All events of a decision, its reactions included, are in one append.
+//! - A command that others have approved is carried out in the append of the last approval; where its rules refuse it, that
+//!   append says so and has nothing of it.
 //!
 //! # What is deliberately absent
 //! Retrying conflicts, storing answers, caching: whoever drives it does that.
+
+mod approvals;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +36,7 @@ use uuid::Uuid;
 
 use crate::actor::{Actor, SystemPart};
 use crate::aggregate::AggregateState;
+use crate::authentication::AuthContext;
 use crate::chargeback::{self, ChargebackCommand};
 use crate::command::Command;
 use crate::contract::{self, ContractCommand, Parts};
@@ -44,9 +49,11 @@ use crate::log::{Append, Expected, Metadata, NewEvent, StreamEvent, StreamId, St
 use crate::milestone::{self, MilestoneCommand};
 use crate::pair;
 use crate::party;
-use crate::payee::PayeeCommand;
+use crate::payee::{self, PayeeCommand};
+use crate::payout::{self, PayoutCommand};
 use crate::policy::policy_ref;
 use crate::reaction::{MAX_DEPTH, Reaction, reactions};
+use crate::refund::{self, RefundCommand};
 use crate::refusal::Refusal;
 use crate::rules::Context;
 use crate::time::Timestamp;
@@ -247,27 +254,50 @@ impl UnitOfWork {
             return self.fire(&timer, loaded, &scope).map(|decision| Step::Timer(Box::new(decision)));
         }
         self.check_version(loaded)?;
+        if let Intent::Approvals(wanted) = &self.intent {
+            return self.judge_approval(wanted, loaded, &scope);
+        }
         let mut attempt = Attempt::new(loaded, self.now(loaded, &scope), self.actor, self.command_id, self);
         for stream in &scope {
             attempt.look(stream)?;
         }
+        let judged = self.judge(&mut attempt);
+        if let Err(Stop::Needs(streams)) = judged {
+            return Err(Stop::Needs(streams));
+        }
+        if let Some(timer) = attempt.overdue(&scope) {
+            return self.fire_elsewhere(&timer, loaded).map(|decision| Step::Timer(Box::new(decision)));
+        }
+        judged?;
+        attempt.step()
+    }
+
+    fn judge(&self, attempt: &mut Attempt<'_>) -> Result<(), Stop> {
         for command in self.intent.commands(self.actor, &mut |stream| attempt.look(stream).cloned())? {
             attempt.perform(&command)?;
         }
-        attempt.run_reactions()?;
-        Ok(match attempt.finish()? {
-            Some(decision) => Step::Decided(Box::new(decision)),
-            None => Step::Unchanged,
-        })
+        attempt.run_reactions()
+    }
+
+    /// The decision of a timer outside of the scope that a command touches: it has a scope of its own.
+    fn fire_elsewhere(&self, timer: &Timer, loaded: &Loaded) -> Result<Decision, Stop> {
+        self.fire(timer, loaded, std::slice::from_ref(&timer.stream))
     }
 
     /// The streams whose timers are judged with this request, all loaded.
     fn scope_streams(&self, loaded: &Loaded) -> Result<Vec<StreamId>, Stop> {
-        let scope = if let Some(scope) = self.intent.scope() {
+        match &self.intent {
+            Intent::Approvals(wanted) => Self::approval_scope(wanted, loaded),
+            intent => Self::scope_of_intent(intent, loaded),
+        }
+    }
+
+    fn scope_of_intent(intent: &Intent, loaded: &Loaded) -> Result<Vec<StreamId>, Stop> {
+        let scope = if let Some(scope) = intent.scope() {
             scope
         } else {
             // The request names a part of a contract: the part tells which contract.
-            let stream = self.intent.part();
+            let stream = intent.part();
             let part = loaded.get(&stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
             let contract_id = match &part.state {
                 AggregateState::Chargeback(state) => {
@@ -302,11 +332,11 @@ impl UnitOfWork {
             streams.extend(expiring.map(|(funding_id, _)| funding::stream(*funding_id)));
         }
         // A chargeback has a deadline of its own.
-        let subject = self.intent.subject();
+        let subject = intent.subject();
         if subject.aggregate_type == chargeback::TYPE {
             streams.push(subject);
         }
-        if loaded.assume_new && matches!(self.intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
+        if loaded.assume_new && matches!(intent, Intent::DraftContract { .. }) && loaded.get(&root).is_none() {
             return Ok(Vec::new());
         }
         let missing: Vec<_> = streams.iter().filter(|stream| loaded.get(stream).is_none()).cloned().collect();
@@ -343,8 +373,14 @@ impl UnitOfWork {
             for stream in scope {
                 attempt.look(stream)?;
             }
-            attempt.perform(command)?;
-            attempt.run_reactions()?;
+            let judged = attempt.perform(command).and_then(|()| attempt.run_reactions());
+            if let Err(Stop::Needs(streams)) = judged {
+                return Err(Stop::Needs(streams));
+            }
+            if let Some(earlier) = attempt.overdue(scope) {
+                return self.fire_elsewhere(&earlier, loaded).map(Some);
+            }
+            judged?;
             attempt.finish()
         };
         let reason = match attempt(&timer.command) {
@@ -366,8 +402,12 @@ impl UnitOfWork {
             | Command::Refund(..)
             | Command::Wallet(..)
             | Command::Treasury(..)
-            | Command::Pair(..) => {
+            | Command::Pair(..)
+            | Command::Subject(..) => {
                 return Err(defect("a timer of an aggregate that has none"));
+            }
+            Command::Approval(..) => {
+                return Err(defect("an approval request that cannot lapse"));
             }
         };
         let blocked = attempt(&block)?.filter(|decision| !is_left_due(timer, decision));
@@ -456,6 +496,8 @@ struct Attempt<'a> {
     events: Vec<Pending>,
     /// Indexes of events whose reactions are still to come.
     queue: VecDeque<usize>,
+    /// What is asked when they have come to rest, with its cause.
+    last: VecDeque<(Command, EventId, usize)>,
 }
 
 impl<'a> Attempt<'a> {
@@ -468,6 +510,7 @@ impl<'a> Attempt<'a> {
             work,
             events: Vec::new(),
             queue: VecDeque::new(),
+            last: VecDeque::new(),
         }
     }
 
@@ -475,7 +518,13 @@ impl<'a> Attempt<'a> {
     fn look(&mut self, stream: &StreamId) -> Result<&AggregateState, Stop> {
         if !self.touched.contains_key(stream) {
             let part = self.loaded.get(stream).ok_or_else(|| Stop::Needs(vec![stream.clone()]))?;
-            self.touched.insert(stream.clone(), Touched { base: part.version, part: Arc::clone(part) });
+            let (base, mut part) = (part.version, Arc::clone(part));
+            // What was noted to it before it was looked at has happened, too.
+            for noted in self.events.iter().filter(|pending| pending.stream == *stream) {
+                let by_somebody = self.context.actor.is_somebody();
+                Arc::make_mut(&mut part).remember(&noted.event, self.context.now, by_somebody);
+            }
+            self.touched.insert(stream.clone(), Touched { base, part });
         }
         self.touched.get(stream).map(|touched| &touched.part.state).ok_or_else(|| defect("a stream was lost"))
     }
@@ -518,6 +567,27 @@ impl<'a> Attempt<'a> {
         {
             let (standing, command) = (Box::new(party.payee_standing()), Box::new(wanted.clone()));
             return Ok(Cow::Owned(Command::Payee(*id, PayeeCommand::Under { standing, command })));
+        }
+        if let Command::Refund(id, wanted) = command
+            && wanted.needs_standing()
+            && let AggregateState::Refund(refund) = self.look(&refund::stream(*id))?
+            && let Some((contract_id, funding_id)) =
+                refund.order().and_then(|order| order.contract_id.zip(order.funding_id))
+            && let AggregateState::Escrow(escrow) = self.look(&escrow::stream(contract_id))?
+            && let Some(holdings) = escrow.holdings()
+        {
+            let standing = holdings.standing_of_refunds(funding_id);
+            let under = RefundCommand::Under { standing, command: Box::new(wanted.clone()) };
+            return Ok(Cow::Owned(Command::Refund(*id, under)));
+        }
+        if let Command::Payout(id, wanted) = command
+            && wanted.needs_standing()
+            && let AggregateState::Payout(payout) = self.look(&payout::stream(*id))?
+            && let Some(payee_id) = payout.withdrawal().map(|withdrawal| withdrawal.payee_id)
+            && let AggregateState::Party(party) = self.look(&party::stream(payee_id))?
+        {
+            let (standing, command) = (Box::new(party.payee_standing()), Box::new(wanted.clone()));
+            return Ok(Cow::Owned(Command::Payout(*id, PayoutCommand::Under { standing, command })));
         }
         if let Command::Escrow(contract_id, wanted) = command
             && wanted.needs_billing()
@@ -613,7 +683,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn run_reactions(&mut self) -> Result<(), Stop> {
-        while let Some(index) = self.queue.pop_front() {
+        loop {
+            let Some(index) = self.queue.pop_front() else {
+                let Some((command, cause, depth)) = self.last.pop_front() else { break };
+                self.ask(&command, Some(cause), depth)?;
+                continue;
+            };
             let Some(pending) = self.events.get(index) else {
                 continue;
             };
@@ -622,10 +697,28 @@ impl<'a> Attempt<'a> {
                 match reaction {
                     Reaction::Ask(command) => self.ask(&command, Some(cause), depth)?,
                     Reaction::Note(stream, event) => self.take(stream, event, Some(cause), depth)?,
+                    Reaction::Last(command) => self.last.push_back((command, cause, depth)),
                 }
             }
         }
         Ok(())
+    }
+
+    /// The timer that is due first of the payee accounts that this touches outside of the scope. A payee has contracts with
+    /// many: its account belongs to the scope of none of them.
+    fn overdue(&self, scope: &[StreamId]) -> Option<Timer> {
+        let accounts = self.touched.keys().filter(|stream| stream.aggregate_type == payee::TYPE);
+        let elsewhere = accounts.filter(|stream| !scope.contains(stream));
+        let timers = elsewhere.filter_map(|stream| Some(self.loaded.get(stream)?.state.timers(stream))).flatten();
+        timers.filter(|timer| timer.due_at <= self.context.now).min_by(|a, b| a.order().cmp(&b.order()))
+    }
+
+    /// The step that all that was taken in comes to.
+    fn step(self) -> Result<Step, Stop> {
+        Ok(match self.finish()? {
+            Some(decision) => Step::Decided(Box::new(decision)),
+            None => Step::Unchanged,
+        })
     }
 
     /// The append of all that was taken in; `None` when nothing was.
@@ -671,6 +764,8 @@ impl<'a> Attempt<'a> {
                     idempotency_key: self.work.idempotency_key.clone(),
                     policy_ref,
                     traceparent: self.work.traceparent.clone(),
+                    // Whoever drives this knows how the caller showed who it is.
+                    auth: AuthContext::default(),
                     more: BTreeMap::new(),
                 },
                 journal,

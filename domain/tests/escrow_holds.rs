@@ -239,6 +239,7 @@ fn a_fact_told_again_is_silence() {
         currency: Currency::USD,
         charge: Some(charge(f(1))),
         paid_from: PaidFrom::Provider,
+        asked_before: 0,
     };
     let request = RefundCommand::Request { order: order.clone() };
     for event in refund.decide(&request, &context).unwrap() {

@@ -242,7 +242,7 @@ fn a_refund_that_finds_no_way_is_redirected() {
     assert_eq!(world.by_client(redirect()), Err(wrong));
     let order = world.orders.last().unwrap().what.clone();
     assert!(process::refused(&order, "balance_insufficient").is_empty(), "enough may be there later");
-    for fact in process::refused(&order, "charge_disputed") {
+    for fact in process::refused(&order, "expired_or_canceled_card") {
         assert_eq!(world.fact(fact.command).unwrap(), ["refund.manual_required"]);
     }
     let outsider = Actor::Client(PartyId::from_uuid(uuid(77)));

@@ -200,7 +200,7 @@ fn the_result_waits_for_the_last_part() {
 fn a_debit_to_be_explained_is_in_the_currency_that_was_taken() {
     let mut paid = Paid::of(100_000, 107_800, Told::WithTheSuccess);
     let refund = paid.grant(100_000);
-    let refused = RefundCommand::RecordRefused { code: "charge_disputed".to_owned() };
+    let refused = RefundCommand::RecordRefused { code: "declined".to_owned() };
     paid.world.fact(Command::Refund(refund, refused)).unwrap();
     let redirect = domain::intent::MoneyIntent::RedirectRefund { refund_id: refund };
     paid.world.by_client(Intent::Money(redirect)).unwrap();

@@ -53,7 +53,7 @@ fn refund_fact() -> impl Strategy<Value = RefundCommand> {
         }),
         Just(RefundCommand::RecordFailed { code: "expired_card".to_owned(), came_back: None }),
         Just(RefundCommand::RecordCancelled),
-        Just(RefundCommand::RecordRefused { code: "charge_disputed".to_owned() }),
+        Just(RefundCommand::RecordRefused { code: "declined".to_owned() }),
     ]
 }
 

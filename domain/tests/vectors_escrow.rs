@@ -189,6 +189,7 @@ fn refunds_at_the_provider_book_what_the_specification_says() {
         currency: Currency::USD,
         charge: Some(charge(f(1))),
         paid_from: PaidFrom::Provider,
+        asked_before: 0,
     };
     let psp = Actor::System(SystemPart::Psp);
     let mut refund = Refund::default();

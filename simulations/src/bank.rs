@@ -25,6 +25,29 @@ fn is_due(chargeback: &Chargeback) -> Option<&Case> {
 }
 
 impl World {
+    /// Staff looks at a bank that waits: it has something to say beside what is proved, or concedes. Now and then it is
+    /// somebody who may not, or too late.
+    pub(crate) fn look_at_a_bank(&mut self) -> Result<(), Interrupt> {
+        let waiting = self.records.documents.values().filter_map(|(document, _)| match document {
+            Document::Aggregate(AggregateState::Chargeback(chargeback)) => match chargeback.as_ref() {
+                Chargeback::Opened { phase, case } if !phase.is_over() => Some(case.opening.chargeback_id),
+                _ => None,
+            },
+            _ => None,
+        });
+        let waiting: Vec<_> = waiting.collect();
+        let Some(chargeback_id) = self.chance.pick(&waiting).copied() else { return Ok(()) };
+        let command = if self.chance.per_mille(600) {
+            let statement = format!("{:064x}", self.chance.between(1, i64::MAX));
+            ChargebackCommand::DraftEvidence { statement }
+        } else {
+            ChargebackCommand::Accept
+        };
+        let staff = self.staff();
+        let ask = self.ask(Intent::Fact(Command::Chargeback(chargeback_id, command)), staff);
+        self.send(ask)
+    }
+
     /// Answers every bank that is to be answered by now.
     pub(crate) fn answer_banks(&mut self) -> Result<(), Interrupt> {
         let due = self.records.documents.values().filter_map(|(document, version)| match document {

@@ -3,11 +3,13 @@
 //! # Invariants
 //! - They know what the projections show, which can be old; what is covered is read from the books of the moment.
 
-use domain::actor::{Actor, StaffRole};
+use domain::actor::{Actor, StaffRole, SystemPart};
 use domain::aggregate::AggregateState;
+use domain::command::Command;
 use domain::id::{OnboardingLinkId, PartyId, PayoutId, SweepId, TopUpId};
 use domain::intent::{Intent, PayoutIntent};
 use domain::jurisdiction::Jurisdiction;
+use domain::log::StreamId;
 use domain::party::{self, Party, Restriction};
 use domain::payee::{self, PayeeAccountId};
 use domain::payout::{self, Payout, PayoutPolicy, PayoutSchedule};
@@ -15,6 +17,7 @@ use domain::treasury::{self, SweepState, Treasury, TreasuryCommand, TreasuryId};
 use domain::view::Document;
 use ledger::{Currency, Minor};
 
+use crate::driver::Ask;
 use crate::world::{Interrupt, Known, World};
 
 /// The provider of everything here.
@@ -236,6 +239,33 @@ impl World {
         let currencies = [Currency::USD, Currency::EUR, Currency::JPY].into_iter().filter(has).collect::<Vec<_>>();
         let screening_ref = format!("screening_{}", self.chance.between(1, 1_000_000));
         self.desk(PayoutIntent::RecordSanctionsHit { party_id, screening_ref, currencies }, staff)
+    }
+
+    /// Finance is told where money of the platform is missing, and where it is not any more.
+    pub(crate) fn look_at_the_coverage(&mut self) -> Result<(), Interrupt> {
+        let currencies = [Currency::USD, Currency::EUR, Currency::JPY, Currency::KWD, Currency::HUF];
+        // Often where something was missing, and is there again.
+        let is_back = |stream: &StreamId, document: &Document| match document {
+            Document::Aggregate(AggregateState::Treasury(treasury)) if treasury.uncovered => {
+                let id = stream.aggregate_id.parse::<TreasuryId>().ok()?;
+                self.oracle.coverage(id.currency).required_float().is_zero().then_some(id.currency)
+            }
+            _ => None,
+        };
+        let documents = self.records.documents.iter();
+        let back: Vec<Currency> = documents.filter_map(|(stream, (document, _))| is_back(stream, document)).collect();
+        let among = if back.is_empty() { &currencies[..] } else { &back };
+        let Some(currency) = self.chance.pick(among).copied() else { return Ok(()) };
+        let id = TreasuryId { psp: PSP.to_owned(), currency };
+        let note = TreasuryCommand::NoteCoverage { coverage: self.oracle.coverage(currency) };
+        let ask = Ask {
+            intent: Intent::Fact(Command::Treasury(id, note)),
+            actor: Actor::System(SystemPart::Timer),
+            command_id: self.chance.uuid(self.now),
+            if_match: None,
+            answered: false,
+        };
+        self.perform(&ask).map(|_| ())
     }
 
     /// Top-ups, sweeps, and payouts that nobody has ordered.

@@ -10,6 +10,8 @@
 use std::sync::Arc;
 
 use domain::actor::Actor;
+use domain::chargeback::ChargebackCommand;
+use domain::command::Command;
 use domain::contract::ContractCommand;
 use domain::intent::Intent;
 use domain::log::{Answer, Receipt, StoreError, StoredCommand, StreamId, Verdict};
@@ -54,6 +56,9 @@ impl Ask {
             Intent::RequestPayout { .. } => "request_payout",
             Intent::Money(intent) => crate::money::word(intent),
             Intent::Payouts(intent) => crate::desk::word(intent),
+            Intent::Fact(Command::Chargeback(_, ChargebackCommand::DraftEvidence { .. })) => "draft_evidence",
+            Intent::Fact(Command::Chargeback(_, ChargebackCommand::Accept)) => "accept_chargeback",
+            Intent::Approvals(_) => "approval",
             Intent::Fact(_) => "fact",
             Intent::Wake(_) => "wake",
         }

@@ -34,6 +34,7 @@ pub(crate) fn word(intent: &MoneyIntent) -> &'static str {
         MoneyIntent::WithdrawFromWallet { .. } => "withdraw_from_wallet",
         MoneyIntent::HoldEarnings { .. } => "hold_earnings",
         MoneyIntent::LetEarningsGo { .. } => "let_earnings_go",
+        MoneyIntent::WriteOffDebt { .. } => "write_off_debt",
     }
 }
 

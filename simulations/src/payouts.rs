@@ -20,6 +20,7 @@ use adapters::memory::MemoryStore;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::actor::{Actor, SystemPart};
 use domain::aggregate::AggregateState;
+use domain::authentication::AuthContext;
 use domain::event::DomainEvent;
 use domain::id::{ContractId, EventId, PartyId, PayoutId, ReleaseId};
 use domain::intent::Intent;
@@ -191,6 +192,7 @@ impl Run {
                     idempotency_key: None,
                     policy_ref: None,
                     traceparent: None,
+                    auth: AuthContext::default(),
                     more: BTreeMap::new(),
                 },
                 journal: None,

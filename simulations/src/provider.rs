@@ -13,6 +13,7 @@
 mod account;
 mod by_itself;
 mod dispute;
+mod late;
 mod payment;
 mod payout;
 mod refund;
@@ -32,7 +33,7 @@ use crate::chance::Chance;
 use crate::failure::Violation;
 use account::Account;
 use dispute::Dispute;
-use payment::{Payment, PaymentStep};
+use payment::Payment;
 use payout::{BankPayout, BankStep};
 use refund::{Refund, RefundStep};
 use treasury::{PlatformPayout, TopUp};
@@ -84,6 +85,8 @@ pub struct Provider {
     pub notices: Vec<Notice>,
     /// Words delivered: any of them can come again.
     pub delivered: Vec<Notice>,
+    /// Orders that were refused, and are carried out all the same: when.
+    late: Vec<(Timestamp, ProviderOrder)>,
     counter: u64,
     violations: Vec<Violation>,
     /// What went wrong or was unusual, for the coverage.
@@ -250,19 +253,8 @@ impl Provider {
                     self.happened.push("provider refused a transfer");
                     return Err("balance_insufficient".to_owned());
                 }
-                let name = self.name("tr");
-                let report = TransferReport {
-                    transfer_ref: name.clone(),
-                    payout_id: Some(*payout_id),
-                    amount: *amount,
-                    currency: *currency,
-                    reversed_by_hand: Minor::ZERO,
-                };
-                add(&mut self.moved_out, *currency, amount.get());
-                add(&mut self.accounts, (account.clone(), *currency), amount.get());
-                self.transfers.insert(name.clone(), report.clone());
+                let report = self.transfer(*payout_id, (*amount, *currency), account, true);
                 moved(self, amount.get());
-                self.tell(ProviderObject::Transfer { transfer_ref: name }, true);
                 Ok(ProviderReport::Transfer(report))
             }
             ProviderOrder::PayToBank { payout_id, amount, currency, account } => {
@@ -379,7 +371,8 @@ impl Provider {
                 changed.push((object, false));
             }
         }
-        changed.extend(self.others_go_on(now));
+        self.late_ones(now);
+        changed.extend(self.others_go_on(now, chance));
         for (object, may_be_lost) in changed {
             self.tell(object, may_be_lost);
         }
@@ -389,6 +382,7 @@ impl Provider {
     pub fn is_at_rest(&self, now: Timestamp) -> bool {
         self.payments.values().all(|payment| payment.is_at_rest(now))
             && self.refunds.values().all(Refund::is_at_rest)
+            && self.late.is_empty()
             && self.bank_payouts.values().all(|payout| match payout.status {
                 BankStep::OnItsWay => false,
                 BankStep::Paid => payout.returned_at.is_none(),
@@ -403,22 +397,16 @@ impl Provider {
     pub fn platform(&self, now: Timestamp) -> BTreeMap<Currency, (i64, i64)> {
         let mut balances: BTreeMap<Currency, (i64, i64)> = BTreeMap::new();
         for payment in self.payments.values() {
-            if let PaymentStep::Succeeded { booked_at, available_on, fee, .. } = payment.status {
-                let balance = balances.entry(payment.currency).or_default();
-                let kept = if booked_at <= now { payment.captured.saturating_sub(fee) } else { payment.captured };
-                if available_on <= now {
-                    balance.1 = balance.1.saturating_add(kept);
-                } else {
-                    balance.0 = balance.0.saturating_add(kept);
-                }
-                if payment.returned.is_some() {
-                    balance.1 = balance.1.saturating_sub(payment.captured);
-                }
+            for (currency, pending, available) in payment.balance(now) {
+                let balance = balances.entry(currency).or_default();
+                balance.0 = balance.0.saturating_add(pending);
+                balance.1 = balance.1.saturating_add(available);
             }
         }
         for refund in self.refunds.values().filter(|refund| refund.has_left()) {
-            let balance = balances.entry(refund.currency).or_default();
-            balance.1 = balance.1.saturating_sub(refund.amount);
+            let (taken, currency) = refund.taken();
+            let balance = balances.entry(currency).or_default();
+            balance.1 = balance.1.saturating_sub(taken);
         }
         for (currency, moved) in &self.moved_out {
             let balance = balances.entry(*currency).or_default();

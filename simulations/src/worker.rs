@@ -263,6 +263,9 @@ impl World {
         if let Ok(report) = &told {
             self.oracle.told(report);
         }
+        if matches!(told, Err(ProviderError::Refused { .. })) && status == Status::Done && self.troubled {
+            self.provider.may_come_late(what, self.now, &mut self.chance);
+        }
         if let Some(stored) = self.records.outbox.get_mut(&key) {
             stored.status = status;
             stored.waits_for_money = new_key;

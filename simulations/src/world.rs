@@ -157,7 +157,13 @@ impl World {
     /// Timers, banks that wait for an answer, and now and then whoever is asked last of all.
     fn look_at_what_is_due(&mut self) -> Result<(), Interrupt> {
         self.wake()?;
+        if self.chance.per_mille(300) {
+            self.look_at_a_bank()?;
+        }
         self.answer_banks()?;
+        if self.chance.per_mille(100) {
+            self.look_at_the_coverage()?;
+        }
         if self.is_a_payee_asked() && self.chance.per_mille(500) {
             return self.answer_what_is_open();
         }

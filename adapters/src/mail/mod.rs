@@ -6,7 +6,7 @@
 mod mailbox;
 mod smtp;
 
-pub use mailbox::{KeptMail, Mailbox};
+pub use mailbox::{Envelope, KeptMail, Mailbox};
 pub use smtp::{Smtp, SmtpConfig};
 
 use domain::ports::mail::{Mail, MailError, Mailer};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::actor::{Actor, SystemPart};
+use domain::authentication::AuthContext;
 use domain::id::EventId;
 use domain::log::{Append, Expected, Metadata, NewEvent, Receipt, StoreError, StreamId, StreamWrite, Verdict};
 use domain::time::Timestamp;
@@ -41,6 +42,7 @@ fn append(command: u128, streams: Vec<StreamWrite>, reads: Vec<(StreamId, u64)>)
                 idempotency_key: None,
                 policy_ref: None,
                 traceparent: None,
+                auth: AuthContext::default(),
                 more: BTreeMap::new(),
             },
             journal: None,

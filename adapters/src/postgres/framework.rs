@@ -24,6 +24,7 @@ use std::sync::Arc;
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore as FrameworkEvents};
 use domain::actor::{Actor, SystemPart};
+use domain::authentication::AuthContext;
 use domain::id::EventId;
 use domain::log::Verdict;
 use domain::log::{Append, EventStore, Expected, Metadata, NewEvent, RecordedEvent, StoreError, StreamId, StreamWrite};
@@ -162,6 +163,7 @@ impl<A: Aggregate, C: Clock> FrameworkEvents<A> for FrameworkStore<C> {
             idempotency_key: None,
             policy_ref: None,
             traceparent: None,
+            auth: AuthContext::default(),
             more: metadata.into_iter().collect(),
         };
         let mut metadata = completed(&defaults).map_err(|error| unexpected(FrameworkError::Metadata(error)))?;

@@ -80,7 +80,7 @@ pub fn grants(schema: &SchemaName, app_role: &str) -> String {
          grant select, insert, update on {schema}.outbox, {schema}.psp_inbox, {schema}.access_tokens to \"{app_role}\";
          grant select, insert on {schema}.provider_requests to \"{app_role}\";
          grant select, insert, update on {schema}.operator_tasks to \"{app_role}\";
-         grant select, insert, delete on {schema}.evidence_statements to \"{app_role}\";
+         grant select, insert, update, delete on {schema}.evidence_statements to \"{app_role}\";
          grant select, insert, update, delete on {schema}.helper_answers to \"{app_role}\";
          grant select, insert, delete on {schema}.payment_mandates to \"{app_role}\";
          grant select, update on {schema}.psp_inquiries to \"{app_role}\";
@@ -89,7 +89,8 @@ pub fn grants(schema: &SchemaName, app_role: &str) -> String {
                {schema}.login_attempts, {schema}.external_subjects, {schema}.signing_keys,
                {schema}.identity_master_keys, {schema}.mailbox to \"{app_role}\";
          grant select, insert, update, delete on {schema}.coverage_watch to \"{app_role}\";
-         grant select, insert, update on {schema}.api_keys, {schema}.step_up_policy to \"{app_role}\";"
+         grant select, insert, update on {schema}.api_keys, {schema}.step_up_policy, {schema}.subject_keys to \"{app_role}\";
+         grant select, insert, update on {schema}.four_eyes_rules to \"{app_role}\";"
     )
 }
 

@@ -18,6 +18,7 @@
 //! - The login that serves cannot write events except through `append_batch`, and cannot change or delete them at all.
 
 pub mod append;
+pub mod approvals;
 pub mod background;
 pub mod balances;
 pub mod chargebacks;

@@ -28,6 +28,8 @@ pub const PLATFORM_PAYOUT: &str = "platform_payout";
 pub const UNCOVERED: &str = "uncovered";
 /// Money moved at the provider that nobody here has ordered.
 pub const MOVED_BY_HAND: &str = "moved_by_hand";
+/// A refund that the provider's balance does not cover: own money has to be added.
+pub const REFUND_FUNDING: &str = "refund_funding";
 /// The database is a copy: orders wait until the provider has been compared.
 pub const RESTORED: &str = "restored";
 

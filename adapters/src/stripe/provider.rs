@@ -245,7 +245,7 @@ impl PaymentProvider for StripeProvider {
             ProviderOrder::CloseDispute { dispute_ref, .. } => {
                 dispute::close(&self.client, dispute_ref, idempotency_key).await
             }
-            ProviderOrder::CreateAccount { party_id, country } => {
+            ProviderOrder::CreateAccount { party_id, country, .. } => {
                 Box::pin(account::create(&self.client, *party_id, country, idempotency_key)).await
             }
             ProviderOrder::CreateOnboardingLink { link_id, account, .. } => {

@@ -255,4 +255,33 @@ mod tests {
         let notice = verify(body.as_bytes(), &signed(&body, "whsec_new", NOW), &secrets(), NOW, 300).unwrap();
         assert_eq!(notice.object, None);
     }
+
+    /// `process-managers.md` C.2: every event that the guide says to subscribe to leads to an object.
+    #[test]
+    fn what_is_subscribed_to_is_looked_up() {
+        let guide = include_str!("../../../docs/stripe.md");
+        let (_, list) = guide.split_once("Subscribe to:").unwrap();
+        let (list, _) = list.split_once("What no webhook tells").unwrap();
+        let (platform, connect) = list.split_once("- connect:").unwrap();
+        let ids = [
+            ("charge.refund.", "re_1"),
+            ("charge.dispute.", "dp_1"),
+            ("charge.", "ch_1"),
+            ("payment_intent.", "pi_1"),
+            ("refund.", "re_1"),
+            ("radar.", "issfr_1"),
+            ("transfer.", "tr_1"),
+            ("payout.", "po_1"),
+            ("topup.", "tu_1"),
+            ("", "x_1"),
+        ];
+        for (events, account, least) in [(platform, None, 30), (connect, Some("acct_1"), 12)] {
+            let names: Vec<&str> = events.split('`').skip(1).step_by(2).collect();
+            assert!(names.len() >= least, "{names:?}");
+            for name in names {
+                let (_, id) = ids.into_iter().find(|(kind, _)| name.starts_with(kind)).unwrap();
+                assert!(about(name, Some(id), account).is_some(), "{name}");
+            }
+        }
+    }
 }

@@ -15,6 +15,7 @@ use adapters::postgres::migrate::migrate;
 use adapters::postgres::{PgStore, SchemaName, tenant_pool};
 use chrono::{NaiveDate, TimeZone, Utc};
 use domain::actor::{Actor, SystemPart};
+use domain::authentication::AuthContext;
 use domain::id::EventId;
 use domain::log::{Append, Expected, Metadata, NewEvent, Receipt, StoreError, StreamId, StreamWrite, Verdict};
 use domain::time::Timestamp;
@@ -66,6 +67,7 @@ pub fn metadata(command_id: Uuid) -> Metadata {
         idempotency_key: None,
         policy_ref: None,
         traceparent: None,
+        auth: AuthContext::default(),
         more: BTreeMap::new(),
     }
 }

@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use self::rule::{Access, Grant, Strength};
 use self::table::Found;
 use crate::app::App;
-use crate::caller::{Authentication, Caller, bearer_of};
+use crate::caller::{Authentication, Caller, Identified, bearer_of};
 use crate::code::ErrorCode;
 use crate::problem::Problem;
 
@@ -49,7 +49,10 @@ async fn admit(app: &App, parts: &mut Parts) -> Result<(), Problem> {
     match table::find(method.as_str(), path.as_str()) {
         Found::Access(Access::Open(_)) => Ok(()),
         Found::Access(Access::Granted(grant)) => {
-            let bearer = bearer_of(&parts.headers, app).await?;
+            let bearer = match parts.extensions.remove::<Identified>() {
+                Some(Identified(bearer)) => bearer,
+                None => bearer_of(&parts.headers, app).await?,
+            };
             grant.check(app, &bearer.caller).await?;
             parts.extensions.insert(bearer);
             Ok(())

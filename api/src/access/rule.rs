@@ -101,6 +101,10 @@ impl RoleSet {
     pub const BOOKS: Self = Self(1 << 4 | 1 << 5 | 1 << 6);
     /// Who runs the installation.
     pub const ADMIN: Self = Self(1 << 6);
+    /// Who helps people with their accounts.
+    pub const HELPERS: Self = Self(1 << 2 | 1 << 6);
+    /// Who sees what others of the staff have looked at.
+    pub const AUDITORS: Self = Self(1 << 5 | 1 << 6);
 
     /// Those of both.
     #[must_use]

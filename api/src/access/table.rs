@@ -22,6 +22,8 @@ const MONEY: RoleSet = RoleSet::MONEY;
 const FINANCE: RoleSet = RoleSet::FINANCE;
 const BOOKS: RoleSet = RoleSet::BOOKS;
 const ADMIN: RoleSet = RoleSet::ADMIN;
+const HELPERS: RoleSet = RoleSet::HELPERS;
+const AUDITORS: RoleSet = RoleSet::AUDITORS;
 
 const fn get(path: &'static str, roles: RoleSet, scope: &'static str, owner: Owner) -> Rule {
     Rule::granted("GET", path, roles, scope, owner)
@@ -126,6 +128,7 @@ pub const TABLE: &[Rule] = &[
     put("/v1/parties/{id}/payout-policy", MONEY, "payouts:manage", Platform),
     post("/v1/parties/{id}/balance/hold", MONEY, "payouts:manage", Platform),
     post("/v1/parties/{id}/balance/release", MONEY, "payouts:manage", Platform),
+    post("/v1/parties/{id}/balance/write-off", MONEY, "payouts:manage", Platform),
     post("/v1/parties/{id}/restrict", MONEY, "risk:manage", Platform),
     post("/v1/parties/{id}/lift-restriction", MONEY, "risk:manage", Platform),
     post("/v1/parties/{id}/sanctions/hit", MONEY, "risk:manage", Platform),
@@ -144,6 +147,15 @@ pub const TABLE: &[Rule] = &[
     post("/v1/chargebacks/{id}/evidence", MONEY, "chargebacks:manage", Platform),
     post("/v1/chargebacks/{id}/submit", MONEY, "chargebacks:manage", Platform).asks(RecentAbove),
     post("/v1/chargebacks/{id}/accept", MONEY, "chargebacks:manage", Platform).asks(RecentAbove),
+    // What others of the staff have to approve.
+    get("/v1/approvals", STAFF, "approvals:read", Platform),
+    get("/v1/approvals/{id}", STAFF, "approvals:read", Platform),
+    post("/v1/approvals/{id}/approve", MONEY, "approvals:manage", Platform).asks(Recent),
+    post("/v1/approvals/{id}/reject", MONEY, "approvals:manage", Platform).asks(Recent),
+    post("/v1/approvals/{id}/withdraw", MONEY, "approvals:manage", Platform),
+    // Who somebody is, and who has looked.
+    get("/v1/users/{id}", HELPERS, "users:read", Platform),
+    get("/v1/audit/access", AUDITORS, "audit:read", Platform),
     // The log, the books, the platform's own money.
     get("/v1/events", BOOKS, "events:read", Platform),
     get("/v1/ledger/balances", BOOKS, "ledger:read", Platform),

@@ -1,4 +1,4 @@
-//! How people come in: options of `serve`, and the commands `keys rotate` and `staff`.
+//! How people come in: options of `serve`, and the commands `keys rotate`, `keys rotate-master` and `staff`.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use adapters::embedded::default_data_dir;
 use adapters::mail::SmtpConfig;
+use adapters::postgres::identity::key::claim_master;
+use adapters::postgres::identity::rewrap::Rewrapped;
 use adapters::postgres::tenant_pool;
 use clap::{Args, Subcommand};
 
@@ -15,8 +17,9 @@ use super::operator::Failure;
 use crate::caller::Role;
 use crate::identity::external::ExternalIssuerConfig;
 use crate::identity::keyring::{LEAD, rotate};
+use crate::identity::rewrap::rewrap;
 use crate::identity::seal::MasterKey;
-use crate::identity::{Identity, IdentityConfig, MailConfig};
+use crate::identity::{Identity, IdentityConfig, IdentityError, MailConfig};
 use crate::network::Network;
 
 /// How people come in.
@@ -60,6 +63,8 @@ pub struct KeysOptions {
 pub enum KeysCommand {
     /// Makes a new signing key. It is published at once and signs in an hour; the old ones stay until their tokens are over.
     Rotate(RotateOptions),
+    /// Puts all secrets and persons' keys under another master key. No server may run on the tenant meanwhile.
+    RotateMaster(RotateMasterOptions),
 }
 
 /// Options of `keys rotate`.
@@ -72,6 +77,19 @@ pub struct RotateOptions {
     /// Sign with it at once: others may refuse tokens until they fetch the keys again.
     #[arg(long)]
     now: bool,
+}
+
+/// Options of `keys rotate-master`.
+#[derive(Debug, Args)]
+pub struct RotateMasterOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    #[command(flatten)]
+    identity: IdentityOptions,
+    /// The new master key: 64 hexadecimal digits. Default: a new one in the file identity.key.next in the data directory, which
+    /// takes the place of identity.key afterwards, if the old key came from there.
+    #[arg(long, env = "EARNEST_NEW_IDENTITY_KEY", hide_env_values = true)]
+    new_identity_key: Option<MasterKey>,
 }
 
 /// Options of `staff`.
@@ -150,7 +168,10 @@ fn key_file(path: &Path) -> Result<MasterKey, Failure> {
 /// # Errors
 /// What went wrong.
 pub async fn keys(options: KeysOptions) -> Result<(), Failure> {
-    let KeysCommand::Rotate(options) = options.command;
+    let options = match options.command {
+        KeysCommand::Rotate(options) => options,
+        KeysCommand::RotateMaster(options) => return rotate_master(options).await,
+    };
     let config = options.identity.config(&options.database)?;
     let database = options.database.open().await?;
     let pool = tenant_pool(database.app.clone(), &options.database.tenant, 2);
@@ -163,6 +184,48 @@ pub async fn keys(options: KeysOptions) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "Key {kid} is published, and signs from {}.", signs_from.format("%Y-%m-%d %H:%M UTC"))?;
     pool.close().await;
     database.close().await
+}
+
+/// Puts everything under another master key. Told again after it broke off, it goes on: the file with the new key is used again,
+/// and takes its place also when the database has the new key already.
+async fn rotate_master(options: RotateMasterOptions) -> Result<(), Failure> {
+    let directory = options.database.data_dir.clone().unwrap_or_else(default_data_dir);
+    let (file, next) = (directory.join("identity.key"), directory.join("identity.key.next"));
+    let config = options.identity.config(&options.database)?;
+    let old = config.master_key.clone().ok_or("there is no master key")?;
+    let new = match &options.new_identity_key {
+        Some(key) => key.clone(),
+        None => key_file(&next)?,
+    };
+    let database = options.database.open().await?;
+    let tenant = options.database.tenant.as_str();
+    let pool = tenant_pool(database.app.clone(), &options.database.tenant, 2);
+    let now = config.clock.now();
+    // Seals first what an older version kept otherwise. The database may have the new key already.
+    match Identity::open(config, pool.clone(), tenant, String::new()).await {
+        Ok(_) | Err(IdentityError::OtherMasterKey) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let done = rewrap(&pool, tenant, &old, &new, now).await?;
+    let fulfilled = done.is_some() || claim_master(&pool, &new.fingerprint(), now).await?;
+    pool.close().await;
+    database.close().await?;
+    if !fulfilled {
+        return Err("the tenant's master key is neither the old one nor the new one".into());
+    }
+    let mut out = std::io::stdout();
+    if let Some(Rewrapped { subject_keys, others }) = done {
+        writeln!(out, "{subject_keys} keys of persons and {others} other entries are under the new master key.")?;
+    }
+    if options.new_identity_key.is_some() {
+        writeln!(out, "Start servers with the new key.")?;
+    } else if options.identity.identity_key.is_some() {
+        writeln!(out, "Start servers with the key in {}.", next.display())?;
+    } else {
+        std::fs::rename(&next, &file).map_err(|error| format!("{}: {error}", file.display()))?;
+        writeln!(out, "The new key is in {}.", file.display())?;
+    }
+    Ok(())
 }
 
 /// Makes an account for a member of staff.

@@ -5,8 +5,10 @@ use std::io::Write;
 use adapters::embedded::APP_ROLE;
 use adapters::postgres::identity::step_up::{self, StoredStepUp};
 use adapters::postgres::tenant::{self, CreateError, NewClock};
-use adapters::postgres::tenant_pool;
+use adapters::postgres::{approvals, tenant_pool};
 use clap::{Args, Subcommand, ValueEnum};
+use domain::actor::StaffRole;
+use domain::approval::{Kind, KindRule, Rule};
 use domain::ports::Clock;
 use domain::time::Timestamp;
 
@@ -22,6 +24,8 @@ pub enum TenantCommand {
     List(ListOptions),
     /// Says from which amount on people show again who they are. Servers follow within seconds.
     StepUp(StepUpOptions),
+    /// Says how many others have to approve a command of staff. What waits keeps the rule that it was proposed under.
+    FourEyes(FourEyesOptions),
 }
 
 /// Which clock a tenant lives by.
@@ -72,6 +76,28 @@ pub struct StepUpOptions {
     second_factor: bool,
 }
 
+/// Options of `tenant four-eyes`.
+#[derive(Debug, Args)]
+pub struct FourEyesOptions {
+    #[command(flatten)]
+    database: DatabaseOptions,
+    /// Which command: `freeze_escrow`, `unfreeze_escrow`, `write_off_debt` or `accept_chargeback`.
+    #[arg(long)]
+    kind: Kind,
+    /// How many others have to approve it, 0 to 5; 0 when nobody else is asked.
+    #[arg(long, default_value_t = 1)]
+    approvers: u8,
+    /// The roles that they may have, separated by commas; moderator, finance and admin when absent.
+    #[arg(long, value_delimiter = ',')]
+    roles: Vec<String>,
+    /// Up to how many whole units of any currency nobody else is asked, where the command says an amount.
+    #[arg(long, default_value_t = 0)]
+    above: u32,
+    /// How long it waits, in hours, 1 to 720.
+    #[arg(long, default_value_t = 72)]
+    hours: u16,
+}
+
 /// Carries out a command about tenants.
 ///
 /// # Errors
@@ -81,6 +107,7 @@ pub async fn run(command: TenantCommand) -> Result<(), Failure> {
         TenantCommand::Create(options) => create(options).await,
         TenantCommand::List(options) => list(options).await,
         TenantCommand::StepUp(options) => step_up(options).await,
+        TenantCommand::FourEyes(options) => four_eyes(options).await,
     }
 }
 
@@ -145,6 +172,38 @@ async fn step_up(options: StepUpOptions) -> Result<(), Failure> {
         std::io::stdout(),
         "From {threshold} units on people have shown who they are {max_age} seconds ago{with}."
     )?;
+    Ok(())
+}
+
+async fn four_eyes(options: FourEyesOptions) -> Result<(), Failure> {
+    let FourEyesOptions { database, kind, approvers, roles, above, hours } = options;
+    let known = |word: &String| StaffRole::ALL.into_iter().find(|role| role.word() == word);
+    let unknown = || {
+        format!(
+            "no such role; choose some of {}",
+            kind.approvers().iter().map(|role| role.word()).collect::<Vec<_>>().join(", ")
+        )
+    };
+    let roles = if roles.is_empty() {
+        kind.approvers().to_vec()
+    } else {
+        roles.iter().map(known).collect::<Option<Vec<_>>>().ok_or_else(unknown)?
+    };
+    let rule = KindRule { above_units: above, rule: Rule { approvers, roles, hours } };
+    let rule = (approvers > 0).then_some(&rule);
+    if let Some(asked) = rule {
+        asked.rule.check(kind).map_err(|refusal| refusal.to_string())?;
+    }
+    let connected = database.open().await?;
+    let pool = tenant_pool(connected.app.clone(), &database.tenant, 1);
+    let set = approvals::set_rule(&pool, kind, rule).await;
+    pool.close().await;
+    connected.close().await?;
+    set?;
+    match rule {
+        Some(_) => writeln!(std::io::stdout(), "{} needs {approvers} others, within {hours} hours.", kind.word())?,
+        None => writeln!(std::io::stdout(), "{} needs nobody else.", kind.word())?,
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -29,8 +29,8 @@ use uuid::Uuid;
 use super::quota::{Buckets, Quota, Verdict};
 use super::{Edge, client_address};
 use crate::app::App;
+use crate::caller::{Identified, bearer_of};
 use crate::code::ErrorCode;
-use crate::identity::authenticate::Bearer;
 use crate::identity::throttle::network;
 use crate::problem::Problem;
 
@@ -225,8 +225,10 @@ pub(crate) async fn limit(State((app, edge)): State<(App, Edge)>, request: Reque
     let looks_at_token = counted.is_ok() && limiter.counts_bearers();
     let authorization = parts.headers.get(header::AUTHORIZATION).filter(|_| looks_at_token).cloned();
     if let Some(authorization) = authorization
-        && let Ok(bearer) = Bearer::from_request_parts(&mut parts, &app).await
+        && let Ok(bearer) = bearer_of(&parts.headers, &app).await
     {
+        // So that the token is checked once.
+        parts.extensions.insert(Identified(bearer));
         // Without the scheme: it may be written in many ways.
         let token = authorization.as_bytes().trim_ascii().rsplit(|byte| *byte == b' ').next().unwrap_or_default();
         let key = bearer.session_id.map_or(Key::Token(token), Key::Session);

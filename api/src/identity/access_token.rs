@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::scope::ScopeSet;
+use super::shown::{Credential, Methods, Shown};
 use crate::caller::{Authentication, Caller, Role};
 
 /// How long a token is good for.
@@ -171,6 +172,10 @@ impl Claims {
             authentication: Authentication::Signed {
                 auth_time: Some(self.auth_time),
                 second_factor: self.acr == ACR_SECOND_FACTOR,
+            },
+            shown: Shown {
+                credential: Credential::Session(self.sid),
+                methods: Methods::of(self.amr.iter().map(String::as_str)),
             },
         })
     }

@@ -6,13 +6,14 @@
 //!   registers with a stranger's address gets nothing, also when the stranger registers later.
 //! - The party is in the log before the account is there.
 
-use adapters::postgres::identity::account::{self, Account};
+use adapters::postgres::identity::account;
 use adapters::postgres::identity::registration::{self, Registration};
 use adapters::postgres::identity::session;
 use adapters::postgres::identity::ticket::{self, Purpose as TicketFor};
 use chrono::TimeDelta;
 use domain::actor::StaffRole;
 use domain::id::PartyId;
+use domain::subject::PersonalField;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use super::Identity;
 use super::authenticate::register_party;
 use super::mails::Letter;
 use super::password::NewPassword;
-use super::seal::{Purpose, new_secret, secret_hash};
+use super::seal::{MasterKey, new_secret, secret_hash};
 use super::sign_in::Visitor;
 use super::throttle::Counter;
 use crate::app::App;
@@ -92,16 +93,15 @@ pub struct NewAccount<'a> {
     pub kind: &'a str,
 }
 
+/// HMAC of an address under a key of the master key: finds it, and does not tell it.
+pub(super) fn email_index(master: &MasterKey, address: &[u8]) -> [u8; 32] {
+    master.mac("email index", address)
+}
+
 impl Identity {
     /// HMAC of an address, which finds its account.
     pub(super) fn email_index(&self, email: &Email) -> [u8; 32] {
-        self.master.mac("email index", email.as_str().as_bytes())
-    }
-
-    /// The address of an account, when this master key opens it.
-    pub fn email_of(&self, account: &Account) -> Option<String> {
-        let plain = self.master.open(Purpose::Email, &account.email_index, &account.email_sealed)?;
-        String::from_utf8(plain).ok()
+        email_index(&self.master, email.as_str().as_bytes())
     }
 
     /// Registers somebody, who gets a link by mail. An address that has an account gets a mail that says so.
@@ -138,11 +138,12 @@ impl Identity {
         kind: &str,
         role: Role,
     ) -> Result<Registration, Problem> {
-        let index = self.email_index(email);
+        let account_id = Uuid::now_v7();
+        let (party_id, address) = (PartyId::from_uuid(account_id), email.as_str().as_bytes());
         Ok(Registration {
-            account_id: Uuid::now_v7(),
-            email_index: index.to_vec(),
-            email_sealed: self.master.seal(Purpose::Email, &index, email.as_str().as_bytes()),
+            account_id,
+            email_index: self.email_index(email).to_vec(),
+            email_sealed: self.vault.seal(party_id, PersonalField::Email, address, self.now()).await?,
             password_hash: self.hasher.hash(password).await?,
             role: role.word().to_owned(),
             kind: kind.to_owned(),
@@ -238,8 +239,8 @@ impl Identity {
         let (hash, now) = (secret_hash(token), self.now());
         let waiting = ticket::find(&self.pool, &hash, TicketFor::ResetPassword, now).await?.ok_or_else(refused)?;
         let account = account::by_id(&self.pool, waiting).await?.ok_or_else(refused)?;
-        let email = self.email_of(&account).unwrap_or_default();
-        let password = NewPassword::new(password, &email, "/password")?;
+        let email = self.email_of(&account).await?;
+        let password = NewPassword::new(password, email.as_deref().unwrap_or_default(), "/password")?;
         let password_hash = self.hasher.hash(&password).await?;
         ticket::take(&self.pool, &hash, TicketFor::ResetPassword, now).await?.ok_or_else(refused)?;
         account::set_password(&self.pool, account.account_id, &password_hash, now).await?;
@@ -248,7 +249,9 @@ impl Identity {
         self.disbelieve();
         let device = new_secret("ern_device_");
         account::know_device(&self.pool, account.account_id, &secret_hash(&device), now).await?;
-        self.mail(email, Letter::PasswordChanged);
+        if let Some(email) = email {
+            self.mail(email, Letter::PasswordChanged);
+        }
         Ok(device)
     }
 }

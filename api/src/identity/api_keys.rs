@@ -19,6 +19,7 @@ use super::access_token::TokenError;
 use super::authenticate::{Bearer, token_refused};
 use super::scope::{ScopeSet, WORDS};
 use super::seal::{new_secret, secret_hash};
+use super::shown::{Credential, Methods, Shown};
 use crate::caller::{Authentication, Caller, Role};
 use crate::code::ErrorCode;
 use crate::problem::Problem;
@@ -235,7 +236,8 @@ impl Identity {
         let role: Role = stored.role.parse().map_err(|error: String| Problem::new(ErrorCode::InternalError, error))?;
         let scopes = ScopeSet::parse(&stored.scopes.join(" ")).and(ScopeSet::of_role(role));
         let authentication = Authentication::ApiKey { step_up_exempt: stored.step_up_exempt };
-        let caller = Caller { party_id: stored.party_id, role, scopes, authentication };
+        let shown = Shown { credential: Credential::ApiKey(stored.key_id), methods: Methods::NONE };
+        let caller = Caller { party_id: stored.party_id, role, scopes, authentication, shown };
         Ok((Bearer { caller, session_id: None }, stored.expires_at.timestamp()))
     }
 }

@@ -17,6 +17,7 @@ use super::access_token::{Claims, TYPE, TokenError, check_times, signed_claims};
 use super::api_keys::API_KEY_PREFIX;
 use super::external::{ExternalIssuer, Linking};
 use super::seal::secret_hash;
+use super::shown::{Credential, Shown};
 use crate::app::App;
 use crate::caller::{Caller, Role};
 use crate::code::ErrorCode;
@@ -148,8 +149,13 @@ impl Identity {
             }
             None => return Err(token_refused(TokenError::Subject)),
         };
-        let caller =
-            Caller { party_id, role: subject.role, scopes: subject.scopes, authentication: subject.authentication };
+        let caller = Caller {
+            party_id,
+            role: subject.role,
+            scopes: subject.scopes,
+            authentication: subject.authentication,
+            shown: Shown { credential: Credential::ExternalToken, methods: subject.methods },
+        };
         Ok((Bearer { caller, session_id: None }, subject.exp))
     }
 

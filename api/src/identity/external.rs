@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::access_token::{TokenError, check_times, signed_claims};
 use super::jwks::{Place, RemoteKeys};
 use super::scope::ScopeSet;
+use super::shown::Methods;
 use crate::caller::{Authentication, Role};
 use crate::outgoing::OutgoingConfig;
 
@@ -115,6 +116,8 @@ pub struct Subject {
     pub scopes: ScopeSet,
     /// How it showed who it is.
     pub authentication: Authentication,
+    /// By which methods, as far as the token says.
+    pub methods: Methods,
     /// Until when the token is good, in seconds of Unix time.
     pub exp: i64,
 }
@@ -215,7 +218,9 @@ impl ExternalIssuer {
         let second_factor = words(claims.get("amr")).any(|method| matches!(method, "mfa" | "otp" | "hwk"))
             || text("acr").is_some_and(|acr| self.config.second_factor_acr.iter().any(|known| known == acr));
         let auth_time = seconds("auth_time").flatten();
-        Ok(Subject { subject, role, scopes, authentication: Authentication::Signed { auth_time, second_factor }, exp })
+        let methods = Methods::of(words(claims.get("amr")));
+        let authentication = Authentication::Signed { auth_time, second_factor };
+        Ok(Subject { subject, role, scopes, authentication, methods, exp })
     }
 
     fn check_audience(&self, claims: &Value) -> Result<(), TokenError> {

@@ -3,6 +3,7 @@
 //! # Where things are
 //! - [`authenticate`]: from a bearer token to a caller; [`access_token`], [`external`], [`jwks`]: how tokens are checked
 //! - [`accounts`], [`sign_in`], [`second_factor`]: what people do; [`password`], [`throttle`]: what they may
+//! - [`vault`], [`personal`]: personal data, under a key per person; [`rewrap`]: another master key for all of it
 //! - [`api_keys`]: machines; [`keyring`], [`seal`]: keys; [`step_up`]: who moves much money shows again who it is
 //!
 //! # Invariants
@@ -12,7 +13,7 @@
 //! - An answer says the same, after the same time, whether an address has an account or not.
 //!
 //! # What is deliberately absent
-//! Which route needs which scope ([`crate::access`]); four eyes; keys per person.
+//! Which route needs which scope ([`crate::access`]); erasing a person. What needs four eyes says [`domain::approval`].
 
 pub mod access_token;
 pub mod accounts;
@@ -25,16 +26,20 @@ pub mod keyring;
 mod mails;
 pub mod page_session;
 pub mod password;
+pub mod personal;
+pub mod rewrap;
 pub mod scope;
 pub mod seal;
 pub mod second_factor;
+pub mod shown;
 pub mod sign_in;
 pub mod step_up;
 pub mod throttle;
+pub mod vault;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use adapters::mail::{MailRoute, Mailbox, Smtp, SmtpConfig};
@@ -52,6 +57,7 @@ use self::keyring::Keyring;
 use self::password::Hasher;
 use self::seal::{MasterKey, new_secret};
 use self::step_up::StepUpPolicy;
+use self::vault::Vault;
 use crate::network::Network;
 use crate::outgoing::OutgoingConfig;
 use crate::problem::Problem;
@@ -134,6 +140,7 @@ pub enum IdentityError {
 pub struct Identity {
     pool: PgPool,
     master: MasterKey,
+    vault: Vault,
     expected: Expected,
     keys: Keyring,
     hasher: Hasher,
@@ -155,6 +162,7 @@ impl Identity {
     /// [`IdentityError`].
     pub async fn open(config: IdentityConfig, pool: PgPool, tenant: &str, url: String) -> Result<Self, IdentityError> {
         let now = config.clock.now();
+        let lasts = config.master_key.is_some();
         let master = match config.master_key {
             Some(master) => {
                 if !key::claim_master(&pool, &master.fingerprint(), now).await? {
@@ -166,12 +174,13 @@ impl Identity {
         };
         let issuer = config.public_url.unwrap_or(url).trim_end_matches('/').to_owned();
         let mail_route = match &config.mail {
-            MailConfig::Mailbox => MailRoute::Mailbox(Mailbox::new(pool.clone())),
+            MailConfig::Mailbox => MailRoute::Mailbox(Mailbox::new(pool.clone(), Arc::new(master.clone()))),
             MailConfig::Smtp(smtp) => MailRoute::Smtp(Box::new(Smtp::new(smtp)?)),
         };
         let external = config.external.into_iter().map(|issuer| ExternalIssuer::new(issuer, &config.outgoing));
         let external = external.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
+        let identity = Self {
+            vault: Vault::new(pool.clone(), master.clone(), tenant),
             keys: Keyring::open(pool.clone(), master.clone(), now).await?,
             expected: Expected { issuer, audience: config.audience, tenant: tenant.to_owned() },
             hasher: Hasher::new().map_err(IdentityError::Hash)?,
@@ -186,7 +195,11 @@ impl Identity {
             step_up_known: Mutex::default(),
             master,
             pool,
-        })
+        };
+        if lasts {
+            identity.seal_what_is_older().await?;
+        }
+        Ok(identity)
     }
 
     /// The instant now.
@@ -197,6 +210,11 @@ impl Identity {
     /// The URL that people reach us at, and the issuer's name.
     pub fn issuer(&self) -> &str {
         &self.expected.issuer
+    }
+
+    /// Where personal data is sealed and opened.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// The keys of the built-in issuer.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Identity;
 use super::scope::ScopeSet;
 use super::seal::{new_secret, secret_hash};
+use super::shown::{Credential, Methods, Shown};
 use super::sign_in::Tokens;
 use crate::caller::{Authentication, Caller, Role};
 use crate::code::ErrorCode;
@@ -54,7 +55,10 @@ impl Identity {
             auth_time: Some(session.auth_time.timestamp()),
             second_factor: session.amr.iter().any(|method| method == "mfa"),
         };
-        let caller = Caller { party_id: account.party_id, role, scopes: ScopeSet::of_role(role), authentication };
+        let methods = Methods::of(session.amr.iter().map(String::as_str));
+        let shown = Shown { credential: Credential::Session(session_id), methods };
+        let scopes = ScopeSet::of_role(role);
+        let caller = Caller { party_id: account.party_id, role, scopes, authentication, shown };
         Ok(Some(Person { account, caller, session_id }))
     }
 }

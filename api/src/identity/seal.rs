@@ -4,8 +4,10 @@
 //! to it, so that ciphertext moved to another row cannot be opened.
 //!
 //! # What is deliberately absent
-//! Keys per person, which can be destroyed: they come with erasure, below the master key.
+//! Personal data: that is under a key per person ([`super::vault`]), which this one only wraps. HKDF: the master key is uniform
+//! chance, so that the HMAC that expands it is enough (RFC 5869, 3.3).
 
+use adapters::mail::Envelope;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -16,7 +18,7 @@ use sha2::{Digest, Sha256};
 const NONCE: usize = 24;
 
 /// First byte of ciphertext: how it was made.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// The key that everything sealed is under: 256 bits, kept outside the database.
 #[derive(Clone)]
@@ -30,8 +32,12 @@ pub struct MasterKeyError;
 /// What ciphertext is for; each has a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Addresses of accounts.
+    /// Addresses of accounts from before persons had keys. Nothing new is sealed for it.
     Email,
+    /// Keys of persons.
+    SubjectKey,
+    /// Mails that are kept.
+    Mailbox,
     /// TOTP secrets.
     Totp,
     /// Private keys of the issuer.
@@ -42,6 +48,8 @@ impl Purpose {
     fn word(self) -> &'static str {
         match self {
             Self::Email => "seal email",
+            Self::SubjectKey => "wrap subject key",
+            Self::Mailbox => "seal mail",
             Self::Totp => "seal totp",
             Self::SigningKey => "seal signing key",
         }
@@ -87,27 +95,44 @@ impl MasterKey {
 
     /// Ciphertext of `plain`, bound to `row`.
     pub fn seal(&self, purpose: Purpose, row: &[u8], plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE] = random();
-        let cipher = XChaCha20Poly1305::new((&hmac(&self.0, purpose.word().as_bytes())).into());
-        let payload = Payload { msg: plain, aad: row };
-        // It fails only for messages beyond 256 GiB.
-        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
         let mut text = vec![VERSION];
-        text.extend_from_slice(&nonce);
-        text.extend_from_slice(&sealed);
+        text.extend_from_slice(&encrypt(&hmac(&self.0, purpose.word().as_bytes()), row, plain));
         text
     }
 
     /// What was sealed; `None` when it was sealed under another key, for another row, or was changed.
     pub fn open(&self, purpose: Purpose, row: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (&version, rest) = sealed.split_first()?;
-        if version != VERSION || rest.len() < NONCE {
+        if version != VERSION {
             return None;
         }
-        let (nonce, text) = rest.split_at(NONCE);
-        let cipher = XChaCha20Poly1305::new((&hmac(&self.0, purpose.word().as_bytes())).into());
-        cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad: row }).ok()
+        decrypt(&hmac(&self.0, purpose.word().as_bytes()), row, rest)
     }
+}
+
+impl Envelope for MasterKey {
+    fn seal(&self, plain: &[u8]) -> Vec<u8> {
+        MasterKey::seal(self, Purpose::Mailbox, b"", plain)
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        MasterKey::open(self, Purpose::Mailbox, b"", sealed)
+    }
+}
+
+/// A nonce and the ciphertext of `plain`, bound to `aad`.
+pub(super) fn encrypt(key: &[u8; 32], aad: &[u8], plain: &[u8]) -> Vec<u8> {
+    let nonce: [u8; NONCE] = random();
+    // It fails only for messages beyond 256 GiB.
+    let payload = Payload { msg: plain, aad };
+    let sealed = XChaCha20Poly1305::new(key.into()).encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
+    [nonce.as_slice(), &sealed].concat()
+}
+
+/// What was encrypted; `None` when it was under another key, bound to something else, or changed.
+pub(super) fn decrypt(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE)?;
+    XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), Payload { msg: text, aad }).ok()
 }
 
 fn hmac(key: &[u8; 32], data: &[u8]) -> [u8; 32] {

@@ -49,8 +49,9 @@ impl Identity {
     pub async fn enrol_factor(&self, caller: &Caller) -> Result<Enrolment, Problem> {
         let account = self.account_of(caller).await?;
         let secret: [u8; 20] = random();
-        let email = self.email_of(&account).unwrap_or_default();
-        let totp = totp(secret, &email)?;
+        // An app shows whose code it is; a link without a name is none.
+        let name = self.email_of(&account).await?.unwrap_or_else(|| account.party_id.to_string());
+        let totp = totp(secret, &name)?;
         let sealed = self.master.seal(Purpose::Totp, account.account_id.as_bytes(), &secret);
         if !factor::propose(&self.pool, account.account_id, &sealed).await? {
             return Err(Problem::new(ErrorCode::MfaWrongState, "there is a second factor already"));
@@ -76,7 +77,7 @@ impl Identity {
             return Err(wrong_state());
         }
         self.clear(&counter).await?;
-        if let Some(email) = self.email_of(&account) {
+        if let Some(email) = self.email_of(&account).await? {
             self.mail(email, Letter::SecondFactor { on: true });
         }
         Ok(RecoveryCodes { recovery_codes: codes })
@@ -93,7 +94,7 @@ impl Identity {
         }
         self.check_factor(&account, code).await?;
         factor::disable(&self.pool, account.account_id).await?;
-        if let Some(email) = self.email_of(&account) {
+        if let Some(email) = self.email_of(&account).await? {
             self.mail(email, Letter::SecondFactor { on: false });
         }
         Ok(())

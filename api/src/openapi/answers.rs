@@ -77,6 +77,10 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ),
     ("POST /v1/escrows/{id}/freeze", &[ErrorCode::EscrowFrozen, ErrorCode::ContractWrongState]),
     ("POST /v1/escrows/{id}/unfreeze", &[ErrorCode::EscrowNotFrozen]),
+    ("POST /v1/approvals/{id}/approve", APPROVING),
+    ("POST /v1/approvals/{id}/reject", APPROVING),
+    ("POST /v1/approvals/{id}/withdraw", &[ErrorCode::ApprovalWrongState]),
+    ("POST /v1/parties/{id}/balance/write-off", &[ErrorCode::AmountTooLarge]),
     (
         "POST /v1/milestones/{id}/submit",
         &[ErrorCode::MilestoneNotFunded, ErrorCode::MilestoneWrongState, ErrorCode::ContractWrongState],
@@ -176,7 +180,10 @@ const OWN: &[(&str, &[ErrorCode])] = &[
             ErrorCode::NotFound,
         ],
     ),
-    ("POST /v1/refunds/{id}/redirect", &[ErrorCode::RefundWrongState]),
+    (
+        "POST /v1/refunds/{id}/redirect",
+        &[ErrorCode::RefundWrongState, ErrorCode::RefundNotRedirectable, ErrorCode::ChargeDisputed],
+    ),
     ("POST /v1/wallets/me/top-ups", &[ErrorCode::AmountTooLarge]),
     ("POST /v1/wallets/me/withdrawals", &[ErrorCode::InsufficientWalletBalance, ErrorCode::AmountTooLarge]),
     ("POST /v1/parties/{id}/balance/hold", &[ErrorCode::InsufficientAvailable, ErrorCode::AmountTooLarge]),
@@ -194,7 +201,7 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ("POST /v1/parties/{id}/sanctions/propose-clearance", &[ErrorCode::NotRestricted]),
     ("POST /v1/parties/{id}/sanctions/clear", &[ErrorCode::NotRestricted, ErrorCode::FourEyesViolation]),
     ("POST /v1/payouts", PAYING_OUT),
-    ("POST /v1/payouts/{id}/approve", &[ErrorCode::PayoutWrongState]),
+    ("POST /v1/payouts/{id}/approve", LETTING_GO),
     ("POST /v1/payouts/{id}/cancel", &[ErrorCode::PayoutWrongState]),
     ("POST /v1/payouts/{id}/retry", RETRYING),
     ("POST /v1/test_helpers/psp/payout-fail", HELPING),
@@ -208,13 +215,18 @@ const OWN: &[(&str, &[ErrorCode])] = &[
     ("GET /v1/chargebacks/{id}", &[ErrorCode::Forbidden]),
     ("GET /v1/chargebacks/{id}/evidence", &[ErrorCode::Forbidden, ErrorCode::NotSupported]),
     ("POST /v1/chargebacks/{id}/submit", &[ErrorCode::ChargebackWrongState, ErrorCode::NotSupported]),
-    ("POST /v1/chargebacks/{id}/evidence", &[ErrorCode::ChargebackWrongState, ErrorCode::NotSupported]),
+    (
+        "POST /v1/chargebacks/{id}/evidence",
+        &[ErrorCode::ChargebackWrongState, ErrorCode::NotSupported, ErrorCode::SubjectErased],
+    ),
     ("POST /v1/chargebacks/{id}/accept", &[ErrorCode::ChargebackWrongState]),
     ("POST /v1/test_helpers/psp/dispute", AT_A_BANK),
     ("POST /v1/test_helpers/psp/win", AT_A_BANK),
     ("POST /v1/test_helpers/psp/lose", AT_A_BANK),
     ("POST /v1/test_helpers/psp/return", AT_A_BANK),
     ("GET /v1/events", &[ErrorCode::Forbidden]),
+    ("GET /v1/users/{id}", &[ErrorCode::Forbidden]),
+    ("GET /v1/audit/access", &[ErrorCode::Forbidden]),
     ("GET /v1/reports/trial-balance", &[ErrorCode::Forbidden]),
     ("GET /v1/ledger/balances", &[ErrorCode::Forbidden, ErrorCode::ValidationFailed]),
     ("GET /v1/reports/coverage", &[ErrorCode::Forbidden]),
@@ -440,6 +452,7 @@ const PAYING_OUT: &[ErrorCode] = &[
     ErrorCode::PayoutAccountRequired,
     ErrorCode::PartyRestricted,
     ErrorCode::DestinationBlocked,
+    ErrorCode::DestinationRequired,
     ErrorCode::DestinationCooling,
     ErrorCode::NegativePspBalance,
     ErrorCode::PayeeInDebt,
@@ -454,10 +467,24 @@ const RETRYING: &[ErrorCode] = &[
     ErrorCode::PayoutAccountRequired,
     ErrorCode::PartyRestricted,
     ErrorCode::DestinationBlocked,
+    ErrorCode::DestinationRequired,
     ErrorCode::DestinationCooling,
     ErrorCode::NegativePspBalance,
     ErrorCode::PayeeInDebt,
     ErrorCode::BelowMinimum,
+];
+
+/// Problems of letting a payout go: the gates again.
+const LETTING_GO: &[ErrorCode] = &[
+    ErrorCode::PayoutWrongState,
+    ErrorCode::PayoutAccountRequired,
+    ErrorCode::PayoutAccountChanged,
+    ErrorCode::PartyRestricted,
+    ErrorCode::DestinationBlocked,
+    ErrorCode::DestinationRequired,
+    ErrorCode::DestinationCooling,
+    ErrorCode::NegativePspBalance,
+    ErrorCode::FourEyesViolation,
 ];
 
 /// Problems of having the built-in provider do something.
@@ -501,6 +528,10 @@ const GIVING_BACK: &[ErrorCode] = &[
     ErrorCode::AmountTooLarge,
 ];
 
+/// Problems of deciding on what somebody else has proposed.
+const APPROVING: &[ErrorCode] =
+    &[ErrorCode::InsufficientUserAuthentication, ErrorCode::FourEyesViolation, ErrorCode::ApprovalWrongState];
+
 /// Problems of every command.
 const OF_COMMANDS: &[ErrorCode] = &[
     ErrorCode::IdempotencyKeyRequired,
@@ -523,11 +554,21 @@ pub(super) fn examples() -> Map<String, Value> {
 
 /// Fills in what the route does not say of its answers itself.
 pub(super) fn complete(operation: &mut Operation, method: &str, path: &str, example: Option<&Value>) {
+    // What others may have to approve has two answers; the example is one of them.
+    let waits = example.is_some_and(|example| example["object"] == "approval_request");
+    let may_wait = operation.responses.responses.contains_key("202");
     for (status, answer) in &mut operation.responses.responses {
         let RefOr::T(answer) = answer else { continue };
         if answer.description.is_empty() {
-            let words = if status == "201" { "Made; `Location` tells where." } else { "As asked." };
+            let words = match status.as_str() {
+                "201" => "Made; `Location` tells where.",
+                "202" => "Nothing is done yet: others have to approve it; `Location` tells where.",
+                _ => "As asked.",
+            };
             answer.description.push_str(words);
+        }
+        if may_wait && waits != (status == "202") {
+            continue;
         }
         for content in answer.content.values_mut() {
             if let RefOr::T(content) = content {

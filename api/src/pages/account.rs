@@ -36,13 +36,17 @@ async fn person(app: &App, browser: &Browser) -> Result<Person, Box<Response>> {
     }
 }
 
-fn overview(app: &App, browser: &Browser, person: &Person, problem: Option<&Problem>) -> Response {
+async fn overview(app: &App, browser: &Browser, person: &Person, problem: Option<&Problem>) -> Response {
     let account = &person.account;
+    let email = match app.identity.email_of(account).await {
+        Ok(email) => email.unwrap_or_default(),
+        Err(problem) => return sorry(browser, &problem),
+    };
     let code = field("Code from your app, or a recovery code", "code", "text", "one-time-code");
     let content = html! {
         (trouble(problem))
         dl {
-            dt { "Address" } dd { (app.identity.email_of(account).unwrap_or_default()) }
+            dt { "Address" } dd { (email) }
             dt { "Registered as" } dd { (account.kind) }
             dt { "Party" } dd { code { (account.party_id) } }
         }
@@ -61,7 +65,7 @@ fn overview(app: &App, browser: &Browser, person: &Person, problem: Option<&Prob
 
 pub(super) async fn show(State(app): State<App>, browser: Browser) -> Response {
     match person(&app, &browser).await {
-        Ok(person) => overview(&app, &browser, &person, None),
+        Ok(person) => overview(&app, &browser, &person, None).await,
         Err(response) => *response,
     }
 }
@@ -92,7 +96,7 @@ pub(super) async fn enrol(State(app): State<App>, sent: Sent<Nothing>) -> Respon
     }
     match app.identity.enrol_factor(&person.caller).await {
         Ok(enrolment) => set_up(&browser, &enrolment.secret, &enrolment.otpauth_url, None),
-        Err(problem) => overview(&app, &browser, &person, Some(&problem)),
+        Err(problem) => overview(&app, &browser, &person, Some(&problem)).await,
     }
 }
 
@@ -115,7 +119,7 @@ pub(super) async fn confirm(State(app): State<App>, sent: Sent<Confirm>) -> Resp
         Err(problem) if value.link.starts_with("otpauth://totp/") => {
             set_up(&browser, &value.secret, &value.link, Some(&problem))
         }
-        Err(problem) => overview(&app, &browser, &person, Some(&problem)),
+        Err(problem) => overview(&app, &browser, &person, Some(&problem)).await,
     }
 }
 
@@ -127,6 +131,6 @@ pub(super) async fn disable(State(app): State<App>, sent: Sent<Code>) -> Respons
     };
     match app.identity.disable_factor(&person.caller, &value.code).await {
         Ok(()) => browser.go("/account"),
-        Err(problem) => overview(&app, &browser, &person, Some(&problem)),
+        Err(problem) => overview(&app, &browser, &person, Some(&problem)).await,
     }
 }

@@ -199,7 +199,7 @@ pub struct Me {
     pub auth_time: Option<i64>,
     /// The word that the person chose when registering; absent without an account here.
     pub kind: Option<String>,
-    /// The address; absent without an account here.
+    /// The address; absent without an account here, and where it was erased.
     pub email: Option<String>,
     /// Whether a code is asked for when signing in; absent without an account here.
     pub second_factor: Option<bool>,
@@ -374,6 +374,10 @@ pub async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Me>, Prob
             (Some(if second_factor { ACR_SECOND_FACTOR } else { ACR_PASSWORD }.to_owned()), auth_time)
         }
     };
+    let email = match &account {
+        Some(account) => app.identity.email_of(account).await?,
+        None => None,
+    };
     Ok(Json(Me {
         object: "user".to_owned(),
         party_id: caller.party_id.to_string(),
@@ -381,7 +385,7 @@ pub async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Me>, Prob
         scopes: caller.scopes.words().into_iter().map(str::to_owned).collect(),
         acr,
         auth_time,
-        email: account.as_ref().and_then(|account| app.identity.email_of(account)),
+        email,
         second_factor: account.as_ref().map(|account| account.totp_confirmed),
         kind: account.map(|account| account.kind),
     }))

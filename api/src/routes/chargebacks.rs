@@ -11,16 +11,19 @@ use axum::response::Response;
 use chrono::DateTime;
 use domain::actor::StaffRole;
 use domain::aggregate::AggregateState;
+use domain::approval::Proposed;
 use domain::chargeback::statement::{FileField, TextField};
 use domain::chargeback::{self, Case, Chargeback, ChargebackCommand, EvidenceBundle, Statement};
 use domain::command::Command as Order;
 use domain::id::ChargebackId;
 use domain::intent::Intent;
+use domain::subject::{AccessPurpose, PersonalField};
 use domain::view::Document;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::approvals::or_propose;
 use super::command::Command;
 use super::contracts::Nothing;
 use super::{Page, Paging, id};
@@ -28,8 +31,9 @@ use crate::app::{App, Look, ReadAt, Seen};
 use crate::caller::Caller;
 use crate::code::ErrorCode;
 use crate::extract::{IdPath, Query};
+use crate::identity::personal::{Said, client_of_funding};
 use crate::problem::Problem;
-use crate::view::{ChargebackView, EvidenceView};
+use crate::view::{ApprovalView, ChargebackView, EvidenceView};
 use crate::worker::evidence;
 
 /// Who may see them.
@@ -130,7 +134,8 @@ pub async fn show(
 
 /// Draws up what the log proves.
 ///
-/// This is what would be submitted now; nothing is changed by looking at it.
+/// This is what would be submitted now; nothing is changed by looking at it. Who is shown words for the bank is told in the
+/// log.
 #[utoipa::path(get, path = "/v1/chargebacks/{id}/evidence", tag = "chargebacks",
     params(("id" = String, Path, description = "the chargeback")), responses((status = 200, body = EvidenceView)))]
 pub async fn evidence(
@@ -144,11 +149,17 @@ pub async fn evidence(
     let case = state.case().ok_or_else(Problem::not_found)?;
     let document = drawn_up(&app, case).await?;
     // It may say who somebody is: only for those who decide what is said.
-    let statement = match &case.statement {
-        Some(digest) if caller.require_staff(DECIDERS).is_ok() => statement::get(app.pool(), digest).await?,
+    let said = match &case.statement {
+        Some(digest) if caller.require_staff(DECIDERS).is_ok() => {
+            app.identity.vault().statement(app.pool(), digest).await?
+        }
         _ => None,
     };
-    Ok(at.respond(&EvidenceView::new(document, statement)?, None))
+    if let Some(Said::Clear(_, client_id)) = &said {
+        let (purpose, field) = (AccessPurpose::Chargeback, PersonalField::EvidenceStatement);
+        app.identity.record_access(&app, &caller, *client_id, purpose, field).await?;
+    }
+    Ok(at.respond(&EvidenceView::new(document, said)?, None))
 }
 
 /// What is to be said to a bank beside what the log proves; it takes the place of what was written before.
@@ -189,8 +200,11 @@ pub async fn draft_evidence(
     said.check()?;
     let digest = said.digest()?;
     let (state, _) = find(&app, chargeback_id).await?;
-    provable(state.case().ok_or_else(Problem::not_found)?)?;
-    statement::put(app.pool(), chargeback_id, &digest, &said).await?;
+    let case = state.case().ok_or_else(Problem::not_found)?;
+    provable(case)?;
+    let client_id = client_of_funding(app.pool(), case.opening.charged.funding_id).await?;
+    let client_id = client_id.ok_or_else(|| Problem::new(ErrorCode::InternalError, "a payment of nobody"))?;
+    app.identity.vault().keep_statement(&app, chargeback_id, client_id, &digest, &said).await?;
     let command = ChargebackCommand::DraftEvidence { statement: digest.clone() };
     let intent = Intent::Fact(Order::Chargeback(chargeback_id, command));
     let answer = asked.change(&app, caller, intent, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await;
@@ -232,10 +246,12 @@ pub async fn submit(
 
 /// Concedes a chargeback: the bank gets no answer.
 ///
-/// By staff that decides about money. It cannot be taken back. What is lost is lost when the provider says so. A payment
+/// By staff that decides about money; somebody else has to approve it, unless the tenant's rules ask nobody. It cannot be
+/// taken back. What is lost is lost when the provider says so. A payment
 /// that a bank only asks about is refunded instead.
 #[utoipa::path(post, path = "/v1/chargebacks/{id}/accept", tag = "chargebacks", request_body = Nothing,
-    params(("id" = String, Path, description = "the chargeback")), responses((status = 200, body = ChargebackView)))]
+    params(("id" = String, Path, description = "the chargeback")),
+    responses((status = 200, body = ChargebackView), (status = 202, body = ApprovalView)))]
 pub async fn accept(
     State(app): State<App>,
     caller: Caller,
@@ -250,8 +266,8 @@ pub async fn accept(
     app.catch_up().await?;
     let (state, _) = find(&app, chargeback_id).await?;
     decided_by(&app, &caller, state.case().ok_or_else(Problem::not_found)?).await?;
-    let intent = Intent::Fact(Order::Chargeback(chargeback_id, ChargebackCommand::Accept));
-    asked.act(&app, caller, intent, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await
+    let accept = Proposed::AcceptChargeback { chargeback_id };
+    or_propose(&app, caller, asked, accept, &|seen: Seen<'_>| view_of(chargeback_id, seen.look)).await
 }
 
 async fn find(app: &App, id: ChargebackId) -> Result<(Chargeback, u64), Problem> {

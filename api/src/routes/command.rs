@@ -135,6 +135,24 @@ impl Asked {
         self.perform(app, caller, intent, Some(location), view).await
     }
 
+    /// Proposes a command that others have to approve: 202 with the request, and with its `location`. A version that is given
+    /// is that of what the command is about.
+    ///
+    /// # Errors
+    /// The [`Problem`] to answer with.
+    pub async fn propose<V: Serialize>(
+        self,
+        app: &App,
+        caller: Caller,
+        intent: Intent,
+        location: String,
+        view: &(dyn Fn(Seen<'_>) -> Option<V> + Send + Sync),
+    ) -> Result<Response, Problem> {
+        let Self { headers, route, fingerprint } = self;
+        let (status, location) = (StatusCode::ACCEPTED, Some(location));
+        app.perform(ApiCommand { caller, headers, route, fingerprint, intent, status, location, view }).await
+    }
+
     async fn perform<V: Serialize>(
         self,
         app: &App,

@@ -4,6 +4,7 @@ use adapters::postgres::document;
 use axum::extract::State;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
+use domain::approval::Proposed;
 use domain::escrow;
 use domain::id::{ContractId, ReallocationId};
 use domain::intent::{Intent, MoneyIntent};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::approvals::or_propose;
 use super::command::{Asked, Command};
 use super::contracts::Nothing;
 use super::reading::{self, AsOf};
@@ -20,7 +22,7 @@ use crate::app::{App, ReadAt, Seen};
 use crate::caller::{Caller, Role};
 use crate::extract::{IdPath, Query};
 use crate::problem::Problem;
-use crate::view::EscrowDetailView;
+use crate::view::{ApprovalView, EscrowDetailView};
 
 /// Where a deposit is to go.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -98,9 +100,10 @@ pub async fn reallocate(
 
 /// Stops everything: nothing leaves the escrow.
 ///
-/// By staff that decides about money. Money that arrives is held.
+/// By staff that decides about money, at once unless the tenant's rules ask for others. Money that arrives is held.
 #[utoipa::path(post, path = "/v1/escrows/{id}/freeze", tag = "escrows", request_body = Freeze,
-    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = EscrowDetailView)))]
+    params(("id" = String, Path, description = "the contract")),
+    responses((status = 200, body = EscrowDetailView), (status = 202, body = ApprovalView)))]
 pub async fn freeze(
     State(app): State<App>,
     caller: Caller,
@@ -108,15 +111,16 @@ pub async fn freeze(
     Command { value, asked }: Command<Freeze>,
 ) -> Result<Response, Problem> {
     caller.require_money_staff()?;
-    let freeze = MoneyIntent::Freeze { contract_id, reason: value.reason, legal_ref: value.legal_ref };
-    change(&app, caller, asked, contract_id, freeze).await
+    let Freeze { reason, legal_ref } = value;
+    by_staff(&app, caller, asked, contract_id, Proposed::FreezeEscrow { contract_id, reason, legal_ref }).await
 }
 
 /// Lets money leave the escrow again.
 ///
-/// By staff that decides about money.
+/// By staff that decides about money; somebody else has to approve it, unless the tenant's rules ask nobody.
 #[utoipa::path(post, path = "/v1/escrows/{id}/unfreeze", tag = "escrows", request_body = Nothing,
-    params(("id" = String, Path, description = "the contract")), responses((status = 200, body = EscrowDetailView)))]
+    params(("id" = String, Path, description = "the contract")),
+    responses((status = 200, body = EscrowDetailView), (status = 202, body = ApprovalView)))]
 pub async fn unfreeze(
     State(app): State<App>,
     caller: Caller,
@@ -124,7 +128,20 @@ pub async fn unfreeze(
     Command { asked, .. }: Command<Nothing>,
 ) -> Result<Response, Problem> {
     caller.require_money_staff()?;
-    change(&app, caller, asked, contract_id, MoneyIntent::Unfreeze { contract_id }).await
+    by_staff(&app, caller, asked, contract_id, Proposed::UnfreezeEscrow { contract_id }).await
+}
+
+/// A change by staff, which others may have to approve.
+async fn by_staff(
+    app: &App,
+    caller: Caller,
+    asked: Asked,
+    contract_id: ContractId,
+    command: Proposed,
+) -> Result<Response, Problem> {
+    asked.headers.require_key()?;
+    asked.headers.require_version()?;
+    or_propose(app, caller, asked, command, &|seen: Seen<'_>| shown(contract_id, true, seen)).await
 }
 
 /// A change of an escrow, answered with the escrow.
@@ -137,9 +154,12 @@ async fn change(
 ) -> Result<Response, Problem> {
     // Only a client or staff gets as far as an answer.
     let pays = caller.role != Role::Payee;
-    let view = |seen: Seen<'_>| match (seen.look)(&escrow::stream(contract_id)) {
+    asked.change(app, caller, Intent::Money(intent), &|seen: Seen<'_>| shown(contract_id, pays, seen)).await
+}
+
+fn shown(contract_id: ContractId, pays: bool, seen: Seen<'_>) -> Option<EscrowDetailView> {
+    match (seen.look)(&escrow::stream(contract_id)) {
         Some(AggregateState::Escrow(state)) => EscrowDetailView::of(state, pays),
         _ => None,
-    };
-    asked.change(app, caller, Intent::Money(intent), &view).await
+    }
 }

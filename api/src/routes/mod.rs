@@ -7,6 +7,7 @@
 
 pub mod amendments;
 pub mod api_keys;
+pub mod approvals;
 pub mod auth;
 pub mod balances;
 pub mod chargebacks;
@@ -36,6 +37,7 @@ pub mod test_clocks;
 pub mod test_helpers;
 pub mod test_helpers_payouts;
 pub mod treasury;
+pub mod users;
 pub mod wallets;
 pub mod webhooks;
 

@@ -103,7 +103,8 @@ pub async fn payout_account(
 /// What the provider says of an account that is to be linked; `None` where the engine refuses without asking.
 ///
 /// # Errors
-/// `payout_account_unknown`: there is none, it is not connected to this platform, or it is another party's;
+/// `payout_account_unknown`: there is none, it is not connected to this platform, or it is the platform's own or another
+/// party's;
 /// `psp_unavailable`.
 async fn told_of(
     app: &App,
@@ -121,7 +122,8 @@ async fn told_of(
     app.catch_up().await?;
     let place = ["payout_account", "psp_account"];
     let linked = document::holding(app.pool(), party::TYPE, &place, psp_account, Visible::ToStaff).await?;
-    if linked.is_some_and(|stream| stream != party::stream(party_id)) {
+    let others = linked.is_some_and(|stream| stream != party::stream(party_id));
+    if others || app.outbox.is_known_as_platform(psp_account).await? {
         return Err(unknown());
     }
     let account = ProviderObject::Account { account: psp_account.to_owned(), deauthorized: false };
@@ -217,7 +219,8 @@ pub async fn requirements(
 
 /// Has earnings in a currency paid to another bank account.
 ///
-/// It is used once the provider has told of it: the first one at once, a changed one after 72 hours.
+/// It is used once the provider has told of it: the first one at once, a changed one after 72 hours. Until then, from this
+/// request on, nothing is paid out in that currency; unless the provider does not take it: then the one before is used.
 #[utoipa::path(put, path = "/v1/parties/{id}/payout-destinations/{currency}", tag = "parties",
     request_body = PayoutDestination,
     params(("id" = String, Path, description = "the party"), ("currency" = String, Path, description = "ISO 4217")),

@@ -4,6 +4,7 @@ use adapters::postgres::document::{self, Visible};
 use axum::extract::State;
 use axum::response::Response;
 use domain::aggregate::AggregateState;
+use domain::approval::Proposed;
 use domain::id::PartyId;
 use domain::intent::{Intent, MoneyIntent};
 use domain::party;
@@ -13,13 +14,14 @@ use ledger::Minor;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::approvals::or_propose;
 use super::command::Command;
 use super::{CURRENCIES, Page, amount, currency};
 use crate::app::{App, ReadAt, Seen};
 use crate::caller::Caller;
 use crate::extract::IdPath;
 use crate::problem::Problem;
-use crate::view::{BalanceView, EarningsHoldView, PartyView};
+use crate::view::{ApprovalView, BalanceView, DebtView, EarningsHoldView, PartyView};
 
 /// What is to be held back, or let go.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -34,6 +36,21 @@ pub struct EarningsHold {
     pub amount: Option<i64>,
     /// Why it is, or was, held back.
     pub reason: HoldCause,
+}
+
+/// What is to be given up.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteOff {
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// What the debt arose from: the id of a chargeback or a refund.
+    #[schema(example = "cbk_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub cause: String,
+    /// How much, minor units; at most what is owed for it.
+    #[schema(example = 90_000)]
+    pub amount: i64,
 }
 
 /// Why earnings are held back.
@@ -172,6 +189,30 @@ pub async fn release(
         reason: value.reason.into(),
     };
     asked.act(&app, caller, Intent::Money(intent), &|seen: Seen<'_>| hold_of(account, seen)).await
+}
+
+/// Gives up what a payee owes.
+///
+/// By staff that decides about money; somebody else has to approve it, unless the tenant's rules ask nobody.
+#[utoipa::path(post, path = "/v1/parties/{id}/balance/write-off", tag = "parties", request_body = WriteOff,
+    params(("id" = String, Path, description = "the party")),
+    responses((status = 200, body = DebtView), (status = 202, body = ApprovalView)))]
+pub async fn write_off(
+    State(app): State<App>,
+    caller: Caller,
+    IdPath(party_id): IdPath<PartyId>,
+    Command { value, asked }: Command<WriteOff>,
+) -> Result<Response, Problem> {
+    caller.require_money_staff()?;
+    let currency = currency(&value.currency, "/currency")?;
+    let (cause, amount) = (value.cause, amount(value.amount, "/amount")?);
+    let account = PayeeAccountId { party_id, currency };
+    let write_off = Proposed::WriteOffDebt { payee_id: party_id, currency, cause: cause.clone(), amount };
+    let view = |seen: Seen<'_>| match (seen.look)(&payee::stream(account)) {
+        Some(AggregateState::Payee(state)) => Some(DebtView::of(account, state, &cause)),
+        _ => None,
+    };
+    or_propose(&app, caller, asked, write_off, &view).await
 }
 
 fn hold_of(account: PayeeAccountId, seen: Seen<'_>) -> Option<EarningsHoldView> {

@@ -98,7 +98,7 @@ pub async fn show(
 
 /// Lets a payout go that waits for staff.
 ///
-/// By staff that decides about money.
+/// By staff that decides about money. What holds against the payee by now holds against the payout: it waits on.
 #[utoipa::path(post, path = "/v1/payouts/{id}/approve", tag = "payouts", request_body = Nothing,
     params(("id" = String, Path, description = "the payout")), responses((status = 200, body = PayoutView)))]
 pub async fn approve(

@@ -127,6 +127,7 @@ pub(crate) async fn answer<V: Serialize>(
     let request = Request {
         intent,
         actor: caller.actor(),
+        auth: caller.auth_context(),
         command_id: key.as_deref().map_or_else(Uuid::now_v7, |key| command_id(&caller, route, key)),
         if_match: given,
         idempotency_key: key,

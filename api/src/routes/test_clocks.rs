@@ -1,6 +1,7 @@
 //! The tenant's test clock. Moving it runs the engine and the built-in provider through everything that is due.
 
 use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use adapters::postgres::clock::{self, ClockError};
@@ -41,7 +42,7 @@ pub struct ClockView {
     pub object: String,
     /// What it shows.
     pub now: DateTime<Utc>,
-    /// `ready`: everything that was due is done.
+    /// `advancing` while it is moved and what is due happens; `ready` when everything that was due is done.
     #[schema(example = "ready")]
     pub status: String,
 }
@@ -84,6 +85,7 @@ pub async fn advance(
     if to < now {
         return Err(refused(ClockError::Backwards { now }));
     }
+    let advancing = Advancing::begin(&app.advancing);
     settle(&app, now).await?;
     while now < to {
         let next = next_instant(&app, now).await?.map_or(to, |next| next.min(to));
@@ -102,9 +104,26 @@ pub async fn advance(
         now = app.engine.now().await?;
         settle(&app, now).await?;
     }
+    drop(advancing);
     let position = app.engine.store().head().await?;
     let view = view(&app).await?;
     Ok(ReadAt(position).respond(&view, None))
+}
+
+/// Counts one that has the clock moved, until it is dropped: also when the caller goes away.
+struct Advancing<'a>(&'a AtomicUsize);
+
+impl<'a> Advancing<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Advancing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 async fn view(app: &App) -> Result<ClockView, Problem> {
@@ -112,7 +131,7 @@ async fn view(app: &App) -> Result<ClockView, Problem> {
         id: clock_id(app),
         object: "test_clock".to_owned(),
         now: app.engine.now().await?,
-        status: "ready".to_owned(),
+        status: if app.advancing.load(Ordering::Relaxed) == 0 { "ready" } else { "advancing" }.to_owned(),
     })
 }
 

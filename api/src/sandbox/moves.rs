@@ -299,9 +299,11 @@ impl CreatePayout {
                 let no_such = || Refusal::NoSuch { noun: "external account", id: id.clone(), param: "destination" };
                 bank.ok_or_else(no_such)?
             }
-            None => account
-                .bank_account_for(self.currency.code)
-                .ok_or_else(|| refused("The account has no external accounts to pay out to."))?,
+            None => account.bank_account_for(self.currency.code).ok_or_else(|| {
+                let code = self.currency.code;
+                let message = format!("Sorry, you don't have any external accounts in that currency ({code}).");
+                Refusal::invalid("currency", message)
+            })?,
         };
         let fails_with = bank_accounts::fails_with(&bank.account_number).map(str::to_owned);
         let bank_account = bank.id.clone();

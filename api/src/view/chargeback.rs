@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::chargeback::statement::{FileField, TextField};
-use domain::chargeback::{Case, Chargeback, Charged, EvidenceBundle, Moved, Statement};
+use domain::chargeback::{Case, Chargeback, Charged, EvidenceBundle, Moved};
 use domain::refusal::Refusal;
 use domain::rules::Rules;
 use ledger::Currency;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decimal;
+use super::personal::RedactedView;
+use crate::identity::personal::Said;
 
 /// A disagreement of a client's bank with a payment: one cycle of it; or a network's warning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -91,6 +93,9 @@ pub struct EvidenceView {
     pub document: EvidenceBundle,
     /// What staff says beside it, to staff that decides about money; absent where nothing is said, or it was taken away.
     pub statement: Option<StatementView>,
+    /// What is known of its erasure; absent where nothing was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_redacted: Option<RedactedView>,
 }
 
 /// What staff says to a bank.
@@ -109,9 +114,14 @@ impl EvidenceView {
     ///
     /// # Errors
     /// [`Refusal::Defect`] if the document cannot be written, which none of ours does.
-    pub fn new(document: EvidenceBundle, statement: Option<Statement>) -> Result<Self, Refusal> {
-        let statement = statement.map(|said| StatementView { texts: said.texts, files: said.files });
-        Ok(Self { object: "chargeback_evidence".to_owned(), digest: document.digest()?, document, statement })
+    pub fn new(document: EvidenceBundle, said: Option<Said>) -> Result<Self, Refusal> {
+        let (statement, statement_redacted) = match said {
+            Some(Said::Clear(said, _)) => (Some(StatementView { texts: said.texts, files: said.files }), None),
+            Some(Said::Redacted(redacted)) => (None, Some(redacted.into())),
+            None => (None, None),
+        };
+        let (object, digest) = ("chargeback_evidence".to_owned(), document.digest()?);
+        Ok(Self { object, digest, document, statement, statement_redacted })
     }
 }
 

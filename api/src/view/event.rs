@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::actor::Actor;
+use domain::authentication::AuthContext;
 use domain::log::RecordedEvent;
 use ledger::JournalEntry;
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,8 @@ pub struct EventView {
     pub recorded_at: DateTime<Utc>,
     /// Who acted.
     pub actor: ActorView,
-    /// With which authentication; `null` while tokens carry none.
-    pub auth: Option<Value>,
+    /// How the one who acted showed who it is; `null` where the engine acted, and in events from before this was kept.
+    pub auth: Option<AuthView>,
     /// The command that caused it.
     pub command_id: String,
     /// The caller's key.
@@ -70,6 +71,33 @@ pub struct ActorView {
     pub r#type: String,
     /// The party, or the part of the system.
     pub id: String,
+}
+
+/// How the one who acted showed who it is. Never who that is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuthView {
+    /// With what: `session:` and its id, `api_key:` and its id, `operator_token`, or `external_token` of another issuer.
+    #[schema(example = "session:0193a7c2-5b1e-7f3a-9c44-2f6f0e8b1a10")]
+    pub credential: Option<String>,
+    /// How strongly; `null` for machines.
+    #[schema(example = "urn:earnest:acr:second-factor")]
+    pub acr: Option<String>,
+    /// By which methods (RFC 8176), as far as the token said.
+    pub amr: Vec<String>,
+    /// When the person last showed it; `null` for machines.
+    #[schema(example = "2026-12-16T14:58:00Z")]
+    pub auth_time: Option<String>,
+}
+
+impl AuthView {
+    /// The view of what an event says; `None` where it says nothing.
+    pub fn of(auth: AuthContext) -> Option<Self> {
+        if auth.is_unknown() {
+            return None;
+        }
+        let amr = auth.amr.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+        Some(Self { credential: auth.credential, acr: auth.acr, amr, auth_time: auth.time })
+    }
 }
 
 impl ActorView {
@@ -150,7 +178,7 @@ impl EventView {
             occurred_at: event.metadata.occurred_at,
             recorded_at: event.recorded_at,
             actor: ActorView::of(event.metadata.actor),
-            auth: None,
+            auth: AuthView::of(event.metadata.auth),
             command_id: event.metadata.command_id.to_string(),
             idempotency_key: event.metadata.idempotency_key,
             correlation_id: event.metadata.correlation_id,

@@ -3,6 +3,7 @@
 //! The same functions serve what a command answers (from the decided state) and what a later read shows (from the read
 //! model), so that both look alike.
 
+pub mod approval;
 pub mod change;
 pub mod chargeback;
 pub mod contract;
@@ -13,6 +14,7 @@ pub mod meta;
 pub mod milestone;
 pub mod payee;
 pub mod payout;
+pub mod personal;
 pub mod preview;
 pub mod refund;
 pub mod standing;
@@ -20,6 +22,7 @@ pub mod terms;
 pub mod treasury;
 pub mod wallet;
 
+pub use approval::{ApprovalRuleView, ApprovalView, VoteView};
 pub use change::{ChangeKind, ChangeView};
 pub use chargeback::{ChargebackView, EvidenceView};
 pub use contract::{AmendmentView, ContractView};
@@ -27,7 +30,7 @@ pub use escrow::{EscrowDetailView, EscrowView};
 pub use event::{EventView, JournalView};
 pub use funding::FundingView;
 pub use milestone::MilestoneView;
-pub use payee::{BalanceView, EarningsHoldView, PartyView};
+pub use payee::{BalanceView, DebtView, EarningsHoldView, PartyView};
 pub use payout::PayoutView;
 pub use refund::RefundView;
 pub use standing::{OnboardingLinkView, PayoutTermsView, RequirementsView};

@@ -91,6 +91,42 @@ pub struct HeldEarningsView {
     pub amount: i64,
 }
 
+/// What a party owes the platform for one thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DebtView {
+    /// Always `debt`.
+    #[schema(example = "debt")]
+    pub object: String,
+    /// Whose.
+    pub party_id: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// What it arose from.
+    #[schema(example = "cbk_01kaj2v9m4f0w8t6c3r5n7b1xz")]
+    pub cause: String,
+    /// What is still owed for it, minor units.
+    #[schema(example = 0)]
+    pub owed: i64,
+    /// What is owed in this currency in all, minor units.
+    #[schema(example = 0)]
+    pub owed_in_all: i64,
+}
+
+impl DebtView {
+    /// The view of one debt of a payee account.
+    pub fn of(id: PayeeAccountId, account: &PayeeAccount, cause: &str) -> Self {
+        Self {
+            object: "debt".to_owned(),
+            party_id: id.party_id.to_string(),
+            currency: id.currency.code().to_owned(),
+            cause: cause.to_owned(),
+            owed: account.debts.get(cause).map_or(0, |owed| owed.get()),
+            owed_in_all: account.debt_total().get(),
+        }
+    }
+}
+
 impl EarningsHoldView {
     /// The view of a payee account.
     pub fn of(id: PayeeAccountId, account: &PayeeAccount) -> Self {

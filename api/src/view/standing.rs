@@ -37,6 +37,9 @@ pub struct RequirementsView {
     pub transfers_enabled: Option<bool>,
     /// Whether it can pay to a bank; absent until the provider has told.
     pub payouts_enabled: Option<bool>,
+    /// The provider's code, where it did not make the account that was asked for last: ask for another one.
+    #[schema(example = "country_unsupported")]
+    pub account_refused: Option<String>,
     /// The account's country, ISO 3166-1; absent until the provider has told.
     #[schema(example = "US")]
     pub country: Option<String>,
@@ -59,7 +62,7 @@ pub struct DestinationView {
     pub currency: String,
     /// Says whether it is another bank account, and not which.
     pub fingerprint: Option<String>,
-    /// Not used before then, because it is new.
+    /// Not used before then, because it is new, or because another one was asked for.
     pub available_at: Option<DateTime<Utc>>,
     /// The provider's code, where the bank account does not take payouts.
     #[schema(example = "account_closed")]
@@ -113,6 +116,7 @@ impl RequirementsView {
             disabled_reason: told.disabled_reason,
             transfers_enabled: transfers,
             payouts_enabled: payouts,
+            account_refused: standing.account_refused.clone(),
             country: told.country,
             default_currency: told.default_currency.map(|currency| currency.code().to_owned()),
             restrictions: standing.restrictions.iter().map(|reason| reason.word().to_owned()).collect(),
@@ -136,7 +140,7 @@ fn destinations(standing: &Standing) -> Vec<DestinationView> {
         DestinationView {
             currency: currency.code().to_owned(),
             fingerprint: known.map(|known| known.fingerprint.clone()),
-            available_at: known.and_then(|known| known.cooling_until).max(standing.relinked_until),
+            available_at: standing.cooling_until(currency),
             blocked: blocked.cloned(),
             next_action: blocked.or(refused.as_ref()).map(|_| ADD_BANK_ACCOUNT.to_owned()),
             refused,
@@ -148,9 +152,13 @@ fn destinations(standing: &Standing) -> Vec<DestinationView> {
 
 const ADD_BANK_ACCOUNT: &str = "add_bank_account";
 
-/// What a payee has to do after a payout failed with this code.
+/// What a payee has to do after a payout failed with this code: of the provider, or of a gate.
 pub fn next_action(code: &str) -> &'static str {
-    if is_destination_error(code) { ADD_BANK_ACCOUNT } else { "retry" }
+    if is_destination_error(code) || matches!(code, "destination_blocked" | "destination_required") {
+        ADD_BANK_ACCOUNT
+    } else {
+        "retry"
+    }
 }
 
 /// A link to the provider's own pages.

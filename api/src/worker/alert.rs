@@ -7,8 +7,11 @@
 use adapters::postgres::document::{self, Visible};
 use adapters::postgres::task;
 use domain::aggregate::AggregateState;
+use domain::command::Command;
 use domain::log::StoreError;
 use domain::ports::provider::{BankPayoutStatus, PlatformPayoutReport, ProviderReport};
+use domain::process::Fact;
+use domain::refund::RefundCommand;
 use domain::treasury::{self, TreasuryId};
 use domain::view::Document;
 
@@ -30,6 +33,32 @@ pub(super) async fn about(app: &App, report: &ProviderReport) -> Result<(), Stor
     );
     tracing::error!(detail, "a payout of the platform that nobody here has ordered");
     task::open(app.pool(), task::PLATFORM_PAYOUT, bank_payout_ref, &detail).await
+}
+
+/// A refund that waits for money is finance's task until it has gone, or will not go (D-85).
+pub(super) async fn about_fact(app: &App, fact: &Fact) -> Result<(), StoreError> {
+    let Command::Refund(refund_id, told) = &fact.command else { return Ok(()) };
+    let subject = refund_id.to_string();
+    match told {
+        RefundCommand::RecordLackOfFunds => {
+            let detail = format!(
+                "{subject}: the provider's balance does not cover it; add own money by `POST /v1/treasury/top-ups`"
+            );
+            task::open(app.pool(), task::REFUND_FUNDING, &subject, &detail).await
+        }
+        RefundCommand::RecordSucceeded { .. }
+        | RefundCommand::RecordFailed { .. }
+        | RefundCommand::RecordCancelled
+        | RefundCommand::RecordRefused { .. } => {
+            task::close(app.pool(), task::REFUND_FUNDING, &subject).await.map(|_| ())
+        }
+        RefundCommand::Request { .. }
+        | RefundCommand::RecordSubmitted { .. }
+        | RefundCommand::RedirectToWallet
+        | RefundCommand::AskAgain
+        | RefundCommand::RecordPaymentTaken
+        | RefundCommand::Under { .. } => Ok(()),
+    }
 }
 
 /// What the one task about our key is about.

@@ -9,6 +9,7 @@ mod alert;
 pub(crate) mod coverage;
 pub(crate) mod evidence;
 mod foreign;
+mod gate;
 mod inbox;
 mod inquiry;
 mod limiter;
@@ -85,6 +86,7 @@ async fn record(engine: &TenantEngine, fact: &Fact) -> Result<bool, EngineError>
 /// The same, not while the test clocks move.
 async fn record_at_rest(app: &App, fact: &Fact) -> Result<bool, EngineError> {
     let _at_rest = app.clock_moving.read().await;
+    alert::about_fact(app, fact).await?;
     record(&app.engine, fact).await
 }
 

@@ -6,13 +6,14 @@
 //!   have forgotten the key, only after a search has shown that there is nothing.
 //! - An order counts as done only after its facts are in the log. One whose facts cannot be recorded is an operator's task
 //!   after a while.
-//! - A payment for a funding that was given up is not sent.
+//! - A payment for a funding that was given up is not sent; nor is an order for a payee that must not be paid by now, unless
+//!   it may have been sent before.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use adapters::postgres::outbox::{Clearance, DueOrder, Home};
-use adapters::postgres::{log_reader, mandate, statement, task};
+use adapters::postgres::{log_reader, mandate, task};
 use chrono::TimeDelta;
 use domain::log::StoreError;
 use domain::ports::history::Found;
@@ -27,6 +28,8 @@ use super::limiter::Limited;
 use super::{backoff, pause, record_at_rest};
 use crate::app::App;
 use crate::engine::EngineError;
+use crate::identity::personal::Said;
+use crate::identity::vault::VaultError;
 
 /// Orders in progress at once; well below what Stripe allows per second in test mode (25).
 const AT_ONCE: usize = 16;
@@ -111,6 +114,19 @@ where
         // It is not sent. If it may have been, it is looked for; what is not there is then never sent.
         return if order.unknown { search(app, provider, order).await } else { Ok(app.outbox.done(id).await?) };
     }
+    if let Some(code) = &order.withheld {
+        return withhold(app, order, code).await;
+    }
+    // Before the books are asked: who is not paid does not let others wait for money.
+    if !order.unknown
+        && let Some(code) = super::gate::shut(app, &order.what).await?
+    {
+        if app.outbox.withhold(order, code).await? {
+            return withhold(app, order, code).await;
+        }
+        tracing::warn!(order_id = %id, action, "not withheld: another worker has it");
+        return Ok(());
+    }
     // One whose outcome is unknown may have taken the money already.
     if !order.unknown && !enough_for(app, order).await? {
         // Those behind it wait with it: nothing overtakes it.
@@ -150,6 +166,25 @@ where
     }
 }
 
+/// Records that an order is never sent.
+async fn withhold(app: &App, order: &DueOrder, code: &str) -> Result<(), EngineError> {
+    let (id, action) = (order.order_id, order.what.action());
+    tracing::warn!(order_id = %id, action, code, "an order is not sent: its payee is not paid at present");
+    for fact in process::withheld(&order.what, code) {
+        record_at_rest(app, &fact).await?;
+    }
+    done(app, order).await
+}
+
+/// The order is done; so is the task that told of it while its outcome could not be recorded.
+async fn done(app: &App, order: &DueOrder) -> Result<(), EngineError> {
+    app.outbox.done(order.order_id).await?;
+    if order.failures >= process::settlement::TOO_MANY {
+        task::close(app.pool(), task::PSP_ORDER_BLOCKED, &order.order_id.to_string()).await?;
+    }
+    Ok(())
+}
+
 /// The order with what is kept apart from the log for it: the consent to a bank debit, or what staff says to a bank.
 async fn in_full<'a>(app: &App, order: &'a ProviderOrder) -> Result<Cow<'a, ProviderOrder>, EngineError> {
     let mut full = Cow::Borrowed(order);
@@ -162,12 +197,16 @@ async fn in_full<'a>(app: &App, order: &'a ProviderOrder) -> Result<Cow<'a, Prov
             }
         }
         ProviderOrder::SubmitEvidence { statement: Some(digest), .. } => {
-            let said = statement::get(app.pool(), digest).await?;
-            if said.is_none() {
-                tracing::warn!(digest, "what was to be said to a bank was taken away: it gets what the log proves");
-            }
-            if let (Some(said), ProviderOrder::SubmitEvidence { words, .. }) = (said, full.to_mut()) {
-                *words = Some(Box::new(said));
+            let said = match app.identity.vault().statement(app.pool(), digest).await {
+                Ok(said) => said,
+                Err(VaultError::Store(error)) => return Err(error.into()),
+                Err(error) => return Err(StoreError::Corrupt(error.to_string()).into()),
+            };
+            match (said, full.to_mut()) {
+                (Some(Said::Clear(said, _)), ProviderOrder::SubmitEvidence { words, .. }) => *words = Some(said),
+                _ => {
+                    tracing::warn!(digest, "what was to be said to a bank was taken away: it gets what the log proves");
+                }
             }
         }
         _ => {}
@@ -193,7 +232,7 @@ async fn carry_on(app: &App, order: &DueOrder, settlement: Settlement) -> Result
         record_at_rest(app, fact).await?;
     }
     match settlement.next {
-        Next::Done => app.outbox.done(id).await?,
+        Next::Done => done(app, order).await?,
         Next::NotFinal(pause) => match pause.or_else(|| process::receipt_again_after(&order.what, order.failures)) {
             Some(pause) => {
                 let now = app.engine.now().await?;

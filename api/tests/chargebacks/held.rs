@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::support::World;
 use super::{
-    balance, bank, booked, chargeback, disputed, escrow, later, lines, milestone, now, paid, staff, stands, taken,
+    DEBIT, balance, bank, booked, chargeback, disputed, escrow, later, lines, milestone, now, paid, paid_by, staff,
+    stands, taken,
 };
 
 /// One world for all that leaves nothing behind.
@@ -24,6 +25,7 @@ async fn what_a_bank_does_to_money_that_is_held() {
     internal_dispute(&world).await;
     returned(&world).await;
     warned(&world).await;
+    world.close().await;
 }
 
 /// One world for what staff does, and for payments that are more than contested.
@@ -35,6 +37,7 @@ async fn what_staff_does_about_it() {
     staff::returned_while_contested(&world).await;
     staff::listed(&world).await;
     staff::exchanged(&world).await;
+    world.close().await;
 }
 
 /// D-105, J50, J51: the milestone rests while the bank has the money, evidence is submitted by itself two days before its
@@ -139,7 +142,7 @@ async fn internal_dispute(world: &World) {
 
 /// D-20, J94: a bank debit comes back on day 6, while the work is under review.
 async fn returned(world: &World) {
-    let (contract, funding) = paid(world).await;
+    let (contract, funding) = paid_by(world, DEBIT, json!({})).await;
     world.act(&world.payee, contract.work("/submit"), json!({})).await.success().unwrap();
     later(world, 6).await;
     bank(world, "return", json!({ "funding_id": funding })).await;

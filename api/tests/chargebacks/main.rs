@@ -2,6 +2,7 @@
 //! Figures are those of the standard world: 1,000.00 held, 1,050.00 paid, 90% to the payee.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
+mod four_eyes;
 mod held;
 mod paid_out;
 mod refusals;
@@ -14,13 +15,25 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use support::{Contract, World};
 
+/// A bank debit, which takes four days.
+const DEBIT: &str = "pm_usBankAccount_success";
+
 /// A contract whose milestone is paid for, and the payment.
 async fn paid_on(world: &World, terms: Value) -> (Contract, String) {
+    paid_by(world, "pm_card_visa", terms).await
+}
+
+/// The same, paid so. A bank debit is waited for.
+async fn paid_by(world: &World, method: &str, terms: Value) -> (Contract, String) {
     let contract = world.drafted().await;
     world.act(&world.client, contract.at("/offer"), terms).await.success().unwrap();
     world.act(&world.payee, contract.at("/accept"), json!({})).await.success().unwrap();
-    let funding = world.fund(&contract, "pm_card_visa").await.success().unwrap().text("/id").unwrap();
+    let funding = world.fund(&contract, method).await.success().unwrap().text("/id").unwrap();
     world.settled().await;
+    if method == DEBIT {
+        later(world, 4).await;
+    }
+    assert_eq!(stands(world, &contract).await[0], "funded");
     (contract, funding)
 }
 
@@ -38,7 +51,11 @@ async fn now(world: &World) -> DateTime<Utc> {
 
 /// Approved, cleared after five days, withdrawn, and at the bank two days later.
 async fn paid_out_on(world: &World, terms: Value) -> (Contract, String) {
-    let (contract, funding) = paid_on(world, terms).await;
+    paid_out_by(world, "pm_card_visa", terms).await
+}
+
+async fn paid_out_by(world: &World, method: &str, terms: Value) -> (Contract, String) {
+    let (contract, funding) = paid_by(world, method, terms).await;
     world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
     later(world, 5).await;
     let payout = json!({ "amount": 90_000, "currency": "USD" });

@@ -1,9 +1,12 @@
 //! After the payee has the money.
 
+use adapters::postgres::task;
 use serde_json::json;
 
 use super::support::{World, funding_of};
-use super::{balance, bank, booked, chargeback, chargebacks, disputed, later, lines, paid_out_on, taken};
+use super::{
+    DEBIT, balance, bank, booked, chargeback, chargebacks, disputed, later, lines, paid_out_by, paid_out_on, taken,
+};
 
 /// D-116, J55, then D-21, J59, then D-107, J54: the platform bears it, the client owes it, the payee owes it.
 #[tokio::test]
@@ -17,6 +20,7 @@ async fn what_is_lost_after_it_was_paid_out() {
     platform_bears(&world).await;
     client_owes(&world).await;
     payee_owes(&world).await;
+    world.close().await;
 }
 
 /// D-116, J55: under `chargeback_liability = platform` the payee is not touched.
@@ -32,14 +36,29 @@ async fn platform_bears(world: &World) {
     assert_eq!(balance(world).await, before);
 }
 
-/// D-21, J59: a bank debit that comes back after all is the client's debt, and the payee's money is not touched.
+/// The surplus of the platform's own money in dollars.
+async fn surplus(world: &World) -> i64 {
+    let report = world.get(&world.admin, "/v1/reports/coverage").await.success().unwrap().body;
+    report["currencies"][0]["surplus"].as_i64().unwrap()
+}
+
+/// D-21, J59: a bank debit that comes back after all is the client's debt, and the payee's money is not touched. The coverage
+/// falls by as much, which is somebody's task.
 async fn client_owes(world: &World) {
-    let (contract, funding) = paid_out_on(world, json!({})).await;
+    let (contract, funding) = paid_out_by(world, DEBIT, json!({})).await;
     let before = balance(world).await;
+    let covered = surplus(world).await;
     bank(world, "return", json!({ "funding_id": funding, "code": "insufficient_funds" })).await;
     let owed = lines(&[("D", "1220", 105_000), ("C", "1120", 105_000)]);
     assert_eq!(booked(world, &contract, "funding.late_return_recorded").await, owed);
     assert_eq!(balance(world).await, before);
+    assert_eq!(surplus(world).await, covered - 105_000);
+    later(world, 1).await;
+    let tasks = task::list(world.server.app().pool(), 10).await.unwrap();
+    assert!(
+        tasks.iter().any(|task| (task.kind.as_str(), task.subject.as_str()) == (task::UNCOVERED, "USD")),
+        "{tasks:?}"
+    );
 }
 
 /// D-107, J54: the payee owes the net, and pays it off with what is released next.
@@ -85,4 +104,5 @@ async fn what_was_won_is_taken_again_and_lost() {
     let books = world.books().await;
     assert_eq!(books.get("1200"), None);
     assert_eq!(books.get("5120"), Some(&3000), "each withdrawal has its fee");
+    world.close().await;
 }

@@ -111,4 +111,5 @@ async fn what_is_refused() {
     world.refused(409, "chargeback_wrong_state", world.post(&world.admin, &submit, None, json!({}))).await;
     let accept = format!("{path}/accept");
     world.refused(409, "chargeback_wrong_state", world.post(&world.admin, &accept, None, json!({}))).await;
+    world.close().await;
 }

@@ -32,8 +32,8 @@ pub async fn conceded(world: &World) {
     let dispute = disputed(world, &funding, json!({})).await;
     let path = path_of(world, &contract).await;
     let accept = format!("{path}/accept");
-    let accepted = world.post_with_key(&world.admin, &accept, "concede", None, json!({})).await.success().unwrap();
-    assert_eq!((&accepted.body["status"], &accepted.body["evidence_at"]), (&json!("accepted"), &Value::Null));
+    let proposed = world.post_with_key(&world.admin, &accept, "concede", None, json!({})).await;
+    world.approved_by_another(proposed).await;
     let again = world.post_with_key(&world.admin, &accept, "concede", None, json!({})).await;
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     world.settled().await;
@@ -94,6 +94,17 @@ pub async fn said(world: &World) {
     let events = world.api.events(&world.admin.token, 0).await.unwrap();
     let log = serde_json::to_string(&events).unwrap();
     assert!(!log.contains("Ada Example") && log.contains(&digest), "the log has the digest, and no word");
+    // I9: nor has any table the words, but that of the provider's notices, which are kept as they come and repeat what the
+    // provider was told; who was shown them is told once, and the auditor was not.
+    let mut tables = world.tables_with(&["Ada Example"]).await;
+    tables.retain(|table| table != "psp_inbox");
+    assert_eq!(tables, Vec::<String>::new());
+    let read: Vec<_> = events.iter().filter(|event| event.r#type == "subject.pii_accessed").collect();
+    let [read] = read.as_slice() else { panic!("{read:?}") };
+    assert_eq!(read.actor.id, world.admin.party_id.to_string());
+    assert_eq!((&read.data["purpose"], &read.data["fields"]), (&json!("chargeback"), &json!(["evidence_statement"])));
+    assert_eq!(read.data["subject_id"], json!(world.client.party_id.to_string()));
+    assert_eq!(read.auth.as_ref().and_then(|auth| auth.credential.as_deref()), Some("operator_token"));
 
     let version = world.version(&world.admin, &path).await;
     let late = world.post(&world.admin, &evidence, Some(&version), words("late"));

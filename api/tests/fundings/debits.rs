@@ -50,6 +50,7 @@ async fn a_bank_debit_takes_four_days() {
     help(&world, "decline", json!({ "funding_id": debit, "code": "debit_not_authorized" })).await;
     world.settled().await;
     assert_eq!(seen(&world, &format!("/v1/fundings/{debit}")).await["failure_code"], "debit_not_authorized");
+    world.close().await;
 }
 
 /// A card is declined for every reason that there is; another card pays the same intent at the provider's own page, and the
@@ -109,6 +110,7 @@ async fn a_declined_payment_is_paid_by_another_card() {
     ask(&world, "flush", json!({})).await.success().unwrap();
     world.settled().await;
     assert_eq!(world.count("funding.succeeded_after_cancel").await, 1);
+    world.close().await;
 }
 
 /// A bank debit needs the client's consent: without it the provider does not take the payment. Where the client was is told
@@ -164,4 +166,5 @@ async fn a_bank_debit_needs_the_clients_consent() {
         let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut owner).await.unwrap();
         assert_eq!(found, 0, "{what}");
     }
+    world.close().await;
 }

@@ -57,6 +57,7 @@ async fn a_payment_is_made_once_whatever_goes_wrong() {
     world.at(World::begin() + TimeDelta::hours(25)).await;
     assert!(help(&world, "prune-keys", json!({})).await >= u64::try_from(funded).unwrap());
     assert_eq!(help(&world, "prune-keys", json!({})).await, 0, "they are gone");
+    world.close().await;
 }
 
 /// D-27: the cost of a payment is known 20 minutes after its success. It is booked then, on the day of the charge, although
@@ -78,4 +79,5 @@ async fn a_late_receipt_is_booked_on_the_day_of_the_charge() {
     let [cost] = events(&world, "funding.psp_fee_recorded").await.try_into().unwrap();
     assert_eq!(journal(&cost), ["D 5100 3075", "C 1110 3075"]);
     assert_eq!((&cost["occurred_at"], &cost["journal"]["value_date"]), (&json!(after), &json!("2026-12-01")));
+    world.close().await;
 }

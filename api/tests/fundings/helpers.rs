@@ -51,6 +51,7 @@ async fn a_helper_refuses_what_it_does_not_take() {
     world.refused(404, "not_found", ask(&world, "explode", json!({}))).await;
     let nobody = json!({ "funding_id": "fnd_00000000000000000000000000" });
     world.refused(404, "not_found", ask(&world, "succeed", nobody)).await;
+    world.close().await;
 }
 
 /// Only an admin plays with the provider, and only where no real money moves: elsewhere there is no such route.
@@ -99,6 +100,7 @@ async fn only_an_admin_in_test_mode_has_helpers() {
         .unwrap();
     assert_eq!((answer.status.as_u16(), &answer.body["code"]), (404, &json!("not_found")));
     live.shutdown().await;
+    world.close().await;
 }
 
 /// A helper that is asked for twice with one key does it once; what was refused is judged anew.

@@ -42,4 +42,5 @@ async fn the_providers_limit_sends_money_back() {
     let books = world.books().await;
     // The provider pays the refund from what is available there, which is the other contract's money, too.
     assert_eq!((books["2100"], books.get("2260").copied().unwrap_or(0)), (-100_000, 0));
+    world.close().await;
 }

@@ -19,6 +19,13 @@ async fn another_amount_or_currency_is_under_review() {
     assert_eq!(journal(&suspended), ["D 1110 100000", "C 2900 100000"]);
     assert_eq!(suspended["data"]["reason"], "amount_mismatch");
     planned(&world, &contract).await;
+    // The payee is told as well, and not how the client pays.
+    let told = world.get(&world.payee, &contract.at("/timeline")).await.success().unwrap().body;
+    let told = told["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&told["type"], &told["data"]["reason"]),
+        (&json!("milestone.funding_failed"), &json!("amount_mismatch"))
+    );
     assert_eq!(world.count("escrow.funded").await, 0);
     assert_eq!(world.books().await, books(&[("1110", 97_070), ("2900", -100_000), ("5100", 2930)]), "J02: 29.30");
 
@@ -34,4 +41,5 @@ async fn another_amount_or_currency_is_under_review() {
     assert_eq!(status(&world, &funding).await, "succeeded");
     assert_eq!(seen(&world, &contract.work("")).await["status"], "funded");
     assert_eq!(world.books().await["2100"], -100_000);
+    world.close().await;
 }

@@ -63,4 +63,5 @@ async fn wallet_card_and_debit_pay_one_contract() {
     let last = initiated.last().unwrap();
     assert_eq!(journal(last), ["D 2100 35000", "D 2300 1750", "C 2260 36750"]);
     assert_eq!(last["data"]["funding_id"].as_str().unwrap_or(&card), card);
+    world.close().await;
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use api::caller::Role;
 use api::cli::operator::make_token;
 
-use super::support::{World, assert_books_equal_provider, mandate};
+use super::support::{World, mandate};
 use super::{events, help, journal, payment, provider, seen, status};
 
 const PATH: &str = "/v1/wallets/me/top-ups";
@@ -44,7 +44,7 @@ async fn a_wallet_is_topped_up() {
     as_something_else(&world).await;
     by_bank_debit(&world).await;
     given_back_to_a_bank(&world).await;
-    assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// A card number, nothing, too much, another currency's name; a payee; an answer that is repeated.
@@ -154,8 +154,9 @@ async fn by_bank_debit(world: &World) {
     let missing = report["currencies"][0]["required_float"].as_i64().unwrap();
     assert_eq!((&fell["data"]["required_float"], missing > 0), (&json!(missing), true));
     let tasks = task::list(world.server.app().pool(), 10).await.unwrap();
-    let [alarm] = tasks.as_slice() else { panic!("{tasks:?}") };
-    assert_eq!((alarm.kind.as_str(), alarm.subject.as_str()), (task::UNCOVERED, "USD"));
+    let uncovered: Vec<_> = tasks.iter().filter(|task| task.kind == task::UNCOVERED).collect();
+    let [alarm] = uncovered.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!(alarm.subject, "USD");
 
     world.at(begun + TimeDelta::days(4)).await;
     assert_eq!((status(world, &debit).await.as_str(), wallet(world).await), ("succeeded", (500_000, 500_000)));

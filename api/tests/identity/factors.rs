@@ -143,7 +143,7 @@ async fn releasing_little_asks_nothing() {
 }
 
 /// A contract of 1,000.00 between two users that is paid for.
-async fn funded(site: &Site, client: &User, payee: &User) -> Contract {
+pub(super) async fn funded(site: &Site, client: &User, payee: &User) -> Contract {
     let post = async |who: &User, path: &str, version: Option<&str>, body: serde_json::Value| {
         let key = format!("key-{path}");
         let mut headers = vec![("Idempotency-Key", key.as_str())];

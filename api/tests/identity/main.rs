@@ -8,6 +8,7 @@ mod external;
 mod factors;
 mod guessing;
 mod pages;
+mod personal;
 mod personal_data;
 #[path = "../support/mod.rs"]
 mod support;

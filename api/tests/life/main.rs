@@ -49,6 +49,7 @@ async fn an_offer_is_answered_before_its_deadline() {
     ] {
         world.refused(409, "offer_expired", world.act(who, late.at(path), body)).await;
     }
+    world.close().await;
 }
 
 /// The side whose turn it is answers an offer with other milestones; the other side then agrees to these.
@@ -81,6 +82,7 @@ async fn a_counter_offer_changes_who_answers() {
     assert_eq!(accepted.body["funding_due_at"], json!(World::begin() + TimeDelta::days(20)));
     assert_eq!(accepted.body["milestones"][1]["missing"], 30_000);
     world.refused(409, "contract_wrong_state", world.act(&world.payee, &counter, worth(&contract.milestone, 1))).await;
+    world.close().await;
 }
 
 /// An offer is declined by the payee and withdrawn by the client, and by nobody else.
@@ -99,6 +101,7 @@ async fn an_offer_is_declined_or_withdrawn() {
         assert_eq!(again.body["state"], state);
         world.refused(409, "contract_wrong_state", world.act(&world.payee, contract.at("/accept"), json!({}))).await;
     }
+    world.close().await;
 }
 
 /// A draft is thrown away without the payee ever hearing of it; an accepted contract is given up by either side, but not
@@ -123,6 +126,7 @@ async fn a_contract_is_given_up_before_it_is_paid_for() {
     let over = world.act(&world.payee, other.at("/cancel"), json!({})).await.success().unwrap();
     assert_eq!((status(&over), status_of(&over, 0)), ("cancelled", "cancelled"));
     world.refused(409, "contract_wrong_state", world.fund(&other, "pm_card_visa")).await;
+    world.close().await;
 }
 
 fn status_of(contract: &Answer, milestone: usize) -> &str {
@@ -145,6 +149,7 @@ async fn a_planned_milestone_is_cancelled() {
     world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
     world.at(World::begin()).await;
     assert_eq!(status(&world.get(&world.client, &contract.at("")).await), "completed");
+    world.close().await;
 }
 
 /// D-08: an amendment raises a milestone by 200.00; until exactly 210.00 are paid on top, 1,000.00 are held.
@@ -176,7 +181,7 @@ async fn an_amendment_is_paid_for_on_top() {
     assert_eq!((&shown.body["held"], &shown.body["missing"]), (&json!(120_000), &json!(0)));
     let nets = world.books().await;
     assert_eq!((nets["2100"], nets["2300"]), (-120_000, -6000));
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// One amendment waits at a time; it is rejected, taken back, or lapses, and then nothing has changed.
@@ -210,6 +215,7 @@ async fn an_amendment_that_is_not_accepted_changes_nothing() {
     let shown = world.get(&world.client, &contract.at("")).await;
     assert_eq!((&shown.body["amendment"], &shown.body["amount"]), (&Value::Null, &json!(100_000)));
     assert_eq!((world.count("contract.amendment_rejected").await, world.count("milestone.amended").await), (3, 0));
+    world.close().await;
 }
 
 /// A pause stops submissions and payments, not approvals; only who paused goes on.
@@ -236,6 +242,7 @@ async fn a_pause_stops_what_is_new() {
     assert_eq!((status(&resumed), &resumed.body["paused_by"]), ("active", &Value::Null));
     world.refused(409, "contract_wrong_state", world.act(&world.payee, contract.at("/resume"), json!({}))).await;
     pay().await.success().unwrap();
+    world.close().await;
 }
 
 fn instant(text: &str) -> DateTime<Utc> {
@@ -264,6 +271,7 @@ async fn changes_are_requested_too_late() {
     assert_eq!((&released["occurred_at"], &released["data"]["reason"]), (&json!(closes), &json!("auto")));
     assert_eq!(released["journal"]["value_date"], "2026-12-16");
     assert_eq!(world.count("milestone.changes_requested").await, 0);
+    world.close().await;
 }
 
 /// A delivery is taken back, delivered again, sent back and delivered again: each has a number and a window of its own.
@@ -293,6 +301,7 @@ async fn a_delivery_is_taken_back_and_sent_back() {
     assert_eq!(submit().await, (json!(3), windows(34)));
     world.at(World::begin() + TimeDelta::days(34)).await;
     assert_eq!(status(&world.get(&world.client, &contract.work("")).await), "released");
+    world.close().await;
 }
 
 /// D-51, J11, J12, J13: 1,000.00 approved in three parts; each fee is rounded on the sum, and they close exactly.
@@ -330,7 +339,7 @@ async fn a_milestone_is_approved_in_thirds() {
     assert_eq!(status(&world.get(&world.client, &contract.at("")).await), "completed");
     let booked = [("1110", 101_925), ("2200", -90_000), ("4100", -10_000), ("4110", -5000), ("5100", 3075)];
     assert_eq!(world.books().await, books(&booked));
-    support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-157: a proposal that is repeated under its key has the same answer, with the same ids, and no second effect.
@@ -347,4 +356,5 @@ async fn a_proposal_that_is_repeated_is_made_once() {
     assert_eq!(first.body, second.body);
     assert_eq!(second.header("idempotent-replayed"), Some("true"));
     assert_eq!(world.count("contract.amendment_proposed").await, 1);
+    world.close().await;
 }

@@ -54,7 +54,7 @@ async fn a_deposit_gets_its_milestone_later() {
     let seen = now(&world, &world.payee, &escrow(&contract, "")).await;
     assert_eq!(at(&seen, ["/held", "/hold_limits"]), [json!(150_000), Value::Null]);
     assert!(seen.body["hold_limit_at"].is_string());
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-51, D-94: every way to pay is quoted by the decision that the payment then is: another server commits it, under the
@@ -122,6 +122,7 @@ async fn every_payment_is_what_was_quoted() {
         let problem = world.refused(422, "validation_failed", ask(wrong)).await;
         assert_eq!(problem.body["errors"][0]["pointer"], pointer);
     }
+    world.close().await;
 }
 
 /// A deposit is the client's to give, to a milestone of the contract.
@@ -141,6 +142,7 @@ async fn a_deposit_is_given_by_the_client_only() {
     let problem = world.refused(422, "validation_failed", elsewhere).await;
     assert_eq!(problem.body["errors"][0]["pointer"], "/milestone_id");
     world.act(&world.client, &path, give(&contract.milestone)).await.success().unwrap();
+    world.close().await;
 }
 
 /// D-22, D-174, J05: a wallet that lacks a cent pays nothing; with that cent it pays at once, and a read that asks for the
@@ -194,6 +196,7 @@ async fn the_wallet_pays_all_or_nothing() {
     world.refused(409, "funding_wrong_state", cancel).await;
     let booking = [("D", "2120", 105_000), ("C", "2100", 100_000), ("C", "2300", 5000)];
     assert_eq!(lines(&world, "wallet.paid_escrow").await, booked(&booking));
+    world.close().await;
 }
 
 /// A payment that the client does not complete is given up, and the milestone can be paid for again.
@@ -217,5 +220,5 @@ async fn a_payment_is_given_up() {
     assert_eq!(world.refused(409, "funding_wrong_state", twice).await.body["state"], "cancelled");
     assert_eq!(status(&now(&world, &world.client, &contract.work("")).await), "planned");
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }

@@ -31,7 +31,7 @@ async fn silence_agrees_to_the_end() {
     assert_eq!(world.count("contract.end_agreed").await, 1);
     let booking = [("D", "2100", 100_000), ("D", "2300", 5000), ("C", "2260", 105_000)];
     assert_eq!(lines(&world, "escrow.refund_initiated").await, booked(&booking));
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// The payee agrees to the end; what was released before stays released. A dispute about the end is not there yet.
@@ -53,7 +53,7 @@ async fn the_payee_agrees_to_the_end() {
     assert_eq!(at(&over, ["/escrow/released", "/escrow/refunded"]), [json!(30_000), json!(70_000)]);
     world.refused(409, "contract_wrong_state", world.act(&world.payee, &accept, json!({}))).await;
     world.refused(409, "contract_wrong_state", world.act(&world.payee, contract.at("/end/dispute"), json!({}))).await;
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-80: nothing happens for 90 days after the last date of delivery. The client says nothing, the payee asks for what is
@@ -97,7 +97,7 @@ async fn a_forgotten_contract_is_released_to_the_payee_who_asks() {
     let over = now(&world, &world.payee, &contract.at("")).await;
     assert_eq!((status(&over), &over.body["escrow"]["released"]), ("completed", &json!(100_000)));
     world.refused(409, "contract_wrong_state", world.act(&world.payee, &ask, json!({}))).await;
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// The client says that a dormant contract is not forgotten.
@@ -112,6 +112,7 @@ async fn a_dormant_contract_is_resumed() {
     assert_eq!((status(&dormant), &dormant.body["periods"]["dormant_days"]), ("dormant", &json!(3)));
     let resumed = world.act(&world.client, contract.at("/resume"), json!({})).await.success().unwrap();
     assert_eq!((status(&resumed), &resumed.body["dormancy"]), ("active", &Value::Null));
+    world.close().await;
 }
 
 /// D-36, J09, J99: 700.00 of 1,000.00 are approved, the payee agrees that the rest goes to the second milestone, and the
@@ -150,7 +151,7 @@ async fn the_rest_goes_to_the_next_milestone() {
     for path in [&yes, &no] {
         world.refused(409, "milestone_wrong_state", world.act(&world.payee, path, json!({}))).await;
     }
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// The payee does not agree: the rest stays held, and can be approved or asked back.
@@ -168,4 +169,5 @@ async fn the_rest_stays_when_the_payee_does_not_agree() {
     let wanted = json!({ "amount": 10_000, "remainder": { "kind": "refund_request" } });
     let asked = world.act(&world.client, contract.work("/approve-partial"), wanted).await.success().unwrap();
     assert_eq!((status(&asked), &asked.body["refund_request"]["amount"]), ("refund_pending", &json!(20_000)));
+    world.close().await;
 }

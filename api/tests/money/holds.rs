@@ -25,14 +25,15 @@ async fn nothing_leaves_a_frozen_escrow() {
         at(&shown, ["/status", "/escrow/frozen", "/escrow/held"]),
         [json!("active"), json!(true), json!(100_000)]
     );
-    let thawed = world.act(&world.admin, escrow(&contract, "/unfreeze"), json!({})).await.success().unwrap();
+    world.approved_by_another(world.act(&world.admin, escrow(&contract, "/unfreeze"), json!({})).await).await;
+    let thawed = now(&world, &world.admin, &escrow(&contract, "")).await;
     assert_eq!((status(&thawed), &thawed.body["frozen"]), ("open", &json!(false)));
     world.refused(409, "escrow_not_frozen", world.act(&world.admin, escrow(&contract, "/unfreeze"), json!({}))).await;
     world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
     world.settled().await;
     let over = json!({ "reason": "court_order" });
     world.refused(409, "contract_wrong_state", world.act(&world.admin, escrow(&contract, "/freeze"), over)).await;
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// J18, J19: available earnings are held back by reason, cannot be withdrawn, and are let go.
@@ -64,7 +65,7 @@ async fn earnings_are_held_back_and_let_go() {
     let booking = [("D", "2220", 90_000), ("C", "2210", 90_000)];
     assert_eq!(lines(&world, "payee.earnings_hold_released").await, booked(&booking));
     world.post(&world.payee, "/v1/payouts", None, payout).await.success().unwrap();
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// Only staff that decides about money stops it: neither party, nor staff that only reads. Whether the thing exists is not
@@ -93,4 +94,5 @@ async fn only_staff_that_decides_about_money_stops_it() {
     let path = format!("/v1/escrows/{nowhere}/freeze");
     let freeze = world.post(&world.admin, &path, Some("\"1\""), json!({ "reason": "x" }));
     world.refused(404, "not_found", freeze).await;
+    world.close().await;
 }

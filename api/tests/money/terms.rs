@@ -27,6 +27,7 @@ async fn a_preset_is_chosen_by_name() {
         let funding = world.fund(&contract, "pm_card_visa").await.success().unwrap();
         assert_eq!(funding.body["amount"], charge, "{schedule}");
     }
+    world.close().await;
 }
 
 /// D-25: an initiation fee of 4.95 comes with the first payment, and goes back when the payee cancels before anything was
@@ -60,7 +61,7 @@ async fn an_initiation_fee_goes_back_when_nothing_was_released() {
     let some = json!({ "amount": 30_000 });
     world.act(&world.client, part.work("/approve-partial"), some).await.success().unwrap();
     world.refused(409, "contract_wrong_state", world.act(&world.payee, part.at("/cancel"), json!({}))).await;
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// Taxes of the parties are part of a schedule, and shown.
@@ -82,7 +83,7 @@ async fn taxes_are_shown_and_charged() {
     world.settled().await;
     let approved = world.act(&world.client, contract.work("/approve"), json!({})).await.success().unwrap();
     assert_eq!(approved.body["net"], 88_000);
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// Periods are those that were named, and the others as they are; a policy is chosen by name, too.
@@ -100,6 +101,7 @@ async fn periods_are_those_that_were_named() {
     let gig = accepted_on(&world, milestones, json!({ "policy": "gig" })).await;
     let shown = now(&world, &world.client, &gig.at("")).await;
     assert_eq!(at(&shown, ["/periods/policy", "/periods/clearance_days"]), [json!("gig@1"), json!(14)]);
+    world.close().await;
 }
 
 /// D-173: what is wrong with terms is said with a pointer into the request; nothing that was sent is ignored.
@@ -148,4 +150,5 @@ async fn bad_terms_are_refused_with_a_pointer() {
     let surprise = world.act(&world.client, contract.at("/offer"), json!({ "surprise": 1 }));
     world.refused(422, "validation_failed", surprise).await;
     world.act(&world.client, contract.at("/offer"), fees(json!({}))).await.success().unwrap();
+    world.close().await;
 }

@@ -69,6 +69,7 @@ async fn a_payee_is_onboarded_paid_returned_and_closed() {
     let ended = events.iter().rfind(|event| event.r#type == "party.psp_account_ended").unwrap();
     assert_eq!(ended.data["end"], "deauthorized");
     assert_eq!(world.books().await, books(&PAID));
+    world.close().await;
 }
 
 /// An account is made, everything is demanded of it, and given on the provider's own page, which is shown once.
@@ -184,4 +185,5 @@ async fn a_payout_to_a_closed_bank_account_is_made_again() {
     let again = world.post(&world.payee, &path, None, json!({}));
     world.refused(409, "payout_wrong_state", again).await;
     assert_eq!(now(&world, &world.payee, "/v1/payouts").await.body["data"].as_array().unwrap().len(), 2);
+    world.close().await;
 }

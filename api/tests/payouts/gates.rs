@@ -41,6 +41,7 @@ async fn what_the_provider_demands_or_misses_stops_payouts() {
     let id = requested(&world, 90_000).await;
     after(&world, TimeDelta::days(2)).await;
     assert_eq!(payout(&world, &id).await["status"], "paid");
+    world.close().await;
 }
 
 /// D-130, J18, J19: a hit on a list of sanctions holds what is available and what clears later, and is dropped by two
@@ -95,4 +96,5 @@ async fn staff_holds_and_approves() {
     after(&world, TimeDelta::days(2)).await;
     assert_eq!(payout(&world, &id).await["status"], "paid");
     assert_eq!(world.count("payout.approved").await, 1);
+    world.close().await;
 }

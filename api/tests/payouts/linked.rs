@@ -59,6 +59,7 @@ async fn an_account_is_linked_with_its_state_or_refused() {
     assert_eq!(repeated.body, linked.body);
 
     ends_only_by_proof(&world).await;
+    world.close().await;
 }
 
 /// With the key of another platform every account is out of sight: none of them has ended.
@@ -80,6 +81,7 @@ async fn the_key_of_another_platform_ends_nobodys_account() {
     until("somebody is told", async || told().await.is_some()).await;
     assert!(told().await.unwrap().detail.contains("another platform"));
     assert_eq!(world.count("party.psp_account_ended").await, 0);
+    // Not closed: with that key no notice about the account is ever worked off, and no money has moved.
 }
 
 /// A notice about an account while our key is not taken ends nobody's account: it is asked again, and somebody is told.

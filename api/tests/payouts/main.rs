@@ -6,6 +6,7 @@ mod coming_back;
 mod gates;
 mod linked;
 mod refusals;
+mod shut;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;

@@ -121,6 +121,7 @@ async fn what_cannot_be_asked_for_is_refused() {
     let stranger = world.get(client, &path);
     world.refused(404, "not_found", stranger).await;
     helpers_are_refused(&world).await;
+    world.close().await;
 }
 
 /// Only an administrator says what the built-in provider does, and only to what is there.

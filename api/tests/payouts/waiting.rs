@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::support::{Contract, World, funding_of};
-use super::{ask_provider, at_provider, balance, earned, now, of_payee, payout, put, request, requested};
+use super::{after, ask_provider, at_provider, balance, earned, now, of_payee, payout, put, request, requested};
 
 /// Waits until that is so. What follows at the provider is not waited for.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
@@ -17,16 +17,22 @@ pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-/// D-123: with 600.00 at the provider a payout of 700.00 waits in `approved`, and so do those that were asked for after it,
+/// D-123: with 600.00 at the provider a payout of 900.00 waits in `approved`, and so do those that were asked for after it,
 /// though there would be enough for them; nothing is made in part. When there is enough they go, oldest first.
 #[tokio::test]
 async fn payouts_wait_until_there_is_enough_oldest_first() {
     let world = World::new().await;
     earned(&world).await;
-    // Somebody takes 419.25 out at the provider.
-    let taken = ask_provider(&world, "/v1/payouts", &[("amount", "41925"), ("currency", "usd")]).await;
+    let other = world.funded().await;
+    world.approve(&other, "\"3\"", json!({})).await.success().unwrap();
+    after(&world, TimeDelta::days(5)).await;
+    assert_eq!((balance(&world).await, world.books().await["1120"]), ([180_000, 0, 0], 203_850));
+    // Somebody takes 1,438.50 out at the provider.
+    let taken = ask_provider(&world, "/v1/payouts", &[("amount", "143850"), ("currency", "usd")]).await;
     assert!(taken.status().is_success());
-    let amounts = [70_000, 12_000, 8000];
+    world.settled().await;
+    assert_eq!(world.books().await["1120"], 60_000);
+    let amounts = [90_000, 50_000, 10_000];
     let mut ids = Vec::new();
     for amount in amounts {
         ids.push(requested(&world, amount).await);
@@ -34,7 +40,7 @@ async fn payouts_wait_until_there_is_enough_oldest_first() {
     for id in &ids {
         until("it waits", async || payout(&world, id).await["status"] == "approved").await;
     }
-    assert_eq!(balance(&world).await, [0, 90_000, 0]);
+    assert_eq!(balance(&world).await, [30_000, 150_000, 0]);
     assert_eq!(
         at_provider(&world, "/v1/transfers", None).await["data"],
         json!([]),
@@ -50,6 +56,7 @@ async fn payouts_wait_until_there_is_enough_oldest_first() {
     let transfers = at_provider(&world, "/v1/transfers", None).await["data"].clone();
     let moved: Vec<_> = transfers.as_array().unwrap().iter().rev().map(|transfer| transfer["amount"].clone()).collect();
     assert_eq!(moved, amounts.map(|amount| json!(amount)));
+    world.close().await;
 }
 
 async fn race(world: &World, instant: DateTime<Utc>) {
@@ -90,6 +97,7 @@ async fn one_reservation_and_a_lost_notice() {
     race(&world, midnight + TimeDelta::days(1) + TimeDelta::minutes(10)).await;
     until("it is seen", async || world.count("payout.paid").await == 1).await;
     assert_eq!(balance(&world).await, [0, 0, 0]);
+    world.close().await;
 }
 
 /// D-65: forints are counted in hundredths and paid out whole: by hand the rest is refused, the schedule pays what is whole,
@@ -129,6 +137,7 @@ async fn what_a_bank_does_not_take_stays_available() {
     assert_eq!((&paid["amount"], &paid["status"]), (&json!(90_000), &json!("paid")));
     let at_bank = at_provider(&world, "/v1/payouts", Some(&account)).await["data"].clone();
     assert_eq!((at_bank.as_array().unwrap().len(), &at_bank[0]["amount"]), (1, &json!(90_000)));
+    world.close().await;
 }
 
 /// I8: the answer to a transfer is lost, and a day later by the tenant's clock the provider has forgotten its key: it is found
@@ -165,4 +174,5 @@ async fn a_transfer_whose_key_is_forgotten_is_found_and_not_sent_twice() {
     let transfers = at_provider(&world, "/v1/transfers", None).await["data"].clone();
     assert_eq!(transfers.as_array().unwrap().len(), 1);
     assert_eq!(world.count("payout.transfer_completed").await, 1);
+    world.close().await;
 }

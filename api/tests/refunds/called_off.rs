@@ -40,7 +40,7 @@ async fn a_payment_that_the_client_completes_funds_the_milestone() {
     assert_eq!((world.count("milestone.funded").await, world.count("escrow.funded").await), (1, 1));
     world.at(World::begin() + TimeDelta::hours(24)).await;
     assert_eq!(world.count("funding.expired").await, 0);
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// The client fails 3-D Secure: the milestone can be paid for anew.
@@ -55,6 +55,7 @@ async fn a_payment_that_the_client_fails_to_complete_has_failed() {
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
     world.settled().await;
     assert_eq!(world.count("milestone.funded").await, 1);
+    world.close().await;
 }
 
 /// D-16: the client abandons 3-D Secure; at 24 hours and not before the funding expires, the milestone is planned again,
@@ -77,7 +78,7 @@ async fn a_payment_that_nobody_completes_is_cancelled_at_the_provider() {
     world.fund(&contract, "pm_card_visa").await.success().unwrap();
     world.settled().await;
     assert_eq!(world.count("milestone.funded").await, 1);
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-10, J93: the contract is cancelled, and the provider confirms the payment a second later. It goes back whole; what it
@@ -113,7 +114,7 @@ async fn a_success_after_the_cancellation_goes_back() {
     world.settled().await;
     assert_eq!(status_of(&world, "refund").await, ["succeeded"]);
     assert_eq!(world.books().await, books(&[("1120", -3_075), ("5100", 3_075)]), "30.75 is the platform's cost");
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }
 
 /// D-10: all notices of the late success are lost; the provider's refusal to cancel tells of it.
@@ -130,5 +131,5 @@ async fn a_success_that_only_the_refused_cancellation_tells_goes_back() {
     provider.settled(&world).await;
     assert_eq!(world.count("funding.succeeded_after_cancel").await, 1);
     assert_eq!(provider.refunds().await.len(), 1);
-    super::support::assert_books_equal_provider(&world).await;
+    world.close().await;
 }

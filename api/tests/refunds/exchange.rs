@@ -65,6 +65,7 @@ async fn a_full_refund_in_another_currency_than_the_settlement() {
     assert_eq!(journal(&realised), ["D 5300 1450", "C 1300 1450"]);
     let left = [(key("1120", "USD"), -4_606), (key("5100", "USD"), 3_156), (key("5300", "USD"), 1_450)];
     assert_eq!(books(&world).await, BTreeMap::from(left));
+    world.close().await;
 }
 
 /// What the sandbox is told to settle has to be currencies and a rate; with itself, nothing is exchanged any more.
@@ -93,4 +94,5 @@ async fn the_sandbox_exchanges_only_what_it_was_told_to() {
     let entry = entries().await["data"][0].clone();
     assert_eq!((&entry["amount"], &entry["currency"]), (&json!(10_000), &json!("eur")));
     assert_eq!(entry["exchange_rate"], json!(null));
+    world.close().await;
 }

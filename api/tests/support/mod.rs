@@ -7,6 +7,7 @@
 )]
 
 mod books;
+mod dump;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -181,6 +182,17 @@ impl World {
         make_token(&self.server.app().engine, role, Some(who.party_id), None, None).await.unwrap()
     }
 
+    /// What was proposed is approved by another member of staff: the request afterwards.
+    pub async fn approved_by_another(&self, proposed: Answer) -> Answer {
+        assert_eq!((proposed.status.as_u16(), &proposed.body["status"]), (202, &json!("pending")), "{}", proposed.body);
+        let role = Role::Staff(StaffRole::Moderator);
+        let other = make_token(&self.server.app().engine, role, None, None, None).await.unwrap();
+        let path = format!("{}/approve", proposed.header("location").unwrap());
+        let approved = self.post(&other, &path, None, json!({})).await.success().unwrap();
+        assert_eq!(approved.body["status"], "executed", "{}", approved.body);
+        approved
+    }
+
     /// A request that the ordinary client would not make.
     pub async fn raw(&self, build: impl FnOnce(reqwest::Client, String) -> RequestBuilder) -> Answer {
         let response = build(reqwest::Client::new(), self.server.base_url()).send().await.unwrap();
@@ -333,11 +345,16 @@ async fn told(world: &World, refund: &str, fact: RefundCommand) {
     world.server.app().engine.perform(request).await.unwrap();
 }
 
-/// The bank gives a refund back, nine days later or at once: the wallet has it.
+/// The bank gives a refund back, nine days later or at once: the wallet has it. That it had arrived is told although the
+/// provider may still wait for money to send it; in the end it has nothing of it gone, either.
 pub async fn comes_back(world: &World, refund: &str) {
-    let refund_ref = format!("re_{refund}");
+    world.settled().await;
+    let refund_ref = world.refund_at_provider(refund).await;
+    let turn = format!("refunds/{refund_ref}/turn");
     told(world, refund, RefundCommand::RecordSubmitted { refund_ref: refund_ref.clone() }).await;
     told(world, refund, RefundCommand::RecordSucceeded { refund_ref, balance_transaction_ref: None, taken: None })
         .await;
     told(world, refund, RefundCommand::RecordFailed { code: "lost_or_stolen_card".to_owned(), came_back: None }).await;
+    let failed = [("status", "failed".to_owned()), ("failure_reason", "lost_or_stolen_card".to_owned())];
+    world.server.app().sandbox.as_ref().unwrap().control(&turn, &failed).await.unwrap();
 }

@@ -4,8 +4,8 @@ use ledger::{Currency, Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    Allocation, Borne, ChargeRef, Clawback, Deposit, FeeTax, Gratuity, HoldLimit, LockedPart, LostPart, Lot, PaidFrom,
-    PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
+    Allocation, Borne, ChargeRef, Clawback, ContestedRefunds, Deposit, FeeTax, Gratuity, HoldLimit, LockedPart,
+    LostPart, Lot, PaidFrom, PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
 };
 use crate::exchange::Settled;
 use crate::fee::{FeeSchedule, TaxLine};
@@ -444,6 +444,9 @@ pub enum EscrowEvent {
         currency: Currency,
         /// What was locked now.
         parts: Vec<LockedPart>,
+        /// What of refunds of that payment the client cannot spend for now, where that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contested: Option<ContestedRefunds>,
     },
     /// The bank gave it back: what was locked is held, or in dispute, as before. Second half of J51.
     ChargebackReleased {
@@ -457,6 +460,9 @@ pub enum EscrowEvent {
         currency: Currency,
         /// What was let go now.
         parts: Vec<LockedPart>,
+        /// What of refunds of that payment the client cannot spend for now, where that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contested: Option<ContestedRefunds>,
     },
     /// The bank keeps the money. What was held of it is gone: J52, first half of J56. The payee account books what the
     /// payee gives, the chargeback what the platform bears.
@@ -503,6 +509,13 @@ pub enum EscrowEvent {
         /// What the platform bears.
         #[serde(default, skip_serializing_if = "is_zero")]
         platform_share: Minor,
+        /// What the client would have twice, since it was refunded, too. The wallet gives it as far as it is there; the rest
+        /// is the platform's, until it comes back.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from_refunds: Minor,
+        /// The refunds of that payment, where something is to be taken of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refunds: Vec<RefundId>,
     },
     /// The bank is done with a payment: its milestones go on.
     ChargeCleared {
@@ -514,6 +527,9 @@ pub enum EscrowEvent {
         funding_id: FundingId,
         /// The milestones that rested because of it.
         milestones: Vec<MilestoneId>,
+        /// The refunds of that payment, where nothing was lost: those that were refused because of it are asked for again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refunds: Vec<RefundId>,
     },
     /// A bank took a payment back without a dispute: what was held of it is gone. J94.
     FundingReturned {
@@ -542,6 +558,12 @@ pub enum EscrowEvent {
         /// What was released of it and stays the payee's: it cannot be given back to that charge any more.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         borne: Vec<Borne>,
+        /// What of the receivable was refunded, too: the wallet gives it as far as it is there.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from_refunds: Minor,
+        /// The refunds of that payment, where something is to be taken of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refunds: Vec<RefundId>,
         /// From where.
         #[serde(flatten)]
         place: PspPlace,

@@ -163,19 +163,22 @@ impl Holdings {
                     funding_id: *funding_id,
                     inquiry: *inquiry,
                     milestones: milestones.clone(),
+                    refunds: known.as_ref().map(|hold| hold.refunds).unwrap_or_default(),
                     parts: known.map(|hold| hold.parts).unwrap_or_default(),
                 };
                 self.chargebacks.insert(*chargeback_id, hold);
             }
-            E::ChargebackHeld { chargeback_id, funding_id, parts, .. } => {
+            E::ChargebackHeld { chargeback_id, funding_id, parts, contested, .. } => {
                 for part in parts {
                     self.lock(*chargeback_id, *funding_id, part);
                 }
+                self.contest(*chargeback_id, contested.as_ref());
             }
-            E::ChargebackReleased { chargeback_id, funding_id, parts, .. } => {
+            E::ChargebackReleased { chargeback_id, funding_id, parts, contested, .. } => {
                 for part in parts {
                     self.unlock(*chargeback_id, *funding_id, part);
                 }
+                self.contest(*chargeback_id, contested.as_ref());
             }
             E::ChargebackAbsorbed {
                 chargeback_id,
@@ -187,6 +190,7 @@ impl Holdings {
                 clawed,
                 borne,
                 platform_share,
+                from_refunds,
                 ..
             } => {
                 if let Some(hold) = self.chargebacks.get_mut(chargeback_id) {
@@ -202,13 +206,14 @@ impl Holdings {
                     lots::returned(&mut holding.lots, *funding_id, part.back.gross);
                 }
                 self.bear(*funding_id, borne);
-                self.charge_back(*funding_id, amount.saturating_sub(*platform_share));
+                self.charge_back(*funding_id, amount.saturating_sub(*platform_share).saturating_sub(*from_refunds));
+                self.take_for_good(*funding_id, *amount, *from_refunds);
             }
             E::ChargeCleared { chargeback_id, .. } => {
                 self.chargebacks.remove(chargeback_id);
                 self.done.chargebacks.insert(*chargeback_id);
             }
-            E::FundingReturned { funding_id, parts, initiation_fee, tax, receivable, borne, .. } => {
+            E::FundingReturned { funding_id, parts, initiation_fee, tax, receivable, borne, from_refunds, .. } => {
                 let mut amount = receivable.saturating_add(*initiation_fee).saturating_add(amount_of(tax.as_ref()));
                 for part in parts {
                     self.take_from_dispute(*funding_id, part.dispute_id, part.disputed);
@@ -218,7 +223,8 @@ impl Holdings {
                 self.contract_fees.remove(Minor::ZERO, *initiation_fee, amount_of(tax.as_ref()));
                 self.bear(*funding_id, borne);
                 self.charge_back(*funding_id, amount);
-                self.owe(*funding_id, *receivable);
+                self.take_for_good(*funding_id, amount, *from_refunds);
+                self.owe(*funding_id, receivable.saturating_sub(*from_refunds));
             }
             E::LateReturnSettled { funding_id, parts, initiation_fee, tax, amount, .. } => {
                 for part in parts {
@@ -253,6 +259,9 @@ impl Holdings {
             sent_back: zero,
             charged_back: zero,
             owed: zero,
+            taken: zero,
+            reclaimed: zero,
+            refunds: Vec::new(),
             hold_limit,
         };
         self.fundings.insert(funding_id, funding);
@@ -299,6 +308,7 @@ impl Holdings {
         for part in parts {
             if let Some(funding) = self.fundings.get_mut(&part.funding_id) {
                 funding.sent_back = funding.sent_back.saturating_add(part.amount);
+                funding.refunds.push(part.refund_id);
             }
         }
     }

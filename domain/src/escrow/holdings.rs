@@ -157,6 +157,15 @@ pub struct PaidFunding {
     /// What the client owes of it, because a bank has returned it and it was not held, or locked by a chargeback (1220).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub owed: Minor,
+    /// What a bank took back for good, whoever bears it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: Minor,
+    /// What of the refunds was claimed for that, because the client would have had it twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reclaimed: Minor,
+    /// The refunds of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<RefundId>,
     /// How long the provider lets it lie; `None` when there is no limit, or when it has been dealt with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_limit: Option<HoldLimit>,
@@ -183,6 +192,9 @@ pub struct ChargebackHold {
     pub milestones: Vec<MilestoneId>,
     /// What is locked, at most one part per place.
     pub parts: Vec<LockedPart>,
+    /// What of the payment's refunds the client cannot spend for now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refunds: Minor,
 }
 
 /// The money of one milestone.

@@ -50,8 +50,9 @@ pub use event::EscrowEvent;
 pub use holdings::{ChargebackHold, DisputeHold, Done, Holding, Holdings, PaidFunding, RequestedFunding};
 pub use lots::HeldLot;
 pub use parts::{
-    Allocation, Borne, ChargeRef, Clawback, Deposit, FeeTax, Gratuity, GratuityKind, HoldLimit, LockedPart, LostPart,
-    Lot, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart, RefundReason, RejectionReason, ReleaseReason, Withheld,
+    Allocation, Borne, ChargeRef, Clawback, ContestedRefunds, Deposit, FeeTax, Gratuity, GratuityKind, HoldLimit,
+    LockedPart, LostPart, Lot, PLATFORM_ACCOUNT, PaidFrom, PspPlace, RefundPart, RefundReason, RejectionReason,
+    ReleaseReason, Withheld,
 };
 
 use crate::id::ContractId;

@@ -5,7 +5,7 @@ use ledger::{Minor, is_zero};
 use serde::{Deserialize, Serialize};
 
 use crate::fee::{GivenBack, TaxLine};
-use crate::id::{DisputeId, FundingId, MilestoneId, RefundId};
+use crate::id::{DisputeId, FundingId, MilestoneId, PartyId, RefundId};
 use crate::jurisdiction::Jurisdiction;
 use crate::time::Timestamp;
 
@@ -158,6 +158,15 @@ pub struct LockedPart {
     /// How much of it that dispute had locked.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub disputed: Minor,
+}
+
+/// What of a payment's refunds the client cannot spend while a bank contests that payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContestedRefunds {
+    /// The client.
+    pub client_id: PartyId,
+    /// How much in all, minor units of the contract's currency; nothing when it is over.
+    pub amount: Minor,
 }
 
 /// A part of held money that a bank took for good.

@@ -85,12 +85,12 @@ pub fn journal_entry(event: &EscrowEvent, value_date: NaiveDate) -> Result<Optio
             );
             lots_of(entry, Side::Credit, *contract_id, *milestone_id, lots)
         }
-        EscrowEvent::ChargebackHeld { chargeback_id, contract_id, funding_id, currency, parts } => {
+        EscrowEvent::ChargebackHeld { chargeback_id, contract_id, funding_id, currency, parts, contested: _ } => {
             let entry = EntryBuilder::new("chargeback_hold", value_date, *currency);
             let entry = unlocked(entry, Side::Debit, *contract_id, *funding_id, parts);
             locked(entry, Side::Credit, *contract_id, *chargeback_id, parts)
         }
-        EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts } => {
+        EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts, contested: _ } => {
             let entry = EntryBuilder::new("chargeback_hold_lifted", value_date, *currency);
             let entry = locked(entry, Side::Debit, *contract_id, *chargeback_id, parts);
             unlocked(entry, Side::Credit, *contract_id, *funding_id, parts)

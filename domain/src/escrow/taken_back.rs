@@ -6,8 +6,9 @@ use ledger::Minor;
 
 use super::holdings::Holdings;
 use super::lots;
-use super::parts::{Borne, LockedPart, LostPart, Lot};
-use crate::id::{ChargebackId, DisputeId, FundingId};
+use super::parts::{Borne, ContestedRefunds, LockedPart, LostPart, Lot};
+use crate::id::{ChargebackId, DisputeId, FundingId, RefundId};
+use crate::refund::PaymentStanding;
 
 impl Holdings {
     /// A chargeback locks a part, and borrows what a dispute has locked of it.
@@ -129,6 +130,42 @@ impl Holdings {
     pub(super) fn settle(&mut self, funding_id: FundingId, amount: Minor) {
         if let Some(funding) = self.fundings.get_mut(&funding_id) {
             funding.owed = funding.owed.saturating_sub(amount);
+        }
+    }
+
+    /// That much of what was refunded cannot be spent while the chargeback lasts.
+    pub(super) fn contest(&mut self, chargeback_id: ChargebackId, contested: Option<&ContestedRefunds>) {
+        if let (Some(hold), Some(contested)) = (self.chargebacks.get_mut(&chargeback_id), contested) {
+            hold.refunds = contested.amount;
+        }
+    }
+
+    /// A bank keeps that of a payment, and so much of it is claimed from what was refunded.
+    pub(super) fn take_for_good(&mut self, funding_id: FundingId, amount: Minor, from_refunds: Minor) {
+        if let Some(funding) = self.fundings.get_mut(&funding_id) {
+            funding.taken = funding.taken.saturating_add(amount);
+            funding.reclaimed = funding.reclaimed.saturating_add(from_refunds);
+        }
+    }
+
+    /// How much the client would have twice of a payment if its bank kept `amount` more of it, as far as it was refunded and
+    /// is not claimed already.
+    pub(super) fn refunded_twice(&self, funding_id: FundingId, amount: Minor) -> Minor {
+        let Some(funding) = self.fundings.get(&funding_id).filter(|_| !amount.is_zero()) else { return Minor::ZERO };
+        let out = funding.sent_back.saturating_add(funding.taken).saturating_add(amount);
+        out.saturating_sub(funding.paid).min(funding.sent_back).saturating_sub(funding.reclaimed)
+    }
+
+    /// The refunds of a payment.
+    pub(super) fn refunds_of(&self, funding_id: FundingId) -> Vec<RefundId> {
+        self.fundings.get(&funding_id).map(|funding| funding.refunds.clone()).unwrap_or_default()
+    }
+
+    /// What stands in the way of giving a refund of that payment to the wallet instead.
+    pub(crate) fn standing_of_refunds(&self, funding_id: FundingId) -> PaymentStanding {
+        PaymentStanding {
+            contested_by: self.chargeback_of(funding_id),
+            reclaimed: self.fundings.get(&funding_id).is_some_and(|funding| !funding.reclaimed.is_zero()),
         }
     }
 

@@ -136,6 +136,17 @@ pub enum MoneyIntent {
         /// Why.
         reason: HoldReason,
     },
+    /// Give up what a payee owes.
+    WriteOffDebt {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// What it arose from.
+        cause: String,
+        /// How much.
+        amount: Minor,
+    },
     /// Let go what was held back.
     LetEarningsGo {
         /// Whose.
@@ -165,7 +176,9 @@ impl MoneyIntent {
             Self::WithdrawFromWallet { client_id, currency, .. } => {
                 wallet::stream(WalletId { party_id: *client_id, currency: *currency })
             }
-            Self::HoldEarnings { payee_id, currency, .. } | Self::LetEarningsGo { payee_id, currency, .. } => {
+            Self::HoldEarnings { payee_id, currency, .. }
+            | Self::WriteOffDebt { payee_id, currency, .. }
+            | Self::LetEarningsGo { payee_id, currency, .. } => {
                 payee::stream(PayeeAccountId { party_id: *payee_id, currency: *currency })
             }
         }
@@ -185,6 +198,7 @@ impl MoneyIntent {
             | Self::RedirectRefund { .. }
             | Self::WithdrawFromWallet { .. }
             | Self::HoldEarnings { .. }
+            | Self::WriteOffDebt { .. }
             | Self::LetEarningsGo { .. } => Some(Scope::Stream(self.subject())),
         }
     }
@@ -268,6 +282,15 @@ impl MoneyIntent {
                 let hold =
                     PayeeCommand::Hold { payee_id: *payee_id, currency: *currency, amount: *amount, reason: *reason };
                 Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, hold)
+            }
+            Self::WriteOffDebt { payee_id, currency, cause, amount } => {
+                let write_off = PayeeCommand::WriteOffDebt {
+                    payee_id: *payee_id,
+                    currency: *currency,
+                    cause: cause.clone(),
+                    amount: Some(*amount),
+                };
+                Command::Payee(PayeeAccountId { party_id: *payee_id, currency: *currency }, write_off)
             }
             Self::LetEarningsGo { payee_id, currency, amount, reason } => {
                 let let_go = PayeeCommand::ReleaseHold {

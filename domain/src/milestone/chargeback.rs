@@ -3,6 +3,7 @@
 //! # Invariants
 //! - While a bank disagrees nothing happens to the milestone and no clock of it runs; it goes on with what was left.
 //! - A question that was open, a dispute included, is open again afterwards.
+//! - The end of the contract that came meanwhile is done when nothing rests any more, or nothing is left.
 //! - Money that a bank took is a fact: it is taken off in every state.
 
 use std::collections::BTreeSet;
@@ -11,11 +12,11 @@ use chrono::TimeDelta;
 
 use super::decide::{closing, left_of};
 use super::evolve::prior;
-use super::{LossCause, Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress};
+use super::{DeferredEnd, LossCause, Milestone, MilestoneCommand, MilestoneEvent, Plan, PriorState, Progress};
 use crate::contract::MilestoneOutcome;
 use crate::id::ChargebackId;
 use crate::refusal::Refusal;
-use crate::rules::Context;
+use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
 
 pub(super) fn decide(
@@ -44,13 +45,14 @@ pub(super) fn decide(
         {
             let rests_on = chargebacks.len() > 1;
             let rest = remaining_ms.filter(|_| !rests_on).map(TimeDelta::milliseconds);
-            Ok(vec![E::Resumed {
+            let resumed = E::Resumed {
                 contract_id,
                 milestone_id,
                 chargeback_id: *chargeback_id,
                 rests_on,
                 new_due_at: rest.and_then(|rest| context.now.checked_add_signed(rest)),
-            }])
+            };
+            Ok(with_end(milestone, plan, resumed))
         }
         // It lost its money meanwhile, or never rested.
         (_, C::Resume { .. }) => Ok(Vec::new()),
@@ -63,7 +65,7 @@ pub(super) fn decide(
             let after = Progress { held: remaining, ..progress.clone() };
             // Nothing was released: it is to be paid for again, or given up. One that was over has been closed already.
             let can_close = after.releases > 0 && prior(milestone) != Some(PriorState::Released);
-            Ok(vec![E::FundingLost {
+            let lost = E::FundingLost {
                 contract_id,
                 milestone_id,
                 funding_id: *funding_id,
@@ -71,11 +73,21 @@ pub(super) fn decide(
                 amount: *amount,
                 remaining,
                 closes: closing(&after, MilestoneOutcome::Released).filter(|_| can_close),
-            }])
+            };
+            Ok(with_end(milestone, plan, lost))
         }
 
         _ => Err(Refusal::Defect("a command of another part of the rules".to_owned())),
     }
+}
+
+/// The event, and the end of the contract that was put off until it, where nothing rests after it.
+fn with_end(milestone: &Milestone, plan: &Plan, event: MilestoneEvent) -> Vec<MilestoneEvent> {
+    let Milestone::Suspended { end: Some(DeferredEnd { to, cause }), .. } = milestone else { return vec![event] };
+    let mut after = milestone.clone();
+    after.evolve(&event);
+    let ended = super::refund::end(&after, plan, *to, *cause);
+    [event].into_iter().chain(ended).collect()
 }
 
 /// The clock that runs, and the days that it has.
@@ -99,25 +111,28 @@ pub(super) fn why_suspended(milestone: &Milestone) -> Option<Refusal> {
 
 pub(super) fn suspended(state: Milestone, chargeback_id: ChargebackId, remaining_ms: Option<i64>) -> Milestone {
     match state {
-        Milestone::Suspended { prior, mut chargebacks, remaining_ms } => {
+        Milestone::Suspended { prior, mut chargebacks, remaining_ms, end } => {
             chargebacks.insert(chargeback_id);
-            Milestone::Suspended { prior, chargebacks, remaining_ms }
+            Milestone::Suspended { prior, chargebacks, remaining_ms, end }
         }
-        state => {
-            Milestone::Suspended { prior: Box::new(state), chargebacks: BTreeSet::from([chargeback_id]), remaining_ms }
-        }
+        state => Milestone::Suspended {
+            prior: Box::new(state),
+            chargebacks: BTreeSet::from([chargeback_id]),
+            remaining_ms,
+            end: None,
+        },
     }
 }
 
 pub(super) fn resumed(state: Milestone, chargeback_id: ChargebackId, new_due_at: Option<Timestamp>) -> Milestone {
     use Milestone as S;
-    let (prior, mut chargebacks, remaining_ms) = match state {
-        S::Suspended { prior, chargebacks, remaining_ms } => (prior, chargebacks, remaining_ms),
+    let (prior, mut chargebacks, remaining_ms, end) = match state {
+        S::Suspended { prior, chargebacks, remaining_ms, end } => (prior, chargebacks, remaining_ms, end),
         state => return state,
     };
     chargebacks.remove(&chargeback_id);
     if !chargebacks.is_empty() {
-        return S::Suspended { prior, chargebacks, remaining_ms };
+        return S::Suspended { prior, chargebacks, remaining_ms, end };
     }
     match *prior {
         S::Submitted { progress, .. } => S::Submitted { progress, review_due_at: new_due_at },
@@ -155,8 +170,8 @@ fn asked_for_less(state: Milestone) -> Milestone {
             let refunding = refunding.min(progress.held);
             S::RefundPending { progress, refund_id, refunding, respond_by, agreed, prior }
         }
-        S::Suspended { prior, chargebacks, remaining_ms } => {
-            S::Suspended { prior: Box::new(asked_for_less(*prior)), chargebacks, remaining_ms }
+        S::Suspended { prior, chargebacks, remaining_ms, end } => {
+            S::Suspended { prior: Box::new(asked_for_less(*prior)), chargebacks, remaining_ms, end }
         }
         state => state,
     }

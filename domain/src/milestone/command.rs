@@ -1,6 +1,7 @@
 //! Requests about a milestone.
 
 use ledger::{Currency, Minor};
+use serde::{Deserialize, Serialize};
 
 use super::{LossCause, Plan, Remainder};
 use crate::contract::Role;
@@ -209,7 +210,8 @@ pub enum MilestoneCommand {
 }
 
 /// How the end of a contract came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndCause {
     /// Both sides, or time, agreed to the end.
     Agreed,

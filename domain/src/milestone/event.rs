@@ -3,7 +3,7 @@
 use ledger::Minor;
 use serde::{Deserialize, Serialize};
 
-use super::{LossCause, Plan, PriorState};
+use super::{EndCause, LossCause, Plan, PriorState};
 use crate::contract::{ClosedMilestone, Role};
 use crate::id::{
     ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
@@ -125,6 +125,9 @@ pub enum MilestoneEvent {
         contract_id: ContractId,
         /// The milestone.
         milestone_id: MilestoneId,
+        /// What of it had gone back to the client before, when a bank took the rest.
+        #[serde(default, skip_serializing_if = "ledger::is_zero")]
+        refunded: Minor,
     },
     /// The payee has delivered.
     WorkSubmitted {
@@ -418,6 +421,17 @@ pub enum MilestoneEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         new_due_at: Option<Timestamp>,
     },
+    /// The contract has ended while it rests: what that means is done when it goes on, or has lost its money.
+    EndDeferred {
+        /// Its contract.
+        contract_id: ContractId,
+        /// The milestone.
+        milestone_id: MilestoneId,
+        /// Who gets what is left then.
+        to: Role,
+        /// How the end came about.
+        cause: EndCause,
+    },
     /// A bank took money that was held for it.
     FundingLost {
         /// Its contract.
@@ -470,6 +484,7 @@ impl MilestoneEvent {
             | Self::TimerBlocked { contract_id, .. }
             | Self::Suspended { contract_id, .. }
             | Self::Resumed { contract_id, .. }
+            | Self::EndDeferred { contract_id, .. }
             | Self::FundingLost { contract_id, .. } => *contract_id,
         }
     }

@@ -3,7 +3,7 @@
 use ledger::Minor;
 
 use super::chargeback;
-use super::{Milestone, MilestoneEvent, Plan, PriorState, Progress, Remainder};
+use super::{DeferredEnd, Milestone, MilestoneEvent, Plan, PriorState, Progress, Remainder};
 use crate::id::RefundId;
 use crate::time::Timestamp;
 
@@ -236,6 +236,9 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
         (state, E::Resumed { chargeback_id, new_due_at, .. }) => {
             chargeback::resumed(state, *chargeback_id, *new_due_at)
         }
+        (S::Suspended { prior, chargebacks, remaining_ms, .. }, E::EndDeferred { to, cause, .. }) => {
+            S::Suspended { prior, chargebacks, remaining_ms, end: Some(DeferredEnd { to: *to, cause: *cause }) }
+        }
         (state, E::FundingLost { cause, amount, remaining, closes, .. }) => {
             let state = with(state, |progress| {
                 progress.held = *remaining;
@@ -264,6 +267,7 @@ pub(super) fn after(before: Milestone, event: &MilestoneEvent) -> Milestone {
             | E::RollForwardRejected { .. }
             | E::RefundRejected { .. }
             | E::HoldLimitPassed { .. }
+            | E::EndDeferred { .. }
             | E::Disputed { .. }
             | E::DisputeWithdrawn { .. }
             | E::DeadlineMoved { .. }

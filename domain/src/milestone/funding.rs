@@ -99,8 +99,9 @@ pub(super) fn decide(
                 S::Unfunded { progress, given_up: false, .. } if progress.paying.is_some() => {
                     Err(Refusal::PaymentUnderWay)
                 }
-                S::Planned { .. } | S::Unfunded { given_up: false, .. } => {
-                    Ok(vec![E::Cancelled { contract_id, milestone_id }])
+                S::Planned { .. } => Ok(vec![E::Cancelled { contract_id, milestone_id, refunded: Minor::ZERO }]),
+                S::Unfunded { progress, given_up: false, .. } => {
+                    Ok(vec![E::Cancelled { contract_id, milestone_id, refunded: progress.refunded }])
                 }
                 S::FundingPending { .. } => Err(Refusal::PaymentUnderWay),
                 _ => Err(wrong_state(milestone, "cancelled")),

@@ -48,7 +48,7 @@ pub use command::{EndCause, MilestoneCommand};
 pub use event::{ApprovalReason, MilestoneEvent, RefundConsent, Remainder};
 
 use crate::command::Command;
-use crate::contract::{OpenQuestion, Part};
+use crate::contract::{OpenQuestion, Part, Role};
 use crate::id::{
     ChargebackId, ContractId, DisputeId, FundingId, MilestoneId, PartyId, ReallocationId, RefundId, ReleaseId,
 };
@@ -176,6 +176,15 @@ pub enum PriorState {
     Refunded,
 }
 
+/// An end of the contract that is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeferredEnd {
+    /// Who gets what is left.
+    pub to: Role,
+    /// How it came about.
+    pub cause: EndCause,
+}
+
 /// State of a milestone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -277,6 +286,9 @@ pub enum Milestone {
         chargebacks: BTreeSet<ChargebackId>,
         /// What was left of the clock that ran, in milliseconds.
         remaining_ms: Option<i64>,
+        /// The end of the contract that came meanwhile, to be done afterwards.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<DeferredEnd>,
     },
     /// Its money was held, and a bank took it: planned again. The payee must not deliver more before it is paid for.
     Unfunded {

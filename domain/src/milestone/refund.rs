@@ -3,6 +3,7 @@
 //! # Invariants
 //! - Nothing that is held goes back without the payee's consent, the payee's silence for the time agreed, the end of the
 //!   contract, or a dispute.
+//! - The end of a contract that comes while a bank disagrees is not forgotten: it is kept, and done afterwards.
 //! - Agreed and moved are two events: the second is the escrow's word, in the same commit.
 
 use ledger::Minor;
@@ -143,7 +144,7 @@ fn at_hold_limit(milestone: &Milestone, plan: &Plan, funding_id: FundingId) -> V
 }
 
 /// What the end of the contract means here. Work under review and money in dispute stay what they are.
-fn end(milestone: &Milestone, plan: &Plan, to: Role, cause: EndCause) -> Vec<MilestoneEvent> {
+pub(super) fn end(milestone: &Milestone, plan: &Plan, to: Role, cause: EndCause) -> Vec<MilestoneEvent> {
     use Milestone as S;
     let (contract_id, milestone_id) = (plan.contract_id, plan.milestone_id);
     let consent = match cause {
@@ -151,9 +152,12 @@ fn end(milestone: &Milestone, plan: &Plan, to: Role, cause: EndCause) -> Vec<Mil
         EndCause::Dormant => RefundConsent::Dormancy,
     };
     match milestone {
-        S::Planned { .. } => vec![MilestoneEvent::Cancelled { contract_id, milestone_id }],
+        S::Planned { .. } => vec![MilestoneEvent::Cancelled { contract_id, milestone_id, refunded: Minor::ZERO }],
+        S::Suspended { prior, end: None, .. } if !end(prior, plan, to, cause).is_empty() => {
+            vec![MilestoneEvent::EndDeferred { contract_id, milestone_id, to, cause }]
+        }
         S::Unfunded { progress, given_up: false, .. } if progress.paying.is_none() => {
-            vec![MilestoneEvent::Cancelled { contract_id, milestone_id }]
+            vec![MilestoneEvent::Cancelled { contract_id, milestone_id, refunded: progress.refunded }]
         }
         S::Funded { progress }
         | S::ChangesRequested { progress }

@@ -6,10 +6,11 @@ use ledger::{Currency, Minor};
 use uuid::Uuid;
 
 use super::{
-    AccountStatus, COOLING_HOURS, PartyEvent, PayoutAccount, Requirements, Standing,
+    AccountStatus, COOLING_HOURS, PartyEvent, PayoutAccount, Requirements, Restriction, Standing,
     decide::{lift, linked},
 };
 use crate::id::{BreakId, PartyId};
+use crate::payee::HoldReason;
 use crate::policy::hours_after;
 use crate::time::Timestamp;
 
@@ -74,8 +75,13 @@ pub(super) fn record(
 }
 
 fn requirements(party_id: PartyId, standing: &Standing, status: &AccountStatus) -> Vec<PartyEvent> {
+    let after = status.requirements.restriction();
+    // What was held because of an account that was used before is let go with the word that this one is in order.
+    let left_held =
+        after.is_none() && standing.restrictions.is_empty() && !standing.held_for(HoldReason::Kyc).is_empty();
+    let let_go = left_held.then(|| lift(party_id, standing, Restriction::Requirements));
     if standing.requirements.as_ref() == Some(&status.requirements) {
-        return Vec::new();
+        return let_go.into_iter().collect();
     }
     let mut events = vec![PartyEvent::PspRequirementsChanged {
         party_id,
@@ -84,12 +90,13 @@ fn requirements(party_id: PartyId, standing: &Standing, status: &AccountStatus) 
         requirements: status.requirements.clone(),
     }];
     let before = standing.requirements.as_ref().and_then(Requirements::restriction);
-    let after = status.requirements.restriction();
+    events.extend(let_go);
     if before == after {
         return events;
     }
     // The new reason first, so that nothing is let go in between.
-    events.extend(after.map(|reason| PartyEvent::Restricted { party_id, reason }));
+    let new = after.filter(|reason| !standing.restrictions.contains(reason));
+    events.extend(new.map(|reason| PartyEvent::Restricted { party_id, reason }));
     if let Some(reason) = before.filter(|reason| standing.restrictions.contains(reason)) {
         let mut then = standing.clone();
         then.restrictions.extend(after);
@@ -105,12 +112,12 @@ fn destinations(party_id: PartyId, standing: &Standing, status: &AccountStatus, 
             return None;
         }
         // After a bank account that did not take payouts a new one is a change, too.
-        let first = known.is_none() && !standing.blocked.contains_key(&told.currency);
+        let changes = standing.has_destination(told.currency);
         Some(PartyEvent::PayoutDestinationChanged {
             party_id,
             currency: told.currency,
             fingerprint: told.fingerprint.clone(),
-            cooling_until: (!first).then(|| hours_after(now, COOLING_HOURS)),
+            cooling_until: changes.then(|| hours_after(now, COOLING_HOURS)),
         })
     });
     changed.collect()

@@ -94,6 +94,17 @@ pub enum PartyCommand {
         /// What is so.
         status: AccountStatus,
     },
+    /// The provider does not make the account that was asked for. A fact: never refused.
+    RecordPspAccountRefused {
+        /// The party.
+        party_id: PartyId,
+        /// Which provider.
+        psp: String,
+        /// Which request it answers.
+        request: u32,
+        /// The provider's code.
+        code: String,
+    },
     /// The provider does not take a bank account that was asked for. A fact: never refused.
     RecordDestinationRefused {
         /// The party.
@@ -132,7 +143,8 @@ pub enum PartyCommand {
         /// The party.
         party_id: PartyId,
     },
-    /// Pay it again. Staff that may hold money.
+    /// Pay it again: lifts what staff has stopped, or else a rejection that was of an account used before. Staff that may
+    /// hold money.
     LiftRestriction {
         /// The party.
         party_id: PartyId,

@@ -2,8 +2,12 @@
 
 use ledger::Currency;
 
-use super::{COOLING_HOURS, Party, PartyCommand, PartyEvent, PayoutAccount, Restriction, Standing, account};
+use super::{
+    COOLING_HOURS, Party, PartyCommand, PartyEvent, PayoutAccount, Requirements, Restriction, Standing, account,
+};
 use crate::actor::Actor;
+use crate::approval;
+use crate::escrow::PLATFORM_ACCOUNT;
 use crate::id::PartyId;
 use crate::payee::HoldReason;
 use crate::policy::hours_after;
@@ -24,6 +28,7 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
         | (
             Party::Unknown,
             C::RecordAccount { .. }
+            | C::RecordPspAccountRefused { .. }
             | C::RecordDestinationRefused { .. }
             | C::NotePayoutFailure { .. }
             | C::NoteHold { .. },
@@ -41,7 +46,8 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
             if payout_account.is_some() || standing.requested_at_psp.is_some() {
                 return Err(Refusal::PayoutAccountExists);
             }
-            Ok(vec![E::PspAccountRequested { party_id, psp: psp.clone(), country: country.clone() }])
+            let (psp, country, request) = (psp.clone(), country.clone(), standing.account_requests);
+            Ok(vec![E::PspAccountRequested { party_id, psp, country, request }])
         }
         C::RequestOnboardingLink { link_id, .. } => {
             only_self_or_staff(party_id, context, "ask for a link to the provider")?;
@@ -60,15 +66,36 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
             let (currency, token) = (*currency, token.clone());
             let last = standing.asked.values().map(|asked| asked.request).max();
             let request = last.map_or(0, |last| last.saturating_add(1));
-            Ok(vec![E::PayoutDestinationRequested { party_id, currency, psp, psp_account, token, request }])
+            let cooling_until = standing.has_destination(currency).then(|| hours_after(context.now, COOLING_HOURS));
+            Ok(vec![E::PayoutDestinationRequested {
+                party_id,
+                currency,
+                psp,
+                psp_account,
+                token,
+                request,
+                cooling_until,
+            }])
+        }
+        C::RecordPspAccountRefused { psp, request, code, .. } => {
+            let waits = standing.requested_at_psp.as_ref() == Some(psp);
+            // There is one meanwhile, it was told before, or another one was asked for since.
+            if !waits || request.saturating_add(1) < standing.account_requests {
+                return Ok(Vec::new());
+            }
+            Ok(vec![E::PspAccountRefused { party_id, psp: psp.clone(), request: *request, code: code.clone() }])
         }
         C::RecordDestinationRefused { currency, psp_account, request, code, .. } => {
             let (currency, request) = (*currency, *request);
             let linked = payout_account.as_ref().is_some_and(|account| account.psp_account == *psp_account);
-            // A later request decides, and an account that is not used any more says nothing.
-            let waits = standing.asked.get(&currency).is_some_and(|asked| asked.request == request);
-            let told = standing.asked.get(&currency).is_some_and(|asked| asked.refused.is_some());
-            if !linked || !waits || told {
+            let asked = standing.asked.get(&currency);
+            // What is shown is what became of the last request; of one before it only its gate is opened.
+            let is_news = asked.is_some_and(|asked| {
+                asked.cooling.iter().any(|(known, _)| *known == request)
+                    || (asked.request == request && asked.refused.is_none())
+            });
+            // An account that is not used any more says nothing.
+            if !linked || !is_news {
                 return Ok(Vec::new());
             }
             let (psp_account, code) = (psp_account.clone(), code.clone());
@@ -99,10 +126,13 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
         }
         C::LiftRestriction { .. } => {
             only_staff(context, "lift the restriction of a party")?;
-            if !standing.restrictions.contains(&Restriction::Staff) {
-                return Err(Refusal::NotRestricted);
-            }
-            Ok(vec![lift(party_id, standing, Restriction::Staff)])
+            let told = standing.requirements.as_ref().and_then(Requirements::restriction);
+            // What the provider says of the account in use is the provider's to lift.
+            let of_before = (told != Some(Restriction::Rejected)).then_some(Restriction::Rejected);
+            let mut liftable = [Some(Restriction::Staff), of_before].into_iter().flatten();
+            let reason =
+                liftable.find(|reason| standing.restrictions.contains(reason)).ok_or(Refusal::NotRestricted)?;
+            Ok(vec![lift(party_id, standing, reason)])
         }
         C::RecordSanctionsHit { screening_ref, currencies, .. } => {
             if !matches!(context.actor, Actor::System(_)) {
@@ -127,9 +157,7 @@ pub(super) fn decide(party: &Party, command: &PartyCommand, context: &Context) -
             let approved_by = only_staff(context, "drop a hit on a list of sanctions")?;
             let hit = standing.sanctions.as_ref().ok_or(Refusal::NotRestricted)?;
             let proposed_by = hit.clearance_proposed_by.ok_or(Refusal::NotFound { what: "proposal" })?;
-            if approved_by == proposed_by {
-                return Err(Refusal::FourEyesViolation);
-            }
+            approval::by_another(proposed_by, approved_by)?;
             let let_go_in = standing.held_for(HoldReason::Sanctions);
             Ok(vec![E::SanctionsCleared { party_id, proposed_by, approved_by, let_go_in }])
         }
@@ -146,6 +174,9 @@ fn link(
     only_self(party_id, context, "link a payout account")?;
     if !is_plain(&account.psp_account) {
         return Err(Refusal::invalid("/psp_account", "must be an account id of the payment provider, like acct_1A2b"));
+    }
+    if account.psp_account == PLATFORM_ACCOUNT {
+        return Err(Refusal::invalid("/psp_account", "is the platform's own"));
     }
     if known == Some(account) {
         return Ok(Vec::new());

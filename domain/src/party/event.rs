@@ -44,6 +44,9 @@ pub enum PartyEvent {
         psp: String,
         /// Where the party lives.
         country: Jurisdiction,
+        /// How many such requests of the party's came before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        request: u32,
     },
     /// A link to the provider's own pages is to be made. The link itself is never kept: whoever has it is the party.
     OnboardingLinkRequested {
@@ -55,6 +58,17 @@ pub enum PartyEvent {
         psp: String,
         /// The account there.
         psp_account: String,
+    },
+    /// The provider does not make the account that was asked for. Another one can be asked for.
+    PspAccountRefused {
+        /// The party.
+        party_id: PartyId,
+        /// Which provider.
+        psp: String,
+        /// Which request it answers.
+        request: u32,
+        /// The provider's code.
+        code: String,
     },
     /// Another bank account is to be made known to the provider. It is used once the provider tells of it.
     PayoutDestinationRequested {
@@ -71,8 +85,13 @@ pub enum PartyEvent {
         /// How many requests of the party's came before.
         #[serde(default, skip_serializing_if = "is_zero")]
         request: u32,
+        /// Nothing is paid out in that currency before then, unless the provider does not take the bank account; absent for
+        /// the first one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cooling_until: Option<Timestamp>,
     },
-    /// The provider does not take the bank account that was asked for. The one that was used before stays in use.
+    /// The provider does not take a bank account that was asked for. The one that was used before stays in use, and at once
+    /// where nothing else keeps it from that: nothing has changed.
     PayoutDestinationRefused {
         /// The party.
         party_id: PartyId,

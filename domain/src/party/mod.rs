@@ -9,7 +9,11 @@
 //!
 //! # Invariants
 //! - What the provider tells is taken in any order: what is older than what is known changes nothing.
-//! - A changed bank account, or account at the provider, is used only after [`COOLING_HOURS`]; the first one at once.
+//! - A changed bank account, or account at the provider, is used only after [`COOLING_HOURS`]; the first one at once. A bank
+//!   account that is asked for shuts the gate at once, and not when the provider has answered; one that the provider does
+//!   not take opens it again.
+//! - Whom the provider does not want is not paid through another account, either, until staff says so.
+//! - The platform's own account is nobody's.
 //! - A suspicion about sanctions is dropped by two different members of staff.
 //!
 //! # What is deliberately absent
@@ -106,32 +110,46 @@ impl Rules for Party {
         let Self::Registered { payout_account, standing, .. } = self else { return };
         match event {
             E::Registered { .. } | E::OnboardingLinkRequested { .. } => {}
-            E::PayoutDestinationRequested { currency, request, .. } => {
-                standing.asked.insert(*currency, AskedDestination { request: *request, refused: None });
+            E::PayoutDestinationRequested { currency, request, cooling_until, .. } => {
+                let asked = standing.asked.entry(*currency).or_default();
+                (asked.request, asked.refused) = (*request, None);
+                asked.cooling.extend(cooling_until.map(|until| (*request, until)));
             }
             E::PayoutDestinationRefused { currency, request, code, .. } => {
-                let refused = AskedDestination { request: *request, refused: Some(code.clone()) };
-                standing.asked.insert(*currency, refused);
+                let asked = standing.asked.entry(*currency).or_default();
+                // Nothing has changed because of it.
+                asked.cooling.retain(|(known, _)| known != request);
+                if asked.request <= *request {
+                    (asked.request, asked.refused) = (*request, Some(code.clone()));
+                }
             }
             E::PspAccountLinked { psp, psp_account, cooling_until, .. } => {
                 *payout_account = Some(PayoutAccount { psp: psp.clone(), psp_account: psp_account.clone() });
-                standing.requested_at_psp = None;
+                (standing.requested_at_psp, standing.account_refused) = (None, None);
                 standing.relinked_until = *cooling_until;
                 standing.had_account = true;
                 standing.left_in.clear();
                 // What was told of the account before says nothing of this one.
                 standing.told_at = None;
                 standing.requirements = None;
+                // Not so where the provider does not want the party: it does not get around that by another account.
                 standing.restrictions.remove(&Restriction::Requirements);
-                standing.restrictions.remove(&Restriction::Rejected);
                 standing.destinations.clear();
                 for asked in standing.asked.values_mut() {
                     asked.refused = None;
+                    // The account itself is not used for as long.
+                    asked.cooling.clear();
                 }
                 standing.blocked.clear();
                 standing.shortfalls.clear();
             }
-            E::PspAccountRequested { psp, .. } => standing.requested_at_psp = Some(psp.clone()),
+            E::PspAccountRequested { psp, request, .. } => {
+                standing.account_requests = request.saturating_add(1);
+                (standing.requested_at_psp, standing.account_refused) = (Some(psp.clone()), None);
+            }
+            E::PspAccountRefused { code, .. } => {
+                (standing.requested_at_psp, standing.account_refused) = (None, Some(code.clone()));
+            }
             E::PspRequirementsChanged { told_at, requirements, .. } => {
                 standing.told_at = Some(*told_at);
                 standing.requirements = Some(requirements.clone());
@@ -148,6 +166,10 @@ impl Rules for Party {
                 standing.destinations.insert(*currency, destination);
                 if let Some(asked) = standing.asked.get_mut(currency) {
                     asked.refused = None;
+                    // What was asked for before ends no later than what is told now.
+                    if cooling_until.is_some() {
+                        asked.cooling.clear();
+                    }
                 }
                 standing.blocked.remove(currency);
             }
@@ -197,6 +219,19 @@ impl Rules for Party {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is stored of a party whose bank account is asked for is read again.
+    #[test]
+    fn a_request_for_a_bank_account_is_stored_and_read() {
+        let until: crate::time::Timestamp = "2026-12-09T10:00:00Z".parse().unwrap();
+        let mut standing = Standing::default();
+        let asked = AskedDestination { request: 1, refused: None, cooling: vec![(0, until), (1, until)] };
+        standing.asked.insert(ledger::Currency::USD, asked);
+        let party_id = "pty_00000000000000000000000002".parse().unwrap();
+        let party = Party::Registered { party_id, payout_account: None, standing: Box::new(standing) };
+        let text = serde_json::to_string(&party).unwrap();
+        assert_eq!(serde_json::from_str::<Party>(&text).unwrap(), party);
+    }
 
     /// A state stored before a party had a standing is read.
     #[test]

@@ -94,13 +94,16 @@ pub struct Destination {
 }
 
 /// A bank account that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedDestination {
     /// Which request it was.
     pub request: u32,
     /// The provider's code, where it does not take the bank account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Requests that may change the bank account, or have, and until when nothing is paid out because of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cooling: Vec<(u32, Timestamp)>,
 }
 
 /// A suspicion that the party is on a list of sanctions.
@@ -119,6 +122,12 @@ pub struct SanctionsHit {
 pub struct Standing {
     /// The provider at which an account was asked for.
     pub requested_at_psp: Option<String>,
+    /// How often an account was asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub account_requests: u32,
+    /// The provider's code, where it did not make the account that was asked for last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_refused: Option<String>,
     /// The newest word of the provider on the account.
     pub told_at: Option<Timestamp>,
     /// What it demands.
@@ -143,6 +152,11 @@ pub struct Standing {
     pub held_in: BTreeSet<(HoldReason, Currency)>,
     /// Currencies in which money may lie at the account at the provider that belongs to no payout.
     pub left_in: BTreeSet<Currency>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Standing {
@@ -172,8 +186,11 @@ impl Standing {
         if let Some(code) = self.blocked.get(&currency) {
             return Err(Refusal::DestinationBlocked { code: code.clone() });
         }
-        let cooling = self.destinations.get(&currency).and_then(|destination| destination.cooling_until);
-        if let Some(available_at) = cooling.max(self.relinked_until).filter(|until| now < *until) {
+        // Of an account of which nothing is known the provider has the last word.
+        if !self.destinations.is_empty() && !self.destinations.contains_key(&currency) {
+            return Err(Refusal::DestinationRequired { currency });
+        }
+        if let Some(available_at) = self.cooling_until(currency).filter(|until| now < *until) {
             return Err(Refusal::DestinationCooling { available_at });
         }
         match self.shortfalls.get(&currency) {
@@ -184,6 +201,19 @@ impl Standing {
 }
 
 impl Standing {
+    /// Until when nothing is paid out in this currency because of a change of where it goes: one that was asked for, one
+    /// that the provider has told of, another account. `None` where nothing has changed; it may be past.
+    pub fn cooling_until(&self, currency: Currency) -> Option<Timestamp> {
+        let told = self.destinations.get(&currency).and_then(|destination| destination.cooling_until);
+        let asked = self.asked.get(&currency).and_then(|asked| asked.cooling.iter().map(|(_, until)| *until).max());
+        told.max(asked).max(self.relinked_until)
+    }
+
+    /// Whether another bank account for this currency is a change: there is one, or there was one that took no payouts.
+    pub(super) fn has_destination(&self, currency: Currency) -> bool {
+        self.destinations.contains_key(&currency) || self.blocked.contains_key(&currency)
+    }
+
     /// Why the party is not paid has changed: reasons that do not hold it any more hold no earnings, either.
     pub(super) fn let_go_of_what_is_not_held(&mut self) {
         let (restricted, suspected) = (!self.restrictions.is_empty(), self.sanctions.is_some());
@@ -207,4 +237,19 @@ pub struct PayeeStanding {
     pub account: Option<PayoutAccount>,
     /// Whether it may be.
     pub standing: Standing,
+}
+
+impl PayeeStanding {
+    /// Whether a payout in this currency through that account at the provider may be begun, or go on, at `now`.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that names the gate.
+    pub fn may_be_paid_through(&self, psp_account: &str, currency: Currency, now: Timestamp) -> Result<(), Refusal> {
+        self.standing.may_be_paid(currency, now)?;
+        match &self.account {
+            None => Err(Refusal::PayoutAccountRequired),
+            Some(account) if account.psp_account != psp_account => Err(Refusal::PayoutAccountChanged),
+            Some(_) => Ok(()),
+        }
+    }
 }

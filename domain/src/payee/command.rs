@@ -210,6 +210,23 @@ pub enum PayeeCommand {
         /// Why.
         reason: HoldReason,
     },
+    /// Something became available that was not looked at: it pays debts off. Follows from the payout's events; never refused.
+    SetOffDebts {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// A payout did not arrive: hold what came back while the party may be on a list of sanctions. Follows from the payout's
+    /// events.
+    HoldReturned {
+        /// Whose.
+        payee_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// How much came back.
+        amount: Minor,
+    },
     /// That is over. Follows from the party's events.
     LetGo {
         /// Whose.
@@ -235,7 +252,11 @@ impl PayeeCommand {
     pub fn needs_standing(&self) -> bool {
         matches!(
             self,
-            Self::Clear { .. } | Self::ReservePayout { .. } | Self::RetryPayout { .. } | Self::PayBySchedule { .. }
+            Self::Clear { .. }
+                | Self::ReservePayout { .. }
+                | Self::RetryPayout { .. }
+                | Self::PayBySchedule { .. }
+                | Self::HoldReturned { .. }
         )
     }
 }

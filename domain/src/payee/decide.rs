@@ -1,6 +1,6 @@
 //! Rules of a payee account.
 
-use ledger::Minor;
+use ledger::{Currency, Minor};
 
 use super::withdraw::{self, Wanted};
 use super::{
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::actor::Actor;
 use crate::escrow::GratuityKind;
-use crate::id::{ContractId, ReleaseId};
+use crate::id::{ContractId, PartyId, ReleaseId};
 use crate::party::PayeeStanding;
 use crate::policy::days_after;
 use crate::refusal::Refusal;
-use crate::rules::Context;
+use crate::rules::{Context, Rules};
 
 pub(super) fn decide(
     payee: &PayeeAccount,
@@ -75,8 +75,17 @@ fn under(
             let held = withdraw::held_for_standing((*payee_id, *currency), payee.available, Some(*reason));
             Ok(held.into_iter().collect())
         }
+        PayeeCommand::HoldReturned { payee_id, currency, amount } => {
+            let reason = standing.standing.holds().filter(|reason| *reason == HoldReason::Sanctions);
+            // Debts come first: what pays them off is not there to be held.
+            let amount = (*amount).min(payee.available);
+            Ok(withdraw::held_for_standing((*payee_id, *currency), amount, reason).into_iter().collect())
+        }
         PayeeCommand::LetGo { payee_id, currency, reason } => {
-            Ok(withdraw::let_go(payee, *payee_id, *currency, *reason))
+            Ok(with_debts_set_off(payee, withdraw::let_go(payee, *payee_id, *currency, *reason), *payee_id, *currency))
+        }
+        PayeeCommand::SetOffDebts { payee_id, currency } => {
+            Ok(with_debts_set_off(payee, Vec::new(), *payee_id, *currency))
         }
         PayeeCommand::CallBack { payee_id, currency, psp_account } => {
             Ok(withdraw::call_back(payee, (*payee_id, *currency), psp_account, context))
@@ -102,12 +111,9 @@ fn under(
             if amount.is_zero() || amount > held {
                 return Err(Refusal::ExceedsHeld { held });
             }
-            Ok(vec![PayeeEvent::EarningsHoldReleased {
-                payee_id: *payee_id,
-                amount,
-                currency: *currency,
-                reason: *reason,
-            }])
+            let released =
+                PayeeEvent::EarningsHoldReleased { payee_id: *payee_id, amount, currency: *currency, reason: *reason };
+            Ok(with_debts_set_off(payee, vec![released], *payee_id, *currency))
         }
         PayeeCommand::GrantRefund { .. } => grant_refund(payee, command),
         PayeeCommand::ChargeLoss { .. } => charge_loss(payee, command),
@@ -197,6 +203,7 @@ fn clear(
         cause,
         amount,
         currency,
+        from_available: false,
     }));
     if let Some(reason) = payee.hold_at_clearance.get(&release_id)
         && !rest.is_zero()
@@ -206,6 +213,28 @@ fn clear(
         events.extend(withdraw::held_for_standing((payee_id, currency), rest, hold));
     }
     Ok(events)
+}
+
+/// The events, and what of the debts is paid off with what is available after them, in the order of their causes.
+fn with_debts_set_off(
+    payee: &PayeeAccount,
+    mut events: Vec<PayeeEvent>,
+    payee_id: PartyId,
+    currency: Currency,
+) -> Vec<PayeeEvent> {
+    let mut after = payee.clone();
+    for event in &events {
+        after.evolve(event);
+    }
+    let mut left = after.available;
+    for (cause, debt) in after.debts {
+        let amount = debt.min(left);
+        if !amount.is_zero() {
+            left = left.saturating_sub(amount);
+            events.push(PayeeEvent::DebtRecovered { payee_id, cause, amount, currency, from_available: true });
+        }
+    }
+    events
 }
 
 /// What of `amount` is pending of the contract, the latest to clear first, and what that leaves.

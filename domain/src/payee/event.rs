@@ -180,6 +180,9 @@ pub enum PayeeEvent {
         amount: Minor,
         /// In which currency.
         currency: Currency,
+        /// Whether it came out of what was available (2210 against 1210); otherwise the clearance has booked it (J17).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_available: bool,
     },
     /// The client paid a bonus; it is pending. J62.
     BonusPaid {

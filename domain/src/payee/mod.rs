@@ -11,6 +11,8 @@
 //!
 //! # Invariants
 //! - No balance is ever negative; a reservation is at most what is available.
+//! - Who owes has nothing available: what becomes available, by clearance, by a payout that comes back or by a hold that is
+//!   let go, pays debts off first. So the order in which losses and failures arrive makes no difference.
 //! - Credits and the notes about payouts commute with every decision here: they only ever add. So they are appended
 //!   without looking, and a popular payee is no bottleneck.
 //! - Money that already lies at the payee's account at the provider is not transferred there again.
@@ -256,6 +258,9 @@ impl Rules for PayeeAccount {
                 *debt = debt.saturating_add(*amount);
             }
             E::DebtRecovered { cause, amount, .. } | E::DebtWrittenOff { cause, amount, .. } => {
+                if let E::DebtRecovered { from_available: true, .. } = event {
+                    self.available = self.available.saturating_sub(*amount);
+                }
                 if let Some(debt) = self.debts.get_mut(cause) {
                     *debt = debt.saturating_sub(*amount);
                 }

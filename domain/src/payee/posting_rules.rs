@@ -19,7 +19,7 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
         | PayeeEvent::PayoutFailedNoted { .. }
         | PayeeEvent::LateTransferNoted { .. }
         | PayeeEvent::DebtRecorded { .. }
-        | PayeeEvent::DebtRecovered { .. }
+        | PayeeEvent::DebtRecovered { from_available: false, .. }
         | PayeeEvent::ClearanceHoldPlaced { .. }
         | PayeeEvent::TimerBlocked { .. }
         | PayeeEvent::PayoutReservationReleased { .. }
@@ -57,6 +57,11 @@ pub fn journal_entry(event: &PayeeEvent, value_date: NaiveDate) -> Result<Option
                 .credit(Account::PayeeAvailable, *amount, of(payee_id))
         }
         PayeeEvent::PayeeRefundGranted { .. } => refund_granted(event, value_date)?,
+        PayeeEvent::DebtRecovered { payee_id, cause, amount, currency, from_available: true } => {
+            EntryBuilder::new("debt_set_off", value_date, *currency)
+                .debit(Account::PayeeAvailable, *amount, of(payee_id))
+                .credit(Account::ReceivableFromPayee, *amount, of(payee_id).with(Key::Cause, cause))
+        }
         PayeeEvent::DebtWrittenOff { payee_id, cause, amount, currency } => {
             let owed = of(payee_id).with(Key::Cause, cause);
             EntryBuilder::new("debt_written_off", value_date, *currency)

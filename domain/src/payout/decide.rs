@@ -4,14 +4,29 @@ use ledger::Minor;
 
 use super::{CancelCause, Payout, PayoutCommand, PayoutEvent, Reversal, ReversalState, Withdrawal};
 use crate::actor::Actor;
+use crate::approval;
 use crate::escrow::PLATFORM_ACCOUNT;
 use crate::id::TransferReversalId;
+use crate::party::PayeeStanding;
 use crate::refusal::Refusal;
 use crate::rules::Context;
 
 pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context) -> Result<Vec<PayoutEvent>, Refusal> {
+    match command {
+        PayoutCommand::Under { standing, command } => under(payout, Some(standing), command, context),
+        command => under(payout, None, command, context),
+    }
+}
+
+fn under(
+    payout: &Payout,
+    standing: Option<&PayeeStanding>,
+    command: &PayoutCommand,
+    context: &Context,
+) -> Result<Vec<PayoutEvent>, Refusal> {
     use {Payout as S, PayoutCommand as C, PayoutEvent as E};
     match (payout, command) {
+        (_, C::Under { .. }) => Err(Refusal::Defect("a standing under another one".to_owned())),
         (S::NotRequested, C::Request { withdrawal }) => Ok(vec![E::Requested { withdrawal: withdrawal.clone() }]),
         (S::NotRequested, C::RequestApproval { withdrawal, cause }) => {
             Ok(vec![E::ApprovalRequired { withdrawal: withdrawal.clone(), cause: *cause }])
@@ -21,7 +36,7 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
             Err(Refusal::Defect("a payout was requested twice".to_owned()))
         }
 
-        (state, C::Approve) => approve(state, context),
+        (state, C::Approve) => approve(state, standing, context),
         (state, C::Cancel) => cancel(state, context),
 
         (S::Transferring { withdrawal }, C::RecordLackOfFunds) => Ok(vec![E::FundsAwaited {
@@ -94,12 +109,16 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
         }
         (_, C::RecordPaid { .. }) => Ok(Vec::new()),
 
-        (S::Transferring { withdrawal } | S::Approved { withdrawal }, C::RecordFailed { code }) => {
-            Ok(vec![failed(withdrawal, withdrawal.amount.saturating_sub(withdrawal.transfer_amount), code)])
-        }
-        (S::Submitting { withdrawal, .. } | S::InTransit { withdrawal, .. }, C::RecordFailed { code }) => {
+        (
+            S::Transferring { withdrawal } | S::Approved { withdrawal },
+            C::RecordFailed { code } | C::Withhold { code },
+        ) => Ok(vec![failed(withdrawal, withdrawal.amount.saturating_sub(withdrawal.transfer_amount), code)]),
+        (S::Submitting { withdrawal, .. }, C::RecordFailed { code } | C::Withhold { code })
+        | (S::InTransit { withdrawal, .. }, C::RecordFailed { code }) => {
             Ok(vec![failed(withdrawal, withdrawal.amount, code)])
         }
+        // It has gone, or was not to go.
+        (_, C::Withhold { .. }) => Ok(Vec::new()),
         (S::Paid { withdrawal, .. }, C::RecordFailed { code }) => Ok(vec![E::Returned {
             payout_id: withdrawal.payout_id,
             payee_id: withdrawal.payee_id,
@@ -162,7 +181,7 @@ pub(super) fn decide(payout: &Payout, command: &PayoutCommand, context: &Context
     }
 }
 
-fn approve(payout: &Payout, context: &Context) -> Result<Vec<PayoutEvent>, Refusal> {
+fn approve(payout: &Payout, standing: Option<&PayeeStanding>, context: &Context) -> Result<Vec<PayoutEvent>, Refusal> {
     let Actor::Staff(_, approved_by) = context.actor else {
         return Err(refuse_to_stranger(payout, context.actor, "approve a payout"));
     };
@@ -171,6 +190,12 @@ fn approve(payout: &Payout, context: &Context) -> Result<Vec<PayoutEvent>, Refus
     }
     match payout {
         Payout::AwaitingApproval { withdrawal, .. } => {
+            // Whose money it is has asked for it.
+            approval::by_another(withdrawal.payee_id, approved_by)?;
+            if let Some(standing) = standing {
+                let account = &withdrawal.place.psp_account;
+                standing.may_be_paid_through(account, withdrawal.currency, context.now)?;
+            }
             Ok(vec![PayoutEvent::Approved { withdrawal: withdrawal.clone(), approved_by }])
         }
         state => Err(wrong_state(state, "approved")),

@@ -94,7 +94,7 @@ pub enum PayoutEvent {
         left_at_provider: Minor,
         /// In which currency.
         currency: Currency,
-        /// The provider's code.
+        /// The provider's code, or that of the gate that was shut before it was ordered.
         code: String,
     },
     /// It arrived and the bank sent it back. J24.

@@ -6,7 +6,7 @@
 //!               └Request──────────────────────────────────────┴─▶ transferring ──────────┴─RecordTransferred─▶ submitting
 //!                 (nothing to transfer) ─────────────────────────────────────────────────────────────────────▲   │
 //!
-//! submitting ─RecordSubmitted─▶ in_transit ─▶ paid ─▶ returned ─┐
+//! submitting ─RecordSubmitted─▶ in_transit ─▶ paid ─▶ returned ─┐   (Withhold: transferring, approved, submitting ─▶ failed)
 //!     └──────────▶ failed ◀─────────┘           │               ├─ReverseTransfer─▶ (the money comes back to the platform)
 //!                    └─────────────────────────────────────────┘
 //! ```
@@ -15,6 +15,8 @@
 //! - What is paid out was reserved on the payee account first, also while staff has to approve it: two requests never
 //!   wait for the same money.
 //! - Only a payout of which nothing was ordered from the provider can be cancelled.
+//! - The gates are asked when it is requested, when staff approves it, and before each order for it is sent
+//!   ([`crate::process::gate`]). One that is shut then lets it fail: the payee asks again once it is open.
 //! - What the provider reports is recorded in any order, also after `paid`: a bank can return money days later.
 //! - A transfer that is reported after the payout has failed is booked and kept for the next one.
 //! - A failed payout stays failed; a retry is a new payout and transfers only what is not at the provider yet.
@@ -39,6 +41,7 @@ pub use schedule::{PayoutPolicy, PayoutSchedule};
 use crate::escrow::PspPlace;
 use crate::id::{PartyId, PayoutId, TransferReversalId};
 use crate::log::StreamId;
+use crate::party::PayeeStanding;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
 use crate::time::Timestamp;
@@ -244,6 +247,19 @@ pub enum PayoutCommand {
     },
     /// Let it go. Staff that may hold money.
     Approve,
+    /// A gate is shut before an order for it was sent: it is not made, and nothing that was ordered is called off. A fact:
+    /// never refused.
+    Withhold {
+        /// The code of the gate's refusal.
+        code: String,
+    },
+    /// The same under the standing of its payee. Without it a command is judged as if nothing were held against the party.
+    Under {
+        /// The payee, as it is.
+        standing: Box<PayeeStanding>,
+        /// What is asked.
+        command: Box<PayoutCommand>,
+    },
     /// Not make it. The payee, or staff that may hold money.
     Cancel,
     /// The platform's balance is too low for the transfer.
@@ -287,6 +303,13 @@ pub enum PayoutCommand {
         /// How much.
         fee: Minor,
     },
+}
+
+impl PayoutCommand {
+    /// Whether the standing of the payee decides on it.
+    pub fn needs_standing(&self) -> bool {
+        matches!(self, Self::Approve)
+    }
 }
 
 impl Payout {

@@ -79,6 +79,9 @@ pub enum ProviderOrder {
         amount: Minor,
         /// Its currency.
         currency: Currency,
+        /// How often it was asked for and refused before, because of something that is over.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        asked_before: u32,
     },
     /// Read how a refund is getting on.
     ReadRefund {
@@ -149,6 +152,9 @@ pub enum ProviderOrder {
         party_id: PartyId,
         /// Where the payee lives.
         country: Jurisdiction,
+        /// Which request for an account of the payee's it is.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        request: u32,
     },
     /// Make a link to the provider's own pages, where a payee gives what is demanded.
     CreateOnboardingLink {
@@ -273,6 +279,8 @@ impl ProviderOrder {
         // Another account after the first has ended, another bank account, another answer when an inquiry has become a
         // chargeback.
         matches!(self, Self::CreateAccount { .. } | Self::SetDestination { .. } | Self::SubmitEvidence { .. })
+            // A refund that is asked for again; the first order has the plain key.
+            || matches!(self, Self::Refund { asked_before, .. } if *asked_before > 0)
     }
 
     /// The key under which the provider carries it out once: `{tenant}:{aggregate_id}:{action}:{attempt}`, with the order
@@ -800,7 +808,7 @@ mod tests {
         assert_ne!(key(&set("btok_1"), 1, 1), key(&set("btok_2"), 2, 1));
         assert_eq!(key(&set("btok_1"), 1, 1), key(&set("btok_1"), 1, 1), "sent again it is the same");
         assert_ne!(key(&set("btok_1"), 1, 1), key(&set("btok_1"), 1, 2));
-        let create = ProviderOrder::CreateAccount { party_id, country: Jurisdiction::new("DE").unwrap() };
+        let create = ProviderOrder::CreateAccount { party_id, country: Jurisdiction::new("DE").unwrap(), request: 0 };
         assert_ne!(key(&create, 1, 1), key(&create, 2, 1), "the first account may have ended");
         let top_up_id = TopUpId::from_uuid(Uuid::from_u128(2));
         let top_up = ProviderOrder::TopUp { top_up_id, amount: Minor::MAX_INPUT, currency: Currency::USD };

@@ -44,6 +44,15 @@ pub fn lacks_funds(order: &ProviderOrder) -> Vec<Fact> {
     }
 }
 
+/// What is to be recorded when an order is never sent, because a gate with this code was shut before ([`super::gate`]).
+pub fn withheld(order: &ProviderOrder, code: &str) -> Vec<Fact> {
+    let (ProviderOrder::MoveToPayee { payout_id, .. } | ProviderOrder::PayToBank { payout_id, .. }) = order else {
+        return Vec::new();
+    };
+    let withhold = PayoutCommand::Withhold { code: code.to_owned() };
+    vec![fact(&payout_id.to_string(), "withheld", Command::Payout(*payout_id, withhold))]
+}
+
 fn lack_of_funds(refund_id: RefundId) -> Fact {
     let lacks = Command::Refund(refund_id, RefundCommand::RecordLackOfFunds);
     fact(&refund_id.to_string(), "requires_funding", lacks)
@@ -109,9 +118,11 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let known = FundingCommand::LinkPayment { payment_ref: payment_ref.clone() };
             vec![fact(&funding_id.to_string(), &format!("{payment_ref}/linked"), Command::Funding(*funding_id, known))]
         }
-        ProviderOrder::Refund { refund_id, .. } if code != "balance_insufficient" => {
+        ProviderOrder::Refund { refund_id, asked_before, .. } if code != "balance_insufficient" => {
             let refused = RefundCommand::RecordRefused { code: code.to_owned() };
-            vec![fact(&refund_id.to_string(), "refused", Command::Refund(*refund_id, refused))]
+            // Asked for again, it can be refused again.
+            let what = if *asked_before == 0 { "refused".to_owned() } else { format!("refused/{asked_before}") };
+            vec![fact(&refund_id.to_string(), &what, Command::Refund(*refund_id, refused))]
         }
         // What cannot be taken back stays at the payee's account, and is seen there.
         ProviderOrder::ReverseTransfer { reversal_id, payout_id, .. } => {
@@ -139,6 +150,13 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
             let treasury = TreasuryId { psp: PSP.to_owned(), currency: *currency };
             vec![fact(&sweep_id.to_string(), "refused", Command::Treasury(treasury, refused))]
         }
+        // The party is told, and can ask again: that is another order, under another key.
+        ProviderOrder::CreateAccount { party_id, request, country: _ } => {
+            let (party_id, request) = (*party_id, *request);
+            let (psp, code) = (PSP.to_owned(), code.to_owned());
+            let refused = PartyCommand::RecordPspAccountRefused { party_id, psp, request, code };
+            vec![fact(&party_id.to_string(), &format!("account/{request}/refused"), Command::Party(party_id, refused))]
+        }
         // The payee is told, and can name another bank account.
         ProviderOrder::SetDestination { party_id, account, currency, request, token: _ } => {
             let refused = PartyCommand::RecordDestinationRefused {
@@ -161,8 +179,7 @@ pub fn refused(order: &ProviderOrder, code: &str) -> Vec<Fact> {
         // Evidence that comes too late changes nothing: the bank decides without it; nor does conceding what is decided.
         | ProviderOrder::SubmitEvidence { .. }
         | ProviderOrder::CloseDispute { .. }
-        // An account that cannot be made, or read, needs an operator, too.
-        | ProviderOrder::CreateAccount { .. }
+        // An account that cannot be read needs an operator, too.
         | ProviderOrder::CreateOnboardingLink { .. }
         | ProviderOrder::ReadAccount { .. } => Vec::new(),
     }
@@ -382,6 +399,7 @@ mod tests {
             charge_ref: "ch_1".to_owned(),
             amount: Minor::MAX_INPUT,
             currency: Currency::USD,
+            asked_before: 0,
         };
         let [refused] = lacks_funds(&order).try_into().expect("one fact");
         let [waits, submitted] = told(RefundStatus::WaitsForFunds).try_into().expect("two facts");

@@ -14,11 +14,13 @@
 //! Sending and storing: the outbox worker does that.
 
 pub mod facts;
+pub mod gate;
 pub mod orders;
 pub mod settlement;
 pub mod unfinished;
 
-pub use facts::{Fact, facts, lacks_funds, refused};
+pub use facts::{Fact, facts, lacks_funds, refused, withheld};
+pub use gate::gate;
 pub use orders::{Order, lane, orders, read_again_after, receipt_again_after, settles};
 pub use settlement::{Next, Settlement, must_be_looked_for, searched, settle};
 pub use unfinished::unfinished;

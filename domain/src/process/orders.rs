@@ -113,7 +113,16 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
             | FundingEvent::Expired { funding_id, payment_ref: Some(payment_ref), .. },
         ) => order(None, ProviderOrder::CancelPayment { funding_id: *funding_id, payment_ref: payment_ref.clone() }),
         DomainEvent::Refund(RefundEvent::Requested {
-            order: RefundOrder { refund_id, amount, currency, charge: Some(charge), paid_from: PaidFrom::Provider, .. },
+            order:
+                RefundOrder {
+                    refund_id,
+                    amount,
+                    currency,
+                    charge: Some(charge),
+                    paid_from: PaidFrom::Provider,
+                    asked_before,
+                    ..
+                },
         }) => order(
             None,
             ProviderOrder::Refund {
@@ -122,6 +131,7 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 charge_ref: charge.charge_ref.clone(),
                 amount: *amount,
                 currency: *currency,
+                asked_before: *asked_before,
             },
         ),
         // A lost webhook must not leave a refund on its way for ever.
@@ -192,8 +202,9 @@ pub fn orders(event_id: EventId, event: &DomainEvent) -> Vec<Order> {
                 account: place.psp_account.clone(),
             },
         ),
-        DomainEvent::Party(PartyEvent::PspAccountRequested { party_id, country, .. }) => {
-            order(None, ProviderOrder::CreateAccount { party_id: *party_id, country: country.clone() })
+        DomainEvent::Party(PartyEvent::PspAccountRequested { party_id, country, request, .. }) => {
+            let (party_id, country, request) = (*party_id, country.clone(), *request);
+            order(None, ProviderOrder::CreateAccount { party_id, country, request })
         }
         DomainEvent::Party(PartyEvent::PayoutDestinationRequested {
             party_id,

@@ -1,15 +1,16 @@
 //! What follows when a bank disagrees with a payment, or takes one back.
 
-use ledger::Minor;
+use ledger::{Currency, Minor};
 
 use super::Reaction;
 use crate::chargeback::{ChargebackCommand, ChargebackEvent, PaidInto};
 use crate::command::Command;
-use crate::escrow::{Clawback, EscrowCommand, EscrowEvent, LostPart};
+use crate::escrow::{Clawback, ContestedRefunds, EscrowCommand, EscrowEvent, LostPart};
 use crate::funding::FundingCommand;
-use crate::id::{ChargebackId, FundingId};
+use crate::id::{ChargebackId, FundingId, PartyId, RefundId};
 use crate::milestone::{LossCause, MilestoneCommand};
 use crate::payee::{HoldReason, PayeeAccountId, PayeeCommand};
+use crate::refund::RefundCommand;
 use crate::wallet::{WalletCommand, WalletId};
 
 /// What follows for the money, and, where it was exchanged, for the payment's FX position.
@@ -122,23 +123,87 @@ pub(super) fn of_escrow_event(event: &EscrowEvent) -> Vec<Reaction> {
             let suspend = MilestoneCommand::Suspend { chargeback_id: *chargeback_id };
             milestones.iter().map(|id| Reaction::Ask(Command::Milestone(*id, suspend.clone()))).collect()
         }
-        EscrowEvent::ChargeCleared { chargeback_id, milestones, .. } => {
+        EscrowEvent::ChargeCleared { chargeback_id, milestones, refunds, .. } => {
             let resume = MilestoneCommand::Resume { chargeback_id: *chargeback_id };
-            milestones.iter().map(|id| Reaction::Ask(Command::Milestone(*id, resume.clone()))).collect()
+            let milestones = milestones.iter().map(|id| Reaction::Ask(Command::Milestone(*id, resume.clone())));
+            milestones.chain(of_refunds(refunds, &RefundCommand::AskAgain)).collect()
         }
-        EscrowEvent::ChargebackAbsorbed { chargeback_id, funding_id, held, platform_share, .. } => {
+        EscrowEvent::ChargebackHeld {
+            chargeback_id,
+            funding_id,
+            currency,
+            contested: Some(ContestedRefunds { client_id, amount }),
+            ..
+        }
+        | EscrowEvent::ChargebackReleased {
+            chargeback_id,
+            funding_id,
+            currency,
+            contested: Some(ContestedRefunds { client_id, amount }),
+            ..
+        } => {
+            let hold = WalletCommand::HoldRefunds {
+                client_id: *client_id,
+                currency: *currency,
+                chargeback_id: *chargeback_id,
+                funding_id: *funding_id,
+                amount: *amount,
+            };
+            vec![Reaction::Ask(Command::Wallet(WalletId { party_id: *client_id, currency: *currency }, hold))]
+        }
+        EscrowEvent::ChargebackAbsorbed {
+            chargeback_id,
+            funding_id,
+            client_id,
+            currency,
+            held,
+            platform_share,
+            from_refunds,
+            refunds,
+            ..
+        } => {
             let bear = borne_by_platform(*chargeback_id, *platform_share);
-            lost(*funding_id, LossCause::FundingLost, held).chain(charge_payee(event)).chain(bear).collect()
+            let back = reclaim((*client_id, *currency), Some(*chargeback_id), *funding_id, *from_refunds);
+            let waiting = of_refunds(refunds, &RefundCommand::RecordPaymentTaken);
+            let lost = lost(*funding_id, LossCause::FundingLost, held).chain(charge_payee(event));
+            lost.chain(bear).chain(waiting).chain(back).collect()
         }
-        EscrowEvent::FundingReturned { funding_id, parts, receivable, .. } => {
+        EscrowEvent::FundingReturned {
+            funding_id,
+            client_id,
+            currency,
+            parts,
+            receivable,
+            from_refunds,
+            refunds,
+            ..
+        } => {
             let owed = owed_by_client(*funding_id, *receivable);
-            lost(*funding_id, LossCause::FundingReturned, parts).chain(owed).collect()
+            let back = reclaim((*client_id, *currency), None, *funding_id, *from_refunds);
+            let waiting = of_refunds(refunds, &RefundCommand::RecordPaymentTaken);
+            lost(*funding_id, LossCause::FundingReturned, parts).chain(owed).chain(waiting).chain(back).collect()
         }
         EscrowEvent::LateReturnSettled { funding_id, parts, .. } => {
             lost(*funding_id, LossCause::FundingReturned, parts).collect()
         }
         _ => Vec::new(),
     }
+}
+
+fn of_refunds(refunds: &[RefundId], command: &RefundCommand) -> impl Iterator<Item = Reaction> {
+    refunds.iter().map(|id| Reaction::Ask(Command::Refund(*id, command.clone())))
+}
+
+/// What the client has twice comes out of the wallet, when the refunds that waited are there.
+fn reclaim(
+    (client_id, currency): (PartyId, Currency),
+    chargeback_id: Option<ChargebackId>,
+    funding_id: FundingId,
+    amount: Minor,
+) -> Option<Reaction> {
+    let reclaim = WalletCommand::ReclaimRefunds { client_id, currency, chargeback_id, funding_id, amount };
+    let wallet = WalletId { party_id: client_id, currency };
+    (!amount.is_zero()).then_some(Reaction::Last(Command::Wallet(wallet, reclaim)))
 }
 
 fn lost(funding_id: FundingId, cause: LossCause, parts: &[LostPart]) -> impl Iterator<Item = Reaction> {

@@ -37,6 +37,7 @@ pub(super) fn of_funding(event: &FundingEvent) -> Vec<Reaction> {
                 currency: *currency,
                 charge: Some(charge),
                 paid_from: PaidFrom::Provider,
+                asked_before: 0,
             };
             vec![request_refund(*refund_id, order)]
         }

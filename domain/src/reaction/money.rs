@@ -284,12 +284,9 @@ fn surplus(event_id: EventId, client_id: PartyId, currency: Currency, amount: Mi
     if amount.is_zero() {
         return None;
     }
-    Some(credit(event_id, client_id, currency, amount, CreditCause::Surplus))
-}
-
-fn credit(event_id: EventId, client_id: PartyId, currency: Currency, amount: Minor, cause: CreditCause) -> Reaction {
-    let credited = WalletEvent::Credited { client_id, amount, currency, cause, source_event_id: event_id };
-    Reaction::Note(wallet::stream(WalletId { party_id: client_id, currency }), DomainEvent::Wallet(credited))
+    let (cause, source_event_id) = (CreditCause::Surplus, event_id);
+    let credited = WalletEvent::Credited { client_id, amount, currency, cause, source_event_id, funding_id: None };
+    Some(Reaction::Note(wallet::stream(WalletId { party_id: client_id, currency }), DomainEvent::Wallet(credited)))
 }
 
 /// Each part is a refund of its own.
@@ -309,6 +306,7 @@ fn refunds(
             currency,
             charge: part.charge.clone(),
             paid_from: part.paid_from,
+            asked_before: 0,
         };
         request_refund(part.refund_id, order)
     })
@@ -351,13 +349,13 @@ pub(super) fn of_payee(event_id: EventId, event: &PayeeEvent) -> Vec<Reaction> {
 }
 
 pub(super) fn of_refund(event_id: EventId, event: &RefundEvent) -> Vec<Reaction> {
-    let (client_id, currency, amount, cause) = match event {
-        RefundEvent::Failed { client_id, currency, amount, .. }
-        | RefundEvent::Cancelled { client_id, currency, amount, .. } => {
-            (client_id, currency, amount, CreditCause::RefundFailed)
+    let (client_id, currency, amount, funding_id, cause) = match event {
+        RefundEvent::Failed { client_id, currency, amount, funding_id, .. }
+        | RefundEvent::Cancelled { client_id, currency, amount, funding_id, .. } => {
+            (*client_id, *currency, *amount, *funding_id, CreditCause::RefundFailed)
         }
-        RefundEvent::Redirected { client_id, currency, amount, .. } => {
-            (client_id, currency, amount, CreditCause::RefundRedirected)
+        RefundEvent::Redirected { client_id, currency, amount, funding_id, .. } => {
+            (*client_id, *currency, *amount, *funding_id, CreditCause::RefundRedirected)
         }
         RefundEvent::Succeeded { .. } => return exchange::of_refund(event).into_iter().collect(),
         RefundEvent::Requested { .. }
@@ -366,7 +364,10 @@ pub(super) fn of_refund(event_id: EventId, event: &RefundEvent) -> Vec<Reaction>
         | RefundEvent::ManualRequired { .. }
         | RefundEvent::DebitSuspended { .. } => return Vec::new(),
     };
-    [credit(event_id, *client_id, *currency, *amount, cause)].into_iter().chain(exchange::of_refund(event)).collect()
+    let record =
+        WalletCommand::RecordRefund { client_id, amount, currency, cause, source_event_id: event_id, funding_id };
+    let credit = Reaction::Ask(Command::Wallet(WalletId { party_id: client_id, currency }, record));
+    [credit].into_iter().chain(exchange::of_refund(event)).collect()
 }
 
 pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction> {
@@ -392,6 +393,7 @@ pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction>
                 currency: *currency,
                 charge: None,
                 paid_from: PaidFrom::Provider,
+                asked_before: 0,
             };
             vec![request_refund(*refund_id, order)]
         }
@@ -401,6 +403,9 @@ pub(super) fn of_wallet(event_id: EventId, event: &WalletEvent) -> Vec<Reaction>
         WalletEvent::ChargebackAbsorbed { chargeback_id, platform_share, .. } => {
             super::chargeback::borne_by_platform(*chargeback_id, *platform_share).into_iter().collect()
         }
-        WalletEvent::ToppedUp { .. } | WalletEvent::Credited { .. } | WalletEvent::ChargebackHeld { .. } => Vec::new(),
+        WalletEvent::ToppedUp { .. }
+        | WalletEvent::Credited { .. }
+        | WalletEvent::ChargebackHeld { .. }
+        | WalletEvent::RefundReclaimed { .. } => Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What follows from events of payouts, and of the standing of those who are paid.
 
-use ledger::Currency;
+use ledger::{Currency, Minor};
 
 use super::Reaction;
 use crate::command::Command;
@@ -28,7 +28,13 @@ pub(super) fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction>
                 returned: false,
             };
             let leaves_money = !left_at_provider.is_zero();
-            vec![note(*payee_id, *currency, failed), failure(*payee_id, *currency, code, leaves_money)]
+            let hold = hold_returned(*payee_id, *currency, *amount);
+            vec![
+                note(*payee_id, *currency, failed),
+                set_off(*payee_id, *currency),
+                failure(*payee_id, *currency, code, leaves_money),
+                hold,
+            ]
         }
         PayoutEvent::Returned { payout_id, payee_id, amount, currency, code, place } => {
             let at_payees = place.psp_account != crate::escrow::PLATFORM_ACCOUNT;
@@ -37,10 +43,16 @@ pub(super) fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction>
                 payout_id: *payout_id,
                 source_event_id,
                 amount: *amount,
-                left_at_provider: if at_payees { *amount } else { ledger::Minor::ZERO },
+                left_at_provider: if at_payees { *amount } else { Minor::ZERO },
                 returned: true,
             };
-            vec![note(*payee_id, *currency, returned), failure(*payee_id, *currency, code, at_payees)]
+            let hold = hold_returned(*payee_id, *currency, *amount);
+            vec![
+                note(*payee_id, *currency, returned),
+                set_off(*payee_id, *currency),
+                failure(*payee_id, *currency, code, at_payees),
+                hold,
+            ]
         }
         PayoutEvent::LateTransferRecorded { payout_id, payee_id, amount, currency, .. } => {
             let (payee_id, payout_id, amount) = (*payee_id, *payout_id, *amount);
@@ -50,7 +62,8 @@ pub(super) fn of_payout(event_id: EventId, event: &PayoutEvent) -> Vec<Reaction>
         PayoutEvent::Cancelled { payout_id, payee_id, amount, currency, .. } => {
             let (payee_id, payout_id, amount) = (*payee_id, *payout_id, *amount);
             let released = PayeeEvent::PayoutReservationReleased { payee_id, payout_id, source_event_id, amount };
-            vec![note(payee_id, *currency, released)]
+            let hold = hold_returned(payee_id, *currency, amount);
+            vec![note(payee_id, *currency, released), set_off(payee_id, *currency), hold]
         }
         PayoutEvent::TransferReversed { payout_id, payee_id, reversal_id, amount, currency, .. } => {
             let reversed = PayeeEvent::TransferReversedNoted {
@@ -100,6 +113,7 @@ pub(super) fn of_party(event: &PartyEvent) -> Vec<Reaction> {
         PartyEvent::Registered { .. }
         | PartyEvent::PspAccountLinked { .. }
         | PartyEvent::PspAccountRequested { .. }
+        | PartyEvent::PspAccountRefused { .. }
         | PartyEvent::OnboardingLinkRequested { .. }
         | PartyEvent::PayoutDestinationRequested { .. }
         | PartyEvent::PayoutDestinationRefused { .. }
@@ -154,6 +168,18 @@ pub(super) fn of_payee(event: &PayeeEvent) -> Vec<Reaction> {
 fn note(payee_id: PartyId, currency: Currency, event: PayeeEvent) -> Reaction {
     let account = PayeeAccountId { party_id: payee_id, currency };
     Reaction::Note(payee::stream(account), DomainEvent::Payee(event))
+}
+
+/// What is available again pays debts off.
+fn set_off(party_id: PartyId, currency: Currency) -> Reaction {
+    let set_off = PayeeCommand::SetOffDebts { payee_id: party_id, currency };
+    Reaction::Ask(Command::Payee(PayeeAccountId { party_id, currency }, set_off))
+}
+
+/// D-130: what can be withdrawn again is held while the payee may be on a list of sanctions.
+fn hold_returned(payee_id: PartyId, currency: Currency, amount: Minor) -> Reaction {
+    let account = PayeeAccountId { party_id: payee_id, currency };
+    Reaction::Ask(Command::Payee(account, PayeeCommand::HoldReturned { payee_id, currency, amount }))
 }
 
 fn failure(party_id: PartyId, currency: Currency, code: &str, leaves_money: bool) -> Reaction {

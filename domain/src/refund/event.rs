@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::RefundOrder;
 use crate::escrow::PspPlace;
 use crate::exchange::RefundExchange;
-use crate::id::{BreakId, PartyId, RefundId};
+use crate::id::{BreakId, FundingId, PartyId, RefundId};
 
 /// A fact about a refund; amounts are minor units of its currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum RefundEvent {
-    /// The client is to get money back.
+    /// The client is to get money back; again, when what stood in the way is over.
     Requested {
         /// What it is about.
         #[serde(flatten)]
@@ -56,6 +56,9 @@ pub enum RefundEvent {
     Failed {
         /// The refund.
         refund_id: RefundId,
+        /// The payment whose money it is, where a bank could still take that back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        funding_id: Option<FundingId>,
         /// Who gets it.
         client_id: PartyId,
         /// How much.
@@ -82,6 +85,9 @@ pub enum RefundEvent {
     Redirected {
         /// The refund.
         refund_id: RefundId,
+        /// The payment whose money it is, where a bank could still take that back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        funding_id: Option<FundingId>,
         /// Who gets it.
         client_id: PartyId,
         /// How much.
@@ -110,6 +116,9 @@ pub enum RefundEvent {
     Cancelled {
         /// The refund.
         refund_id: RefundId,
+        /// The payment whose money it is, where a bank could still take that back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        funding_id: Option<FundingId>,
         /// Who gets it.
         client_id: PartyId,
         /// How much.

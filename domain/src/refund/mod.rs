@@ -6,6 +6,8 @@
 //!                   │          └─ requires_funding: the provider's balance is too low; sent again later
 //!                   ├─ the client had paid from the wallet ─▶ redirected to it
 //!                   └─ no charge is known, or the provider refuses for good ─▶ requires_manual ─Redirect─▶ redirected
+//! requires_manual ─ the bank's disagreement, which was why, is over ─▶ requested again
+//! requires_manual ─ the bank keeps the payment, or returned it ─▶ redirected: the wallet settles that
 //! ```
 //!
 //! # Invariants
@@ -13,16 +15,19 @@
 //! - What the provider reports is recorded, in whatever order it arrives; the same report again changes nothing.
 //! - Money that does not arrive is the client's all the same: it is credited to the wallet. Where the provider reports it
 //!   as sent after that, it is booked as a debit to be explained (1900): nothing leaves unseen.
+//! - The wallet gets it on somebody's word only where the money is still here for sure (`redirect.rs`).
 //! - Where the provider takes it out of a balance in another currency, both amounts are booked (J71), and the funding is
 //!   told: it has the FX position. What comes back is, where the provider does not say otherwise, what it had taken.
 //!
 //! # What is deliberately absent
-//! Payment by bank transfer, refunds that somebody makes at the provider by hand. A refund whose booking the provider
+//! Payment by bank transfer. Refunds that somebody makes at the provider by hand: one of ours that is refused because of
+//! them waits for somebody who takes them over. A refund whose booking the provider
 //! does not tell with its success is booked in its own currency.
 
 mod decide;
 mod event;
 pub mod posting_rules;
+mod redirect;
 
 use ledger::{Currency, Minor};
 use serde::{Deserialize, Serialize};
@@ -31,7 +36,7 @@ pub use event::RefundEvent;
 
 use crate::escrow::{ChargeRef, PaidFrom};
 use crate::exchange::Settled;
-use crate::id::{ContractId, FundingId, PartyId, RefundId};
+use crate::id::{ChargebackId, ContractId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
@@ -67,6 +72,14 @@ pub struct RefundOrder {
     /// Where the client had paid from.
     #[serde(default, skip_serializing_if = "PaidFrom::is_provider")]
     pub paid_from: PaidFrom,
+    /// How often it was asked for and refused before, because of something that is over.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub asked_before: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references over")]
+fn is_never(times: &u32) -> bool {
+    *times == 0
 }
 
 /// State of a refund.
@@ -129,6 +142,15 @@ pub enum Refund {
     },
 }
 
+/// What stands in the way of giving a refund of a payment to the wallet instead. The unit of work looks it up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaymentStanding {
+    /// The chargeback that it is in.
+    pub contested_by: Option<ChargebackId>,
+    /// Whether its bank keeps more of it than was not refunded: what comes back of it settles that.
+    pub reclaimed: bool,
+}
+
 /// A request about a refund. What the provider tells is never refused once the refund exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundCommand {
@@ -169,6 +191,26 @@ pub enum RefundCommand {
     },
     /// Give it to the client's wallet instead. The client's or the staff's to say.
     RedirectToWallet,
+    /// The bank's disagreement with its payment is over, and nothing was lost: where it was refused because of that, it is
+    /// asked for again. Follows from the escrow's events; never refused.
+    AskAgain,
+    /// A bank keeps its payment, or has returned it: what waits for somebody settles that, in the wallet. Follows from the
+    /// escrow's events; never refused.
+    RecordPaymentTaken,
+    /// A command, with the standing of the payment that decides on it. Only the unit of work makes one.
+    Under {
+        /// The standing.
+        standing: PaymentStanding,
+        /// The command.
+        command: Box<RefundCommand>,
+    },
+}
+
+impl RefundCommand {
+    /// Whether the standing of the payment decides on it.
+    pub fn needs_standing(&self) -> bool {
+        matches!(self, Self::RedirectToWallet | Self::RecordRefused { .. })
+    }
 }
 
 impl Refund {

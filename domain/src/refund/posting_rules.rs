@@ -64,7 +64,7 @@ pub fn journal_entry(event: &RefundEvent, value_date: NaiveDate) -> Result<Optio
                 .debit(Account::RefundsInTransit, *amount, in_transit(client_id, refund_id))
                 .credit(Account::ClientWallet, *amount, wallet(client_id))
         }
-        RefundEvent::Redirected { refund_id, client_id, amount, currency } => {
+        RefundEvent::Redirected { refund_id, client_id, amount, currency, .. } => {
             EntryBuilder::new("refund_redirected", value_date, *currency)
                 .debit(Account::RefundsInTransit, *amount, in_transit(client_id, refund_id))
                 .credit(Account::ClientWallet, *amount, wallet(client_id))
@@ -74,7 +74,7 @@ pub fn journal_entry(event: &RefundEvent, value_date: NaiveDate) -> Result<Optio
                 .debit(Account::SuspenseDebits, *amount, Dimensions::new().with(Key::Break, break_id))
                 .credit(Account::PspAvailable, *amount, at(place))
         }
-        RefundEvent::Cancelled { refund_id, client_id, amount, currency } => {
+        RefundEvent::Cancelled { refund_id, client_id, amount, currency, .. } => {
             EntryBuilder::new("refund_cancelled", value_date, *currency)
                 .debit(Account::RefundsInTransit, *amount, in_transit(client_id, refund_id))
                 .credit(Account::ClientWallet, *amount, wallet(client_id))

@@ -8,6 +8,7 @@ use super::{
     TreasuryEvent,
 };
 use crate::actor::{Actor, StaffRole};
+use crate::approval;
 use crate::id::{BreakId, PartyId, SweepId, TopUpId};
 use crate::ports::provider::{BankPayoutStatus, TopUpStatus};
 use crate::refusal::Refusal;
@@ -58,9 +59,7 @@ pub(super) fn decide(
         C::ApproveSweep { sweep_id, coverage } => {
             let approved_by = only_finance(context, "take money out of a balance")?;
             let sweep = proposed(treasury, *sweep_id)?;
-            if approved_by == sweep.proposed_by {
-                return Err(Refusal::FourEyesViolation);
-            }
+            approval::by_another(sweep.proposed_by, approved_by)?;
             let others = treasury.on_its_way().saturating_sub(sweep.amount);
             within(coverage, balance, sweep.amount, sweep.buffer, others)?;
             let (sweep_id, amount, coverage) = (*sweep_id, sweep.amount, *coverage);

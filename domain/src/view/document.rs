@@ -156,7 +156,11 @@ impl Document {
                 of(chargeback.charged().and_then(|charged| charged.paid_into.contract_id()), None, None)
             }
             AggregateState::Pair(pair) => of(None, pair.client_id, pair.payee_id),
-            AggregateState::Party(_) | AggregateState::Payee(_) | AggregateState::Treasury(_) => of(None, None, None),
+            AggregateState::Party(_)
+            | AggregateState::Payee(_)
+            | AggregateState::Treasury(_)
+            | AggregateState::Approval(_)
+            | AggregateState::Subject(_) => of(None, None, None),
         }
     }
 }
@@ -188,6 +192,10 @@ impl PayeeBalance {
                 self.available = self.available.saturating_sub(*from_available);
             }
             PayeeEvent::DebtRecorded { amount, .. } => self.debt = self.debt.saturating_add(*amount),
+            PayeeEvent::DebtRecovered { amount, from_available: true, .. } => {
+                self.available = self.available.saturating_sub(*amount);
+                self.debt = self.debt.saturating_sub(*amount);
+            }
             PayeeEvent::DebtRecovered { amount, .. } | PayeeEvent::DebtWrittenOff { amount, .. } => {
                 self.debt = self.debt.saturating_sub(*amount);
             }

@@ -51,7 +51,14 @@ pub(super) fn decide(
                 chargeback_id: *chargeback_id,
                 amount: *amount,
                 currency: *currency,
+                funding_id: None,
             }])
+        }
+        // Lost, and all of it had come back.
+        WalletCommand::AbsorbChargeback { chargeback_id, amount, .. }
+            if amount.is_zero() && !wallet.contested.contains_key(chargeback_id) =>
+        {
+            Ok(Vec::new())
         }
         WalletCommand::AbsorbChargeback { client_id, currency, chargeback_id, funding_id, amount } => {
             let there = wallet.balance.min(*amount);
@@ -62,8 +69,12 @@ pub(super) fn decide(
                 amount: there,
                 platform_share: amount.checked_sub(there)?,
                 currency: *currency,
+                of_refunds: false,
             }])
         }
+        WalletCommand::RecordRefund { .. }
+        | WalletCommand::HoldRefunds { .. }
+        | WalletCommand::ReclaimRefunds { .. } => super::refunded::decide(wallet, command),
         WalletCommand::PayEscrow {
             client_id,
             contract_id,

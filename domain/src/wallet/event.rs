@@ -63,6 +63,9 @@ pub enum WalletEvent {
         amount: Minor,
         /// In which currency.
         currency: Currency,
+        /// The payment, where not a top-up is contested, but one of which money came back here: only that is held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        funding_id: Option<FundingId>,
     },
     /// A bank keeps a top-up. What is not in the wallet any more is the platform's loss (J55).
     ChargebackAbsorbed {
@@ -79,6 +82,28 @@ pub enum WalletEvent {
         platform_share: Minor,
         /// In which currency.
         currency: Currency,
+        /// Whether not a top-up is lost, but a payment of which money came back here. What is not here is claimed when more
+        /// of it comes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_refunds: bool,
+    },
+    /// Money that came back from a payment settles what the client had twice: what the platform has borne of a chargeback
+    /// (J55), or what the client owes for a returned payment (J59), undone.
+    RefundReclaimed {
+        /// Whose.
+        client_id: PartyId,
+        /// The payment.
+        funding_id: FundingId,
+        /// The chargeback that was lost; absent where the bank returned the payment without one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chargeback_id: Option<ChargebackId>,
+        /// How much was taken now.
+        amount: Minor,
+        /// What is claimed after that, from what comes back later.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        outstanding: Minor,
+        /// In which currency.
+        currency: Currency,
     },
     /// Money came from elsewhere in the engine. Mirror of the event named, which carries the journal.
     Credited {
@@ -92,6 +117,9 @@ pub enum WalletEvent {
         cause: CreditCause,
         /// The event that this mirrors.
         source_event_id: EventId,
+        /// The payment that it came back from, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        funding_id: Option<FundingId>,
     },
     /// It paid into an escrow. J05.
     PaidEscrow {

@@ -3,12 +3,14 @@
 //! ```text
 //! top-up, credit (failed refund, surplus, redirected refund) ─▶ balance ─PayEscrow─▶ held in an escrow
 //!                                                                  ├────Withdraw───▶ a refund by hand
-//!                                                                  └─ a bank takes a top-up back
+//!                                                                  └─ a bank takes a top-up back, or a payment that was
+//!                                                                     refunded, too
 //! ```
 //!
 //! # Invariants
 //! - The balance is never negative: a payment or a withdrawal is at most what is there.
-//! - Credits commute with every decision here: they only ever add. So they are appended without looking.
+//! - Surplus commutes with every decision here: it only ever adds. So it is appended without looking. Money of a refund is
+//!   looked at: a bank may have taken its payment (`refunded.rs`).
 //! - What has an id of its own is done once.
 //! - While a bank contests a top-up, as much as it has taken cannot be spent, as far as that much is there. The hold is a
 //!   target: what is credited meanwhile falls under it, too.
@@ -23,6 +25,7 @@
 mod decide;
 mod event;
 pub mod posting_rules;
+mod refunded;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use event::{CreditCause, WalletEvent};
 
 use crate::escrow::{Allocation, Deposit, FeeTax, PspPlace};
-use crate::id::{ChargebackId, ContractId, FundingId, PartyId, RefundId};
+use crate::id::{ChargebackId, ContractId, EventId, FundingId, PartyId, RefundId};
 use crate::log::StreamId;
 use crate::refusal::Refusal;
 use crate::rules::{Context, Rules};
@@ -104,12 +107,75 @@ pub struct ClientWallet {
     /// What cannot be spent while banks contest top-ups: for each chargeback, how much.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contested: BTreeMap<ChargebackId, Minor>,
+    /// What came back here from payments, less what was reclaimed of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunded: BTreeMap<FundingId, Minor>,
+    /// The same while banks contest those payments: for each chargeback, how much of what came back is held.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contested_refunds: BTreeMap<ChargebackId, ContestedPayment>,
+    /// What is taken of the money that comes back of a payment, oldest first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<FundingId, Vec<Claim>>,
+}
+
+/// A payment that a bank contests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContestedPayment {
+    /// The payment.
+    pub funding_id: FundingId,
+    /// As much of what came back of it is held, as far as it is there.
+    pub amount: Minor,
+}
+
+/// What the client had twice of a payment, and what was not here when it was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The chargeback that was lost; absent where the bank returned the payment without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chargeback_id: Option<ChargebackId>,
+    /// How much.
+    pub amount: Minor,
 }
 
 impl ClientWallet {
     /// What can be paid with or taken out now.
     pub fn spendable(&self) -> Minor {
-        self.contested.values().fold(self.balance, |left, held| left.saturating_sub(*held))
+        let mut held_of: BTreeMap<FundingId, Minor> = BTreeMap::new();
+        for contested in self.contested_refunds.values() {
+            let held = held_of.entry(contested.funding_id).or_default();
+            *held = held.saturating_add(contested.amount);
+        }
+        let refunds = held_of.iter().map(|(id, held)| (*held).min(self.refunded_of(*id)));
+        self.contested.values().copied().chain(refunds).fold(self.balance, Minor::saturating_sub)
+    }
+
+    /// What came back here from a payment and was not reclaimed.
+    pub fn refunded_of(&self, funding_id: FundingId) -> Minor {
+        self.refunded.get(&funding_id).copied().unwrap_or_default()
+    }
+
+    /// What is claimed of a payment for a chargeback, or for its return.
+    pub(crate) fn claimed(&self, funding_id: FundingId, chargeback_id: Option<ChargebackId>) -> Minor {
+        let mut claims = self.claims.get(&funding_id).into_iter().flatten();
+        claims.find(|claim| claim.chargeback_id == chargeback_id).map_or(Minor::ZERO, |claim| claim.amount)
+    }
+
+    fn reclaim(&mut self, funding_id: FundingId, amount: Minor) {
+        self.balance = self.balance.saturating_sub(amount);
+        if let Some(refunded) = self.refunded.get_mut(&funding_id) {
+            *refunded = refunded.saturating_sub(amount);
+        }
+        self.refunded.retain(|_, refunded| !refunded.is_zero());
+    }
+
+    fn set_claim(&mut self, funding_id: FundingId, claim: Claim) {
+        let claims = self.claims.entry(funding_id).or_default();
+        match claims.iter_mut().find(|known| known.chargeback_id == claim.chargeback_id) {
+            Some(known) => *known = claim,
+            None => claims.push(claim),
+        }
+        claims.retain(|claim| !claim.amount.is_zero());
+        self.claims.retain(|_, claims| !claims.is_empty());
     }
 }
 
@@ -166,6 +232,47 @@ pub enum WalletCommand {
         /// How much it keeps.
         amount: Minor,
     },
+    /// Money came from a refund. A fact: never refused. What is claimed of that payment is taken at once.
+    RecordRefund {
+        /// Whose.
+        client_id: PartyId,
+        /// How much.
+        amount: Minor,
+        /// In which currency.
+        currency: Currency,
+        /// Why it is here.
+        cause: CreditCause,
+        /// The event that it mirrors.
+        source_event_id: EventId,
+        /// The payment that it is of, where it is of one.
+        funding_id: Option<FundingId>,
+    },
+    /// A bank contests a payment of which money came back here, or does not any more. Never refused.
+    HoldRefunds {
+        /// Whose.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The chargeback.
+        chargeback_id: ChargebackId,
+        /// The payment.
+        funding_id: FundingId,
+        /// How much is to be held for it now.
+        amount: Minor,
+    },
+    /// A bank keeps a payment that was refunded, too. Never refused.
+    ReclaimRefunds {
+        /// Whose.
+        client_id: PartyId,
+        /// In which currency.
+        currency: Currency,
+        /// The chargeback that was lost; absent where the bank returned the payment without one.
+        chargeback_id: Option<ChargebackId>,
+        /// The payment.
+        funding_id: FundingId,
+        /// How much the client has twice.
+        amount: Minor,
+    },
     /// Pay into an escrow.
     PayEscrow {
         /// Whose.
@@ -217,9 +324,13 @@ impl Rules for ClientWallet {
                 self.top_ups.insert(*funding_id);
                 self.balance = self.balance.saturating_add(*amount);
             }
-            E::Credited { client_id, amount, .. } => {
+            E::Credited { client_id, amount, funding_id, .. } => {
                 self.client_id = Some(*client_id);
                 self.balance = self.balance.saturating_add(*amount);
+                if let Some(funding_id) = funding_id {
+                    let refunded = self.refunded.entry(*funding_id).or_default();
+                    *refunded = refunded.saturating_add(*amount);
+                }
             }
             E::TopUpReturned { funding_id, amount, .. } => {
                 self.returned.insert(*funding_id);
@@ -227,10 +338,38 @@ impl Rules for ClientWallet {
             }
             E::ChargebackHeld { chargeback_id, amount, .. } if amount.is_zero() => {
                 self.contested.remove(chargeback_id);
+                self.contested_refunds.remove(chargeback_id);
+            }
+            E::ChargebackHeld { client_id, chargeback_id, amount, funding_id: Some(funding_id), .. } => {
+                self.client_id = Some(*client_id);
+                let contested = ContestedPayment { funding_id: *funding_id, amount: *amount };
+                self.contested_refunds.insert(*chargeback_id, contested);
             }
             E::ChargebackHeld { client_id, chargeback_id, amount, .. } => {
                 self.client_id = Some(*client_id);
                 self.contested.insert(*chargeback_id, *amount);
+            }
+            E::ChargebackAbsorbed {
+                client_id,
+                chargeback_id,
+                funding_id,
+                amount,
+                platform_share,
+                of_refunds: true,
+                ..
+            } => {
+                self.client_id = Some(*client_id);
+                self.contested_refunds.remove(chargeback_id);
+                self.reclaim(*funding_id, *amount);
+                let before = self.claimed(*funding_id, Some(*chargeback_id));
+                let claim =
+                    Claim { chargeback_id: Some(*chargeback_id), amount: before.saturating_add(*platform_share) };
+                self.set_claim(*funding_id, claim);
+            }
+            E::RefundReclaimed { client_id, funding_id, chargeback_id, amount, outstanding, .. } => {
+                self.client_id = Some(*client_id);
+                self.reclaim(*funding_id, *amount);
+                self.set_claim(*funding_id, Claim { chargeback_id: *chargeback_id, amount: *outstanding });
             }
             E::ChargebackAbsorbed { chargeback_id, amount, .. } => {
                 self.contested.remove(chargeback_id);

@@ -15,7 +15,9 @@ pub fn journal_entry(event: &WalletEvent, value_date: NaiveDate) -> Result<Optio
     let entry = match event {
         WalletEvent::Credited { .. } | WalletEvent::ChargebackHeld { .. } => return Ok(None),
         // There was nothing left: all of it is booked by payment or chargeback.
-        WalletEvent::TopUpReturned { amount, .. } | WalletEvent::ChargebackAbsorbed { amount, .. }
+        WalletEvent::TopUpReturned { amount, .. }
+        | WalletEvent::ChargebackAbsorbed { amount, .. }
+        | WalletEvent::RefundReclaimed { amount, .. }
             if amount.is_zero() =>
         {
             return Ok(None);
@@ -35,6 +37,17 @@ pub fn journal_entry(event: &WalletEvent, value_date: NaiveDate) -> Result<Optio
             EntryBuilder::new("wallet_chargeback_absorbed", value_date, *currency)
                 .debit(Account::ClientWallet, *amount, Dimensions::new().with(Key::Client, client_id))
                 .credit(Account::ChargebacksUnderContest, *amount, contested(*chargeback_id, *funding_id))
+        }
+        WalletEvent::RefundReclaimed { client_id, funding_id, chargeback_id, amount, currency, .. } => {
+            let client = Dimensions::new().with(Key::Client, client_id);
+            let entry = EntryBuilder::new("refund_reclaimed", value_date, *currency);
+            let entry = entry.debit(Account::ClientWallet, *amount, client.clone());
+            match chargeback_id {
+                Some(id) => {
+                    entry.credit(Account::ChargebackLosses, *amount, Dimensions::new().with(Key::Chargeback, id))
+                }
+                None => entry.credit(Account::ReceivableFromClient, *amount, client.with(Key::Cause, funding_id)),
+            }
         }
         WalletEvent::PaidEscrow {
             client_id,

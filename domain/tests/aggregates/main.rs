@@ -4,6 +4,7 @@
 //! States are reached by commands that were accepted, never made by hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
+mod approval;
 mod contract;
 mod escrow;
 mod funding;
@@ -13,6 +14,7 @@ mod party;
 mod payee;
 mod payout;
 mod refund;
+mod subject;
 mod wallet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,6 +180,7 @@ fn outcomes<R: Rules>(
 #[test]
 fn every_event_follows_from_a_command_in_a_test() {
     let tables = [
+        include_str!("approval.rs"),
         include_str!("contract.rs"),
         include_str!("escrow.rs"),
         include_str!("funding.rs"),
@@ -187,6 +190,7 @@ fn every_event_follows_from_a_command_in_a_test() {
         include_str!("payee.rs"),
         include_str!("payout.rs"),
         include_str!("refund.rs"),
+        include_str!("subject.rs"),
         include_str!("wallet.rs"),
     ];
     let notes = [
@@ -209,10 +213,12 @@ fn every_event_follows_from_a_command_in_a_test() {
 }
 
 /// Tests that go through the unit of work, and name what happens.
-fn stories() -> [&'static str; 17] {
+fn stories() -> [&'static str; 19] {
     [
         include_str!("../chargeback/contested_return.rs"),
+        include_str!("../chargeback/ended.rs"),
         include_str!("../chargeback/evidence.rs"),
+        include_str!("../chargeback/paid_twice.rs"),
         include_str!("../chargeback/exchanged.rs"),
         include_str!("../chargeback/money_taken_back.rs"),
         include_str!("../chargeback/property.rs"),

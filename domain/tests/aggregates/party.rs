@@ -38,6 +38,7 @@ fn what_a_party_does_in_each_state() {
         ("an address", link("jane@example.com")),
         ("64 characters", link(&"a".repeat(64))),
         ("65 characters", link(&"a".repeat(65))),
+        ("the platform's own", link("platform")),
     ];
     let payee = Actor::Payee(payee_id());
     insta::assert_snapshot!(table_of(payee, &states, &accounts, DomainEvent::Party), @r"
@@ -54,6 +55,9 @@ fn what_a_party_does_in_each_state() {
       registered, linked: party.psp_account_linked
       unknown: refused not_found
     65 characters
+      unknown: refused not_found
+      registered, linked: refused validation_failed
+    the platform's own
       unknown: refused not_found
       registered, linked: refused validation_failed
     ");

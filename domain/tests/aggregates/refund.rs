@@ -20,6 +20,7 @@ fn order() -> RefundOrder {
         currency: Currency::USD,
         charge: Some(ChargeRef { payment_ref: "pi_1".to_owned(), charge_ref: "ch_1".to_owned(), place }),
         paid_from: PaidFrom::Provider,
+        asked_before: 0,
     }
 }
 
@@ -49,7 +50,11 @@ fn failed() -> C {
 }
 
 fn refused() -> C {
-    C::RecordRefused { code: "charge_already_refunded".to_owned() }
+    C::RecordRefused { code: "declined".to_owned() }
+}
+
+fn disputed() -> C {
+    C::RecordRefused { code: "charge_disputed".to_owned() }
 }
 
 fn states() -> Vec<(&'static str, Refund)> {
@@ -68,6 +73,7 @@ fn states() -> Vec<(&'static str, Refund)> {
         ("failed (after it had arrived)", state(&[request(), submitted(), succeeded(), failed()])),
         ("requires_manual", after(&manual[..2])),
         ("requires_manual (no charge)", state(&[without_charge()])),
+        ("requires_manual (disputed)", state(&[request(), disputed()])),
         ("redirected", after(&manual)),
         ("redirected (and sent)", after(&[manual.as_slice(), &[(SYSTEM, succeeded())]].concat())),
         ("redirected (from the wallet)", state(&[to_the_wallet()])),
@@ -89,6 +95,8 @@ fn what_a_refund_does_in_each_state() {
         ("RecordCancelled", C::RecordCancelled),
         ("RecordRefused", refused()),
         ("RedirectToWallet", C::RedirectToWallet),
+        ("AskAgain", C::AskAgain),
+        ("RecordPaymentTaken", C::RecordPaymentTaken),
     ];
     insta::assert_snapshot!(table(&states(), &commands, DomainEvent::Refund), @r"
     Request
@@ -112,27 +120,40 @@ fn what_a_refund_does_in_each_state() {
       not_requested: refused not_found
       otherwise: nothing
     RecordSucceeded
+      succeeded, failed, failed (after it had arrived), redirected (and sent), cancelled: nothing
       redirected, redirected (from the wallet): refund.debit_suspended
-      requested, requires_funding, submitted, requires_manual, requires_manual (no charge): refund.succeeded
       not_requested: refused not_found
-      otherwise: nothing
+      otherwise: refund.succeeded
     RecordFailed
-      requested, requires_funding, submitted, succeeded, requires_manual, requires_manual (no charge): refund.failed
+      failed, failed (after it had arrived), redirected, redirected (and sent), redirected (from the wallet), cancelled: nothing
       not_requested: refused not_found
-      otherwise: nothing
+      otherwise: refund.failed
     RecordCancelled
-      requested, requires_funding, submitted, requires_manual, requires_manual (no charge): refund.cancelled
+      requested, requires_funding, submitted, requires_manual, requires_manual (no charge), requires_manual (disputed): refund.cancelled
       not_requested: refused not_found
       otherwise: nothing
     RecordRefused
       requested, requires_funding: refund.manual_required
       not_requested: refused not_found
       otherwise: nothing
-    RedirectToWallet by client, staff
+    RedirectToWallet by client
       requires_manual, requires_manual (no charge): refund.redirected
       not_requested: refused not_found
+      requires_manual (disputed): refused refund_not_redirectable
       otherwise: refused refund_wrong_state
     RedirectToWallet by client as payee, payee, payee as client, outsider, system
       always: refused not_found
+    RedirectToWallet by staff
+      requires_manual, requires_manual (no charge), requires_manual (disputed): refund.redirected
+      not_requested: refused not_found
+      otherwise: refused refund_wrong_state
+    AskAgain
+      requires_manual (disputed): refund.requested
+      not_requested: refused not_found
+      otherwise: nothing
+    RecordPaymentTaken
+      requires_manual, requires_manual (no charge), requires_manual (disputed): refund.redirected
+      not_requested: refused not_found
+      otherwise: nothing
     ");
 }

@@ -82,6 +82,7 @@ fn credited() -> ClientWallet {
         currency: Currency::USD,
         cause: CreditCause::RefundFailed,
         source_event_id: EventId::from_uuid(id(70)),
+        funding_id: None,
     });
     wallet
 }

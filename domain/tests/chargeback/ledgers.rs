@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::aggregate::AggregateState;
+use domain::refund::Refund;
+use domain::wallet::{ClientWallet, WalletId};
 use ledger::account::Floor;
 use ledger::{Account, JournalEntry, Side};
 
 use super::bank::{earnings, holdings};
-use super::money::lines;
 use super::money::world::World;
+use super::money::{client, lines};
 
 /// Lines of entries that belong together: sums by side and account, in the order of the accounts.
 pub fn joined(entries: &[JournalEntry]) -> Vec<(String, String, i64)> {
@@ -83,7 +85,29 @@ pub fn check(world: &World) {
     assert_eq!(of(Account::ReceivableFromPayee), i128::from(account.debt_total().get()), "1210");
 
     let owed: i128 = held.fundings.values().map(|funding| i128::from(funding.owed.get())).sum();
-    assert_eq!(of(Account::ReceivableFromClient), owed + of_no_escrow(world), "1220");
+    let purse = wallet(world);
+    let claims = || purse.claims.iter().flat_map(|(id, claims)| claims.iter().map(move |claim| (id, claim)));
+    let claimed: i128 = claims()
+        .filter(|(_, claim)| claim.chargeback_id.is_none())
+        .map(|(_, claim)| i128::from(claim.amount.get()))
+        .sum();
+    assert_eq!(of(Account::ReceivableFromClient), owed + claimed + of_no_escrow(world), "1220");
+    assert_eq!(of(Account::ClientWallet), i128::from(purse.balance.get()), "2120");
+    // B.6: what the client has twice is not left in the wallet, nor does a refund wait for the wallet to have it.
+    for (id, claim) in claims() {
+        let here = purse.refunded_of(*id).min(purse.balance);
+        assert!(here.is_zero(), "{here} of {id} are here, and {claim:?}");
+    }
+    for event in world.log.iter().filter(|event| event.event_type == "refund.manual_required") {
+        let AggregateState::Refund(refund) = world.state(&event.stream) else { panic!() };
+        if let Refund::RequiresManual { order, reason } = refund.as_ref()
+            && let Some(funding) = order.funding_id.and_then(|id| held.fundings.get(&id))
+        {
+            assert!(funding.reclaimed.is_zero(), "{reason}: {order:?} waits, and {funding:?}");
+        }
+    }
+    // Who owes has nothing available.
+    assert!(account.available.is_zero() || account.debt_total().is_zero(), "{account:?}");
     for (id, funding) in &held.fundings {
         // What was returned as a whole is held by nobody, unless a bank contests it still.
         let gone = funding.sent_back.get() + funding.charged_back.get() >= funding.paid.get();
@@ -93,6 +117,15 @@ pub fn check(world: &World) {
 
     let contested: i128 = chargebacks(world).iter().map(|case| i128::from(case.out().get())).sum();
     assert_eq!(of(Account::ChargebacksUnderContest), contested, "1200");
+}
+
+/// The client's wallet.
+fn wallet(world: &World) -> ClientWallet {
+    let id = WalletId { party_id: client(), currency: world.currency };
+    match world.state(&domain::wallet::stream(id)) {
+        AggregateState::Wallet(wallet) => wallet,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What clients owe of returned payments that no escrow had.

@@ -7,10 +7,13 @@ mod money;
 
 mod bank;
 mod contested_return;
+mod ended;
 mod evidence;
 mod exchanged;
+mod four_eyes;
 mod ledgers;
 mod money_taken_back;
+mod paid_twice;
 mod property;
 mod rest;
 mod returned;

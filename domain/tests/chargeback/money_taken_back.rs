@@ -144,6 +144,21 @@ fn what_is_lost_can_be_given_up() {
     check(&world);
 }
 
+/// D-106: what of it had gone back to the client before is told with its end, and counts for the contract.
+#[test]
+fn what_went_back_before_the_rest_was_lost_is_counted() {
+    let (mut world, mut dispute) = f0();
+    world.by_payee(on(M::GrantRefund { amount: Some(minor(40_000)), currency: None })).unwrap();
+    dispute.withdraws(63_000).is(DisputeStatus::Lost).told(&mut world).unwrap();
+    world.by_client(on(M::Cancel)).unwrap();
+    for (kind, key) in [("contract.milestone_closed", "refunded"), ("contract.completed", "refunded_total")] {
+        let event = world.log.iter().rfind(|event| event.event_type == kind).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&event.payload).unwrap();
+        assert_eq!(told[key], 40_000, "{kind}");
+    }
+    check(&world);
+}
+
 /// J53: the payee bears what was released, less the fees, which the platform returns.
 #[test]
 fn what_is_lost_after_release_is_the_payees() {

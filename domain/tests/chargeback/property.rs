@@ -1,14 +1,19 @@
 //! Whatever banks, parties and the provider do, in any order.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
+use domain::aggregate::AggregateState;
+use domain::command::Command;
 use domain::escrow::PaidFrom;
 use domain::fee::FeeSchedule;
-use domain::id::FundingId;
+use domain::id::{FundingId, PayoutId, RefundId};
 use domain::intent::{Intent, MoneyIntent};
 use domain::milestone::{MilestoneCommand as M, Remainder};
+use domain::payout::PayoutCommand;
 use domain::policy::{Liability, Policy};
-use domain::ports::provider::{DisputeStatus, PaymentReport, PaymentStatus, ProviderReport};
-use domain::refund::RefundCommand;
+use domain::ports::provider::{DisputeStatus, FraudWarningReport, PaymentReport, PaymentStatus, ProviderReport};
+use domain::refund::{Refund, RefundCommand};
 use domain::refusal::Refusal;
 use ledger::Currency;
 use proptest::prelude::*;
@@ -16,7 +21,7 @@ use proptest::prelude::*;
 use super::bank::{Dispute, booked_on, clear, earnings, milestone, pay_out, taxed, tell};
 use super::ledgers::{at_provider, check};
 use super::money::world::World;
-use super::money::{contract, d, f, m, minor, r};
+use super::money::{contract, d, f, m, minor, payee, r, uuid};
 
 const MILESTONES: u128 = 2;
 
@@ -27,9 +32,21 @@ enum Act {
     /// The client pays what a milestone lacks, and the provider collects it.
     Pay(u128),
     PayOut,
+    /// The payee withdraws; the bank does not have it yet.
+    PayoutBegins,
     GiveBack(u128, i64),
     /// The provider has sent back what is on its way.
     RefundsArrive,
+    /// It refuses what is on its way, with that code.
+    RefundsRefused(&'static str),
+    /// What is on its way does not arrive, and what had arrived comes back.
+    RefundsFail,
+    /// The client wants what waits in the wallet.
+    Redirect,
+    /// A bank returns the newest payout, or it fails.
+    PayoutFails,
+    /// A network warns that the payment of that number may be fraud.
+    Warn(usize),
     /// A bank begins to disagree with the payment of that number, about that percentage of it.
     Dispute(usize, i64),
     /// The provider tells the newest dispute again, with more.
@@ -70,6 +87,13 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::PayOut),
         1 => (1..=MILESTONES, 1_i64..40_000).prop_map(|(number, amount)| Act::GiveBack(number, amount)),
         1 => Just(Act::RefundsArrive),
+        2 => prop_oneof![Just("charge_disputed"), Just("declined"), Just("charge_already_refunded")]
+            .prop_map(Act::RefundsRefused),
+        1 => Just(Act::RefundsFail),
+        1 => Just(Act::Redirect),
+        1 => Just(Act::PayoutBegins),
+        2 => Just(Act::PayoutFails),
+        1 => (0_usize..3).prop_map(Act::Warn),
         4 => (0_usize..3, prop_oneof![3 => Just(100_i64), 2 => 1_i64..130]).prop_map(|(which, share)| Act::Dispute(which, share)),
         5 => prop_oneof![3 => Just(100_i64), 2 => 1_i64..130].prop_map(Act::Withdraw),
         3 => prop_oneof![3 => Just(100_i64), 2 => 1_i64..130].prop_map(Act::Reinstate),
@@ -84,6 +108,7 @@ struct Play {
     world: World,
     payments: Vec<(FundingId, i64)>,
     disputes: Vec<Dispute>,
+    payouts: Vec<PayoutId>,
     returned: Vec<FundingId>,
     cash: i128,
     numbers: u128,
@@ -93,8 +118,15 @@ impl Play {
     fn new(schedule: FeeSchedule, liability: Liability) -> Self {
         let policy = Policy { chargeback_liability: liability, ..Policy::default() };
         let world = World::new().accepted(&[60_000, 40_000], schedule, policy);
-        let mut play =
-            Self { world, payments: Vec::new(), disputes: Vec::new(), returned: Vec::new(), cash: 0, numbers: 0 };
+        let mut play = Self {
+            world,
+            payments: Vec::new(),
+            disputes: Vec::new(),
+            payouts: Vec::new(),
+            returned: Vec::new(),
+            cash: 0,
+            numbers: 0,
+        };
         // One payment for both, and a deposit.
         let pay_in = MoneyIntent::PayIn {
             contract_id: contract(),
@@ -146,10 +178,19 @@ impl Play {
                 self.collected(funding);
                 Ok(())
             }
+            Act::Warn(which) => {
+                let Some((funding, _)) = self.payments.get(*which).copied() else { return Ok(()) };
+                let (warning_ref, charge_ref) = (format!("issfr_{funding}"), format!("ch_{funding}"));
+                let warning = FraudWarningReport { warning_ref, funding_id: Some(funding), charge_ref };
+                tell(&mut self.world, &ProviderReport::FraudWarning(warning)).unwrap();
+                Ok(())
+            }
             Act::PayOut => {
+                clear(&mut self.world);
                 let available = earnings(&self.world).available.get();
                 let number = self.number();
                 pay_out(&mut self.world, number, available)?;
+                self.payouts.push(PayoutId::from_uuid(uuid(9000 + number)));
                 self.cash -= i128::from(available);
                 Ok(())
             }
@@ -162,6 +203,45 @@ impl Play {
             }
             Act::RefundsArrive => {
                 self.refunds_arrive();
+                Ok(())
+            }
+            Act::RefundsRefused(code) => {
+                for id in self.refunds() {
+                    let refused = RefundCommand::RecordRefused { code: (*code).to_owned() };
+                    self.world.fact(Command::Refund(id, refused)).unwrap();
+                }
+                Ok(())
+            }
+            Act::RefundsFail => {
+                let before = at_provider(&self.world);
+                for id in self.refunds() {
+                    let failed = RefundCommand::RecordFailed { code: "declined".to_owned(), came_back: None };
+                    self.world.fact(Command::Refund(id, failed)).unwrap();
+                }
+                self.cash += at_provider(&self.world) - before;
+                Ok(())
+            }
+            Act::Redirect => {
+                for refund_id in self.refunds() {
+                    self.world.by_client(Intent::Money(MoneyIntent::RedirectRefund { refund_id }))?;
+                }
+                Ok(())
+            }
+            Act::PayoutBegins => {
+                clear(&mut self.world);
+                let (available, number) = (earnings(&self.world).available, self.number());
+                let payout_id = PayoutId::from_uuid(uuid(9000 + number));
+                let (payee_id, currency) = (payee(), Currency::USD);
+                self.world.by_payee(Intent::RequestPayout { payout_id, payee_id, currency, amount: available })?;
+                self.payouts.push(payout_id);
+                Ok(())
+            }
+            Act::PayoutFails => {
+                let Some(payout_id) = self.payouts.pop() else { return Ok(()) };
+                let before = at_provider(&self.world);
+                let failed = PayoutCommand::RecordFailed { code: "account_closed".to_owned() };
+                self.world.fact(Command::Payout(payout_id, failed)).unwrap();
+                self.cash += at_provider(&self.world) - before;
                 Ok(())
             }
             Act::Dispute(which, share) => {
@@ -222,21 +302,30 @@ impl Play {
         }
     }
 
+    /// Every refund that was asked for.
+    fn refunds(&self) -> Vec<RefundId> {
+        let requested = self.world.log.iter().filter(|event| event.event_type == "refund.requested");
+        let ids = requested.map(|event| event.stream.aggregate_id.parse().unwrap());
+        ids.collect::<BTreeSet<RefundId>>().into_iter().collect()
+    }
+
     fn refunds_arrive(&mut self) {
         let before = at_provider(&self.world);
-        let requested: Vec<_> =
-            self.world.log.iter().filter(|event| event.event_type == "refund.requested").cloned().collect();
         let mut sent = 0;
-        for event in requested {
-            let order: serde_json::Value = serde_json::from_str(&event.payload).unwrap();
-            let id = order["refund_id"].as_str().unwrap().parse().unwrap();
+        for id in self.refunds() {
+            let AggregateState::Refund(refund) = self.world.state(&domain::refund::stream(id)) else { panic!() };
+            // What the provider has refused it does not send.
+            if matches!(refund.as_ref(), Refund::Redirected { .. } | Refund::RequiresManual { .. }) {
+                continue;
+            }
+            let amount = refund.order().unwrap().amount;
             let succeeded = RefundCommand::RecordSucceeded {
                 refund_ref: "re_1".to_owned(),
                 balance_transaction_ref: None,
                 taken: None,
             };
-            if !self.world.fact(domain::command::Command::Refund(id, succeeded)).unwrap().is_empty() {
-                sent += i128::from(order["amount"].as_i64().unwrap());
+            if !self.world.fact(Command::Refund(id, succeeded)).unwrap().is_empty() {
+                sent += i128::from(amount.get());
             }
         }
         assert_eq!(at_provider(&self.world), before - sent);
@@ -294,5 +383,31 @@ proptest! {
         clear(&mut play.world);
         play.refunds_arrive();
         play.check();
+    }
+
+    /// L10: earnings clear when they are due, however late the scheduler is: whatever happens meanwhile, the payee ends with
+    /// the same, and so do the books.
+    #[test]
+    fn a_late_scheduler_changes_nothing_for_the_payee(
+        acts in prop::collection::vec((0_i64..(4 * 24 * 60), act()), 1..40),
+    ) {
+        let new = || Play::new(FeeSchedule::two_sided(), Liability::Payee);
+        let (mut punctual, mut late) = (new(), new());
+        for (minutes, act) in &acts {
+            for play in [&mut punctual, &mut late] {
+                play.world.now += TimeDelta::minutes(*minutes);
+            }
+            clear(&mut punctual.world);
+            let code = |judged: Result<(), Refusal>| judged.map_err(|refusal| refusal.code());
+            prop_assert_eq!(code(punctual.act(act)), code(late.act(act)), "{:?}", act);
+        }
+        for play in [&mut punctual, &mut late] {
+            play.world.now += TimeDelta::days(400);
+            play.world.wake();
+            clear(&mut play.world);
+            play.check();
+        }
+        prop_assert_eq!(earnings(&punctual.world), earnings(&late.world));
+        prop_assert_eq!(punctual.world.balance(), late.world.balance());
     }
 }

@@ -66,6 +66,8 @@ pub struct Provider {
 pub struct Desk {
     pub world: World,
     pub provider: Provider,
+    /// What was ordered for payouts and sent.
+    pub begun: Vec<ProviderOrder>,
     waiting: Vec<(u64, Order)>,
     seen: usize,
 }
@@ -90,7 +92,7 @@ impl Desk {
     }
 
     pub fn of(world: World) -> Self {
-        Self { world, provider: Provider::default(), waiting: Vec::new(), seen: 0 }
+        Self { world, provider: Provider::default(), begun: Vec::new(), waiting: Vec::new(), seen: 0 }
     }
 
     /// D-118: 900.00 are available; the provider has taken 30.75.
@@ -153,6 +155,19 @@ impl Desk {
         facts.into_iter().flat_map(|fact| self.world.fact(fact.command).unwrap()).collect()
     }
 
+    /// Carries out the transfers that were ordered since, and leaves what follows from them.
+    pub fn transfer_only(&mut self) {
+        while let Some(order) = self.world.orders.get(self.seen).cloned() {
+            if matches!(order.what, ProviderOrder::PayToBank { .. }) {
+                return;
+            }
+            self.seen += 1;
+            if order.not_before.is_none() {
+                self.carry_out(&order);
+            }
+        }
+    }
+
     /// Carries out what was ordered since, until nothing more can be.
     pub fn work(&mut self) {
         loop {
@@ -163,15 +178,20 @@ impl Desk {
                     self.waiting.push((position, order));
                 }
             }
-            let (transfers, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-                .into_iter()
-                .partition(|(_, order)| matches!(order.what, ProviderOrder::MoveToPayee { .. }));
+            let open = std::mem::take(&mut self.waiting);
+            let (withheld, open): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|(_, order)| self.gate(&order.what).is_some());
+            for (_, order) in &withheld {
+                self.withhold(&order.what);
+            }
+            let (transfers, others): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|(_, order)| matches!(order.what, ProviderOrder::MoveToPayee { .. }));
             let queue: Vec<_> = transfers.iter().map(|(position, order)| waiting(*position, order)).collect();
             let in_books = minor(i64::try_from(self.net("1120").max(0)).unwrap());
             let go = sendable(&queue, Funds { in_books, at_provider: minor(self.provider.platform.max(0)) });
             let (sent, kept): (Vec<_>, Vec<_>) =
                 transfers.into_iter().partition(|(_, order)| go.contains(&order.order_id));
-            let quiet = sent.is_empty() && others.is_empty();
+            let quiet = sent.is_empty() && others.is_empty() && withheld.is_empty();
             for (_, order) in &kept {
                 for fact in process::lacks_funds(&order.what) {
                     self.world.fact(fact.command).unwrap();
@@ -187,7 +207,21 @@ impl Desk {
         }
     }
 
+    /// The gate that is shut before an order, as the worker asks.
+    pub fn gate(&self, order: &ProviderOrder) -> Option<Refusal> {
+        process::gate(order, &self.party().payee_standing(), self.world.now)
+    }
+
+    /// The order is never sent.
+    pub fn withhold(&mut self, order: &ProviderOrder) -> Vec<String> {
+        let code = self.gate(order).expect("a gate is shut").code();
+        process::withheld(order, code).into_iter().flat_map(|fact| self.world.fact(fact.command).unwrap()).collect()
+    }
+
     fn carry_out(&mut self, order: &Order) {
+        if matches!(order.what, ProviderOrder::MoveToPayee { .. } | ProviderOrder::PayToBank { .. }) {
+            self.begun.push(order.what.clone());
+        }
         assert!(self.provider.sent.insert(order.order_id), "{order:?} is sent once");
         match &order.what {
             ProviderOrder::MoveToPayee { payout_id, amount, currency, account, .. } => {

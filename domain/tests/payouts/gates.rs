@@ -134,6 +134,9 @@ fn a_large_payout_waits_for_staff() {
     assert_eq!(desk.staff(Actor::Payee(payee()), approve.clone()), Err(forbidden.clone()));
     assert_eq!(desk.staff(Actor::Client(client()), approve.clone()), Err(Refusal::NotAParty));
     assert_eq!(desk.staff(staff(StaffRole::Auditor), approve.clone()), Err(forbidden));
+    // Whose money it is does not approve it as staff either.
+    let own = desk.staff(Actor::Staff(StaffRole::Finance, payee()), approve.clone());
+    assert_eq!(own, Err(Refusal::FourEyesViolation));
     assert_eq!(desk.staff(finance(), approve.clone()).unwrap(), ["payout.approved"]);
     assert!(
         matches!(&desk.world.orders.last().unwrap().what, ProviderOrder::MoveToPayee { payout_id, .. } if *payout_id == p(2))
@@ -215,12 +218,14 @@ fn a_policy_may_pay_debtors() {
         currency: None,
     };
     desk.world.by_payee(Intent::Money(give_back)).unwrap();
-    let cancelled = desk.tell_cancelled(1);
-    assert_eq!(cancelled[..2], ["payout.failed", "payee.payout_failed_noted"]);
     assert_eq!(desk.request(2, 10_000), Err(Refusal::PayeeInDebt { debt: minor(13_000) }));
     let lenient = PayoutPolicy { pays_debtors: true, ..PayoutPolicy::default() };
     desk.staff(finance(), policy(lenient)).unwrap();
-    desk.request(2, 10_000).unwrap();
+    assert_eq!(desk.request(2, 10_000), Err(Refusal::InsufficientAvailable { available: minor(0) }));
+    // What comes back pays the debt off.
+    let cancelled = desk.tell_cancelled(1);
+    assert_eq!(cancelled[..3], ["payout.failed", "payee.payout_failed_noted", "payee.debt_recovered"]);
+    desk.request(2, 162_000).unwrap();
 }
 
 fn hit() -> PayoutIntent {

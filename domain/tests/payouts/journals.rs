@@ -5,7 +5,6 @@ use domain::escrow::{PLATFORM_ACCOUNT, PspPlace};
 use domain::event::DomainEvent;
 use domain::id::PayoutId;
 use domain::intent::Intent;
-use domain::party::PayoutAccount;
 use domain::payout::{PayoutCommand, PayoutEvent};
 use domain::ports::provider::ProviderOrder;
 use domain::refusal::Refusal;
@@ -66,8 +65,15 @@ fn a_payout_costs_something() {
 #[test]
 fn a_provider_without_accounts_pays_in_one_step() {
     let mut desk = Desk::d118();
-    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: PLATFORM_ACCOUNT.to_owned() };
-    desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status: None }).unwrap();
+    let (psp, country) = ("stripe".to_owned(), domain::jurisdiction::Jurisdiction::new("GB").unwrap());
+    let mut status = desk.in_order("fp_1");
+    status.end = Some(domain::party::AccountEnd::Closed);
+    desk.tell_account(status);
+    let request = domain::intent::PayoutIntent::RequestPspAccount { party_id: payee(), psp, country };
+    desk.world.by_payee(Intent::Payouts(request)).unwrap();
+    let mut status = desk.in_order("fp_1");
+    status.psp_account = PLATFORM_ACCOUNT.to_owned();
+    desk.tell_account(status);
     desk.world.now += chrono::TimeDelta::hours(72);
     desk.request(1, 90_000).unwrap();
     assert!(matches!(desk.world.orders.last().unwrap().what, ProviderOrder::PayToBank { .. }), "no transfer");

@@ -136,7 +136,10 @@ fn a_payee_is_led_to_the_provider() {
     assert_eq!(world.perform(own, request(party)).unwrap(), ["party.psp_account_requested"]);
     assert_eq!(world.perform(own, request(party)), Err(Refusal::PayoutAccountExists));
     let country = Jurisdiction::new("GB").unwrap();
-    assert_eq!(world.orders.last().unwrap().what, ProviderOrder::CreateAccount { party_id: party, country });
+    assert_eq!(
+        world.orders.last().unwrap().what,
+        ProviderOrder::CreateAccount { party_id: party, country, request: 0 }
+    );
 
     let mut status = Desk::d118().restricted();
     status.psp_account = "acct_77".to_owned();
@@ -227,7 +230,10 @@ fn a_bank_account_that_is_not_taken_is_told() {
     let second = ask(&mut desk);
     assert_eq!(code(&desk), None, "it is asked for anew");
     let third = ask(&mut desk);
-    assert_eq!(refused(&mut desk, &second).1, Vec::<String>::new(), "a later request decides");
+    assert_eq!(refused(&mut desk, &second).1, ["party.payout_destination_refused"], "its gate is opened");
+    assert_eq!(refused(&mut desk, &second).1, Vec::<String>::new(), "told again");
+    assert_eq!(code(&desk), None, "a later request decides on what is shown");
+    assert_eq!(desk.request(2, 1).unwrap_err().code(), "destination_cooling");
     let (third_id, events) = refused(&mut desk, &third);
     assert_eq!(events, ["party.payout_destination_refused"]);
     assert_ne!(third_id, first_id, "it is another fact");
@@ -313,4 +319,135 @@ fn facts_about_strangers_change_nothing() {
     let report = AccountReport { psp: "stripe".to_owned(), party_id: Some(client()), status };
     let fact = process::facts(&ProviderReport::Account(report)).remove(0);
     assert_eq!(world.perform(Actor::System(SystemPart::Psp), Intent::Fact(fact.command)), Ok(Vec::new()));
+}
+
+/// D-43, J19: what was held because of the former account is let go with the word that the new one is in order, and not
+/// before.
+#[test]
+fn what_was_held_is_let_go_when_another_account_is_in_order() {
+    let mut desk = Desk::released(&[100_000]);
+    desk.receive(1, 3075, 101_925);
+    let status = desk.restricted();
+    desk.tell_account(status);
+    desk.world.now += TimeDelta::days(5);
+    desk.wake();
+    assert_eq!(desk.account().held.get(&HoldReason::Kyc), Some(&minor(90_000)));
+    for account in ["acct_2", "acct_3"] {
+        let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: account.to_owned() };
+        let link = Intent::LinkPayoutAccount { party_id: payee(), account, status: None };
+        assert_eq!(desk.world.by_payee(link).unwrap(), ["party.psp_account_linked"], "nothing is let go yet");
+    }
+    let mut status = desk.in_order("fp_1");
+    status.psp_account = "acct_3".to_owned();
+    let mut incomplete = desk.restricted();
+    incomplete.psp_account = "acct_3".to_owned();
+    incomplete.destinations.clear();
+    assert_eq!(desk.tell_account(incomplete), ["party.psp_requirements_changed", "party.restricted"]);
+    assert_eq!(desk.account().held.get(&HoldReason::Kyc), Some(&minor(90_000)));
+    let events = desk.tell_account(status);
+    assert!(events.contains(&"payee.earnings_hold_released".to_owned()), "{events:?}");
+    assert_eq!((desk.account().available, desk.account().held.get(&HoldReason::Kyc)), (minor(90_000), None));
+    desk.check();
+}
+
+/// D-43: the same where the new account is in order from the first word on.
+#[test]
+fn what_was_held_is_let_go_when_the_first_word_is_good() {
+    let mut desk = Desk::released(&[100_000]);
+    let status = desk.restricted();
+    desk.tell_account(status);
+    desk.world.now += TimeDelta::days(5);
+    desk.wake();
+    let mut status = desk.in_order("fp_1");
+    status.psp_account = "acct_2".to_owned();
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_2".to_owned() };
+    let status = Some(Box::new(status));
+    let events = desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status }).unwrap();
+    let expected = [
+        "party.psp_account_linked",
+        "party.psp_requirements_changed",
+        "party.restriction_lifted",
+        "party.payout_destination_changed",
+        "payee.earnings_hold_released",
+    ];
+    assert_eq!(events, expected);
+}
+
+/// PM11: whom the provider does not want is not paid through another account, either; staff may say otherwise, but not for
+/// the account that was rejected.
+#[test]
+fn a_rejected_payee_does_not_get_around_it_by_another_account() {
+    let mut desk = Desk::d118();
+    let mut rejected = desk.restricted();
+    rejected.requirements.disabled_reason = Some("rejected.fraud".to_owned());
+    desk.tell_account(rejected);
+    let lift = PayoutIntent::LiftRestriction { party_id: payee() };
+    assert_eq!(desk.staff(finance(), lift.clone()), Err(Refusal::NotRestricted), "that is the provider's to say");
+    let mut status = desk.in_order("fp_2");
+    status.psp_account = "acct_2".to_owned();
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "acct_2".to_owned() };
+    let status = Some(Box::new(status));
+    desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status }).unwrap();
+    desk.world.now += TimeDelta::hours(72);
+    assert_eq!(desk.request(1, 1), Err(Refusal::PartyRestricted { reason: "rejected" }));
+    assert_eq!(desk.staff(Actor::Payee(payee()), lift.clone()), Err(Refusal::NotAParty));
+    assert_eq!(desk.staff(finance(), lift).unwrap(), ["party.restriction_lifted"]);
+    desk.request(1, 1).unwrap();
+}
+
+/// What the provider itself takes back it may take back: the account that it had rejected is in order.
+#[test]
+fn the_provider_takes_a_rejection_back() {
+    let mut desk = Desk::d118();
+    let mut rejected = desk.restricted();
+    rejected.requirements.disabled_reason = Some("rejected.other".to_owned());
+    desk.tell_account(rejected);
+    let status = desk.in_order("fp_1");
+    assert_eq!(desk.tell_account(status), ["party.psp_requirements_changed", "party.restriction_lifted"]);
+    desk.request(1, 1).unwrap();
+}
+
+/// Money of payees goes to payees: nobody links the platform's own account.
+#[test]
+fn the_platforms_own_account_is_nobodys() {
+    let mut desk = Desk::d118();
+    let account = PayoutAccount { psp: "stripe".to_owned(), psp_account: "platform".to_owned() };
+    let refused = desk.world.by_payee(Intent::LinkPayoutAccount { party_id: payee(), account, status: None });
+    assert_eq!(refused, Err(Refusal::invalid("/psp_account", "is the platform's own")));
+}
+
+/// An account that the provider does not make: the party is told why, and asks again; that is another order.
+#[test]
+fn an_account_that_is_not_made_is_asked_for_again() {
+    let mut world = World::new();
+    let party = PartyId::from_uuid(uuid(77));
+    let own = Actor::Payee(party);
+    world.system(Intent::RegisterParty { party_id: party }).unwrap();
+    let ask = |world: &mut World| {
+        assert_eq!(world.perform(own, request(party)).unwrap(), ["party.psp_account_requested"]);
+        world.orders.last().unwrap().clone()
+    };
+    let standing = |world: &World| match world.state(&domain::party::stream(party)) {
+        domain::aggregate::AggregateState::Party(state) => state.payee_standing().standing,
+        other => panic!("{other:?}"),
+    };
+    let mut last = None;
+    for _ in 0..2 {
+        let order = ask(&mut world);
+        assert_eq!(standing(&world).account_refused, None);
+        let [fact] = process::refused(&order.what, "country_unsupported").try_into().unwrap();
+        assert_eq!(world.fact(fact.command.clone()).unwrap(), ["party.psp_account_refused"]);
+        assert_eq!(world.fact(fact.command.clone()).unwrap(), Vec::<String>::new(), "told again");
+        assert_eq!(standing(&world).account_refused.as_deref(), Some("country_unsupported"));
+        let key = order.what.idempotency_key("main", order.order_id, 1);
+        let this = Some((order.order_id, key, fact.command_id));
+        assert_ne!(this, last, "each is an order, a key and a fact of its own");
+        last = this;
+    }
+    // A late word on a request of before changes nothing.
+    let first = ProviderOrder::CreateAccount { party_id: party, country: Jurisdiction::new("GB").unwrap(), request: 0 };
+    ask(&mut world);
+    let [late] = process::refused(&first, "country_unsupported").try_into().unwrap();
+    assert_eq!(world.fact(late.command).unwrap(), Vec::<String>::new());
+    assert_eq!(world.perform(own, request(party)), Err(Refusal::PayoutAccountExists), "it is being made");
 }

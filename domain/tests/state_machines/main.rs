@@ -5,6 +5,7 @@
 //! state_machines`. Look at what has changed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
+mod approvals;
 mod banks;
 mod contracts;
 mod explore;
@@ -33,6 +34,8 @@ fn found() -> Vec<Found> {
         banks::chargeback(),
         banks::treasury(),
         payments::pair(),
+        approvals::approval(),
+        payments::subject(),
     ]
 }
 

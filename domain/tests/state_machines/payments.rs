@@ -19,6 +19,7 @@ use domain::payee::{HoldReason, PayeeAccount, PayeeCommand as P, PayeeEvent};
 use domain::payout::{ApprovalCause, Payout, PayoutCommand as O, PayoutPolicy, PayoutSchedule, Withdrawal};
 use domain::ports::provider::Receipt;
 use domain::refund::{Refund, RefundCommand as R, RefundOrder};
+use domain::subject::{AccessPurpose, PersonalField, Subject, SubjectCommand as J};
 use domain::wallet::{ClientWallet, CreditCause, WalletCommand as W, WalletEvent};
 use ledger::Currency;
 
@@ -186,6 +187,7 @@ pub fn refund() -> Found {
         currency: Currency::USD,
         charge,
         paid_from,
+        asked_before: 0,
     };
     let refund_ref = || "re_1".to_owned();
     let commands = vec![
@@ -203,7 +205,10 @@ pub fn refund() -> Found {
         },
         R::RecordCancelled,
         R::RecordRefused { code: "charge_disputed".to_owned() },
+        R::RecordRefused { code: "declined".to_owned() },
         R::RedirectToWallet,
+        R::AskAgain,
+        R::RecordPaymentTaken,
     ];
     explore::<Refund>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Refund })
 }
@@ -279,6 +284,7 @@ pub fn payee() -> Found {
         },
         P::HoldForStanding { payee_id, currency, reason: HoldReason::Sanctions },
         P::LetGo { payee_id, currency, reason: HoldReason::Sanctions },
+        P::SetOffDebts { payee_id, currency },
         P::CallBack { payee_id, currency, psp_account: "acct_1".to_owned() },
         P::BlockTimer { key: release_id.to_string(), reason: "internal_error".to_owned() },
     ];
@@ -375,6 +381,7 @@ pub fn payout() -> Found {
         O::RecordSubmitted { bank_payout_ref: "po_1".to_owned(), arrival_at: now() },
         O::RecordPaid { bank_payout_ref: "po_1".to_owned() },
         O::RecordFailed { code: "account_closed".to_owned() },
+        O::Withhold { code: "destination_cooling".to_owned() },
     ];
     explore::<Payout>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Payout })
 }
@@ -382,6 +389,9 @@ pub fn payout() -> Found {
 pub fn wallet() -> Found {
     let (client_id, currency, amount) = (client_id(), Currency::USD, minor(WORTH));
     let chargeback_id = ChargebackId::from_uuid(id(12));
+    let (cause, source_event_id) = (CreditCause::RefundFailed, EventId::from_uuid(id(70)));
+    let of = Some(funding_id());
+    let refund = W::RecordRefund { client_id, amount, currency, cause, source_event_id, funding_id: of };
     let commands = vec![
         W::RecordTopUp { client_id, funding_id: funding_id(), amount, currency, place: place("platform") },
         W::PayEscrow {
@@ -400,9 +410,13 @@ pub fn wallet() -> Found {
         W::HoldForChargeback { client_id, currency, chargeback_id, amount },
         W::HoldForChargeback { client_id, currency, chargeback_id, amount: minor(0) },
         W::AbsorbChargeback { client_id, currency, chargeback_id, funding_id: funding_id(), amount },
+        refund,
+        W::HoldRefunds { client_id, currency, chargeback_id, funding_id: funding_id(), amount },
+        W::HoldRefunds { client_id, currency, chargeback_id, funding_id: funding_id(), amount: minor(0) },
+        W::ReclaimRefunds { client_id, currency, chargeback_id: None, funding_id: funding_id(), amount },
+        W::ReclaimRefunds { client_id, currency, chargeback_id: Some(chargeback_id), funding_id: funding_id(), amount },
     ];
-    let (cause, source_event_id) = (CreditCause::RefundFailed, EventId::from_uuid(id(70)));
-    let notes = vec![WalletEvent::Credited { client_id, amount, currency, cause, source_event_id }];
+    let notes = vec![WalletEvent::Credited { client_id, amount, currency, cause, source_event_id, funding_id: None }];
     explore::<ClientWallet>(&Tried { commands, notes, wrap: DomainEvent::Wallet })
 }
 
@@ -411,6 +425,12 @@ pub fn pair() -> Found {
     let release_id = ReleaseId::from_uuid(id(7));
     let commands = vec![B::Bill { pair, contract_id: contract_id(), release_id, gross: minor(100) }];
     explore::<Pair>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Pair })
+}
+
+pub fn subject() -> Found {
+    let (purpose, fields) = (AccessPurpose::SupportRequest, vec![PersonalField::Email]);
+    let commands = vec![J::RecordAccess { subject_id: payee_id(), purpose, fields }];
+    explore::<Subject>(&Tried { commands, notes: Vec::new(), wrap: DomainEvent::Subject })
 }
 
 pub fn party() -> Found {
@@ -453,6 +473,13 @@ pub fn party() -> Found {
         Y::Register { party_id },
         Y::LinkPayoutAccount { party_id, account: account(1) },
         Y::RequestDestination { party_id, currency, token: "btok_1".to_owned() },
+        Y::RequestPspAccount { party_id, psp: "stripe".to_owned(), country: Jurisdiction::new("DE").unwrap() },
+        Y::RecordPspAccountRefused {
+            party_id,
+            psp: "stripe".to_owned(),
+            request: 0,
+            code: "country_unsupported".to_owned(),
+        },
         Y::RecordDestinationRefused {
             party_id,
             currency,

@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use domain::time::Timestamp;
 
 use super::books::Books;
+use super::receipt::{Shift, settled_in};
 use super::{Raw, amount_of};
 use crate::failure::Violation;
 
@@ -21,8 +22,14 @@ enum Phase {
     InquiryClosed,
     Open,
     Review,
+    Accepted,
     Won,
     Lost,
+}
+
+/// Whoever may say something to a bank, or nothing.
+fn is_by_staff(raw: &Raw) -> bool {
+    ["staff.moderator:", "staff.finance:", "staff.admin:"].iter().any(|staff| raw.actor.starts_with(staff))
 }
 
 /// One cycle.
@@ -38,6 +45,11 @@ struct Case {
     lost: i128,
     evidence_at: Option<Timestamp>,
     answered: bool,
+    /// What staff has to say beside what is proved.
+    statement: Option<String>,
+    /// The wallet that was topped up, if it was one, and what that holds for the bank.
+    wallet: Option<String>,
+    held_by_wallet: i128,
     /// A next one has begun.
     followed: bool,
 }
@@ -123,6 +135,28 @@ impl Chargebacks {
         Ok(())
     }
 
+    fn of_wallet(&mut self, raw: &Raw) -> Result<&mut Case, Violation> {
+        let wallet = format!("{}-{}", raw.text("client_id")?, raw.text("currency")?);
+        let case = self.cases.get_mut(raw.text("chargeback_id")?);
+        case.filter(|case| case.wallet == Some(wallet)).ok_or_else(|| raw.breaks("I5", "no top-up of that wallet"))
+    }
+
+    /// A wallet holds what the bank has by now.
+    pub(super) fn is_held_by_wallet(&mut self, raw: &Raw) -> Result<(), Violation> {
+        let (told, amount) = (self.told_in_turn(raw)?, raw.amount("amount")?);
+        let Some(index) = told.iter().position(|told| *told == amount) else {
+            return Err(raw.breaks("I4", &format!("the bank has {told:?}")));
+        };
+        self.of_wallet(raw)?.held_by_wallet = amount;
+        self.answered(raw, index)
+    }
+
+    /// A wallet, and the platform, bear this loss.
+    pub(super) fn is_absorbed_by_wallet(&mut self, raw: &Raw, amount: i128) -> Result<(), Violation> {
+        self.of_wallet(raw)?.held_by_wallet = 0;
+        self.absorbed(raw, amount)
+    }
+
     /// The escrow bears this loss.
     pub(super) fn absorbed(&mut self, raw: &Raw, amount: i128) -> Result<(), Violation> {
         let due = self.due.entry(raw.text("chargeback_id")?.to_owned()).or_default();
@@ -140,7 +174,27 @@ impl Chargebacks {
         self.due.entry(id.to_owned()).or_default().push(due);
     }
 
-    pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+    /// Returns what the payment has to be told of, where it lies in another currency.
+    pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<Option<Shift>, Violation> {
+        self.follow_case(raw, books)?;
+        let sign = match raw.event_type.as_str() {
+            "chargeback.funds_withdrawn" => -1,
+            "chargeback.funds_reinstated" => 1,
+            _ => return Ok(None),
+        };
+        let Some((moved, other)) = settled_in(&raw.data) else { return Ok(None) };
+        let (funding, cause) = (raw.text("funding_id")?.to_owned(), raw.text("chargeback_id")?.to_owned());
+        let currency = raw.text("currency")?;
+        let (amount, moved) = (raw.amount("amount")? * sign, moved * sign);
+        // Each currency goes through the position; the case has booked it as if there were one.
+        books.expect("1120", currency, -amount);
+        books.expect("1300", currency, amount);
+        books.expect("1300", &other, -moved);
+        books.expect("1120", &other, moved);
+        Ok(Some(Shift { funding, cause, amount, settled: (moved, other) }))
+    }
+
+    fn follow_case(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
         let id = raw.text("chargeback_id")?.to_owned();
         let kind = raw.event_type.as_str();
         self.touched.insert(id.clone());
@@ -160,6 +214,8 @@ impl Chargebacks {
             return Err(raw.breaks("I5", "a chargeback that did not begin"));
         };
         let currency = case.currency.clone();
+        // The provider's fee is in the currency of its balance.
+        let in_balance = settled_in(&raw.data).map_or_else(|| currency.clone(), |(_, other)| other);
         let booked = |bookings: &mut BTreeSet<String>| {
             let name = raw.text("balance_transaction_ref")?;
             // The fee of a booking has an event of its own.
@@ -183,8 +239,9 @@ impl Chargebacks {
                     return Err(raw.breaks("I4", &format!("{} is out by now", case.out())));
                 }
                 books.expect("1200", &currency, amount);
-                books.expect("5120", &currency, fee);
-                books.expect("1120", &currency, -amount - fee);
+                books.expect("1120", &currency, -amount);
+                books.expect("5120", &in_balance, fee);
+                books.expect("1120", &in_balance, -fee);
                 let out = case.out();
                 self.ask(&id, if absorb == 0 { Due::Hold(out) } else { Due::Absorb(absorb) });
             }
@@ -196,8 +253,9 @@ impl Chargebacks {
                 if amount_of(&raw.data, "unexpected") != amount - expected || raw.amount("hold_for")? != case.out() {
                     return Err(raw.breaks("I4", &format!("{expected} of it was out")));
                 }
-                books.expect("1120", &currency, amount - fee);
-                books.expect("5120", &currency, fee);
+                books.expect("1120", &currency, amount);
+                books.expect("5120", &in_balance, fee);
+                books.expect("1120", &in_balance, -fee);
                 books.expect("1200", &currency, -expected);
                 books.expect("2900", &currency, expected - amount);
                 let out = case.out();
@@ -205,11 +263,11 @@ impl Chargebacks {
             }
             "chargeback.dispute_fee_returned" => {
                 booked(&mut self.bookings)?;
-                let amount = raw.amount("amount")?;
-                books.expect("1120", &currency, amount);
-                books.expect("5120", &currency, -amount);
+                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
+                books.expect("1120", currency, amount);
+                books.expect("5120", currency, -amount);
             }
-            "chargeback.review_started" => ends(case, &[Phase::Open], Phase::Review)?,
+            "chargeback.review_started" => ends(case, &[Phase::Open, Phase::Accepted], Phase::Review)?,
             "chargeback.inquiry_closed" => {
                 ends(case, &[Phase::Inquiry], Phase::InquiryClosed)?;
                 self.ask(&id, Due::Clear);
@@ -218,7 +276,7 @@ impl Chargebacks {
                 if case.out() != 0 {
                     return Err(raw.breaks("I4", &format!("won, and {} is out", case.out())));
                 }
-                ends(case, &[Phase::Open, Phase::Review], Phase::Won)?;
+                ends(case, &[Phase::Open, Phase::Review, Phase::Accepted], Phase::Won)?;
                 self.ask(&id, Due::Clear);
             }
             "chargeback.lost" => {
@@ -227,7 +285,7 @@ impl Chargebacks {
                     return Err(raw.breaks("I4", &format!("lost, and {out} is out")));
                 }
                 case.lost += out;
-                ends(case, &[Phase::Open, Phase::Review], Phase::Lost)?;
+                ends(case, &[Phase::Open, Phase::Review, Phase::Accepted], Phase::Lost)?;
                 self.ask(&id, if out == 0 { Due::Clear } else { Due::Absorb(out) });
             }
             "chargeback.loss_absorbed" => {
@@ -255,7 +313,22 @@ impl Chargebacks {
                 if case.answered || !matches!(case.phase, Phase::Inquiry | Phase::Open) {
                     return Err(raw.breaks("I5", "answered twice, or when nobody asked any more"));
                 }
+                if raw.text("statement").ok() != case.statement.as_deref() {
+                    return Err(raw.breaks("I4", &format!("what staff says beside it is {:?}", case.statement)));
+                }
                 (case.answered, case.evidence_at) = (true, None);
+            }
+            "chargeback.evidence_drafted" => {
+                if case.answered || !matches!(case.phase, Phase::Inquiry | Phase::Open) || !is_by_staff(raw) {
+                    return Err(raw.breaks("I5", &format!("by {}, or too late", raw.actor)));
+                }
+                case.statement = Some(raw.text("statement")?.to_owned());
+            }
+            "chargeback.accepted" => {
+                if case.answered || !is_by_staff(raw) {
+                    return Err(raw.breaks("I5", &format!("by {}, or after an answer", raw.actor)));
+                }
+                ends(case, &[Phase::Open], Phase::Accepted)?;
             }
             other => return Err(raw.breaks("W", &format!("{other} is not known here"))),
         }
@@ -268,7 +341,9 @@ impl Chargebacks {
         let due_by = raw.instant("evidence_due_by").ok();
         let phase = if disagrees { Phase::Open } else { Phase::Inquiry };
         let evidence_at = due_by.map(|due_by| due_by - TimeDelta::hours(48));
-        self.ask(&id, Due::Note(!disagrees));
+        if raw.text("wallet").is_err() {
+            self.ask(&id, Due::Note(!disagrees));
+        }
         if let Some(case) = self.cases.get_mut(&id) {
             // An inquiry becomes a disagreement.
             if case.phase != Phase::Inquiry || !disagrees {
@@ -292,6 +367,9 @@ impl Chargebacks {
             lost: 0,
             evidence_at,
             answered: false,
+            statement: None,
+            wallet: raw.text("wallet").ok().map(str::to_owned),
+            held_by_wallet: 0,
             followed: false,
         };
         self.cases.insert(id, case);
@@ -317,6 +395,9 @@ impl Chargebacks {
             let booked = books.of("1200", &case.currency, "chargeback", &id);
             if booked != case.out() || booked < 0 {
                 return Some(format!("{id} of {}: 1200 has {booked}, {} is out", case.funding, case.out()));
+            }
+            if case.wallet.is_some() && case.held_by_wallet != case.out() {
+                return Some(format!("{id}: the wallet holds {}, {} is out", case.held_by_wallet, case.out()));
             }
         }
         None

@@ -60,6 +60,8 @@ pub(super) struct Milestone {
     /// Banks that disagree with a payment that it has money of; and what was left of its clock when it came to rest.
     banks: BTreeSet<String>,
     left: Option<TimeDelta>,
+    /// The contract ended meanwhile: who gets what is left, and by which consent.
+    ended: Option<(String, &'static str)>,
     /// A bank took what a dispute had locked, and something else is left.
     dispute_lost: bool,
     /// A dispute that has to follow a rejection.
@@ -173,7 +175,8 @@ impl Milestone {
                 self.asked = Some((raw.text("funding_id")?.to_owned(), amount));
             }
             "milestone.cancelled" => {
-                if raw.actor != "system:timer" {
+                // Or its contract had ended while it rested, and a bank has taken the money.
+                if raw.actor != "system:timer" && self.ended.take().is_none() {
                     contract.is_of_a_party(raw)?;
                 }
                 // Of one that a bank has taken all of that was left nothing keeps anybody.
@@ -212,6 +215,7 @@ impl Milestone {
             }
             "milestone.deadline_moved" => self.go_on(raw, contract)?,
             "milestone.suspended" | "milestone.resumed" => self.rest(raw, contract, vault)?,
+            "milestone.end_deferred" => self.defer_the_end(raw, contract)?,
             "milestone.funding_lost" => self.lose(raw, account)?,
             _ => self.follow_the_review(raw, contract, account)?,
         }
@@ -250,6 +254,7 @@ impl Milestone {
                 match raw.text("reason")? {
                     "client" => contract.is_by(raw, "client")?,
                     "dormancy" if contract.goes_to_payee(raw) => {}
+                    "dormancy" if self.goes_by_its_end("payee", "dormancy") => {}
                     "hold_limit" if raw.actor == "system:timer" && self.under_review => {}
                     other => return Err(raw.breaks("I5", &format!("nobody approved: {other}"))),
                 }
@@ -316,8 +321,10 @@ impl Milestone {
                         contract.stands_not_still(raw)?;
                         asked == Some((id.clone(), amount)) && due_at == Some(raw.at) && raw.is_by_timer()
                     }
-                    "end" => contract.is_ended_now(raw) && amount == free && !self.under_review,
-                    "dormancy" => contract.goes_to_client(raw) && amount == free && !self.under_review,
+                    word @ ("end" | "dormancy") => {
+                        let now = if word == "end" { contract.is_ended_now(raw) } else { contract.goes_to_client(raw) };
+                        (now || self.goes_by_its_end("client", word)) && amount == free && !self.under_review
+                    }
                     "too_late" if self.waiting.is_some() => {
                         let again = Some((id.clone(), amount));
                         self.waiting.take() == again && std::mem::take(&mut self.stopped)

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use domain::time::Timestamp;
 
-use super::Raw;
+use super::{Raw, amount_of};
 use crate::failure::Violation;
 
 /// How long another bank account, or account at the provider, is not used.
@@ -28,6 +28,8 @@ struct Party {
     cooling: BTreeMap<String, Option<Timestamp>>,
     blocked: BTreeSet<String>,
     shortfalls: BTreeSet<String>,
+    /// By currency: the last request for another bank account, and whether it was refused.
+    asked: BTreeMap<String, (i128, bool)>,
 }
 
 /// Every party.
@@ -51,9 +53,10 @@ impl Parties {
                 party.cooling.clear();
                 party.blocked.clear();
                 party.shortfalls.clear();
-                let (kept, forgotten) =
-                    std::mem::take(&mut party.restrictions).into_iter().partition(|reason| reason == "staff");
-                (party.restrictions, party.forgotten) = (kept, forgotten);
+                let (kept, forgotten): (_, BTreeSet<_>) =
+                    std::mem::take(&mut party.restrictions).into_iter().partition(|reason| reason != "requirements");
+                party.restrictions = kept;
+                party.forgotten.extend(forgotten);
             }
             "party.psp_account_ended" => party.account = None,
             "party.restricted" => {
@@ -66,6 +69,16 @@ impl Parties {
                 let reason = raw.text("reason")?;
                 if !party.restrictions.remove(reason) && !party.forgotten.remove(reason) {
                     return Err(raw.breaks("I5", "not restricted for that"));
+                }
+            }
+            "party.payout_destination_requested" => {
+                party.asked.insert(currency()?, (amount_of(&raw.data, "request"), false));
+            }
+            "party.payout_destination_refused" => {
+                let asked = party.asked.insert(currency()?, (raw.amount("request")?, true));
+                let linked = party.account.as_deref() == Some(raw.text("psp_account")?);
+                if !linked || asked != Some((raw.amount("request")?, false)) {
+                    return Err(raw.breaks("I5", &format!("asked for was {asked:?} at {:?}", party.account)));
                 }
             }
             "party.payout_destination_changed" => {

@@ -90,14 +90,18 @@ impl Path {
             "payout" => self.payees.follow_payout(raw, books)?,
             "party" => self.parties.follow(raw)?,
             "treasury" => self.treasuries.follow(raw, books)?,
-            "chargeback" => self.chargebacks.follow(raw, books)?,
-            "refund" => self.refunds.follow(raw, books)?,
-            "wallet" => {
-                self.refunds.follow_wallet(raw, books)?;
-                if raw.event_type == "wallet.topped_up" {
-                    self.follow_top_up(raw)?;
+            "chargeback" => {
+                if let Some(shift) = self.chargebacks.follow(raw, books)? {
+                    self.receipts.expect_shift(shift);
                 }
             }
+            "refund" => {
+                self.refunds.follow(raw, books)?;
+                if let Some(shift) = Refunds::shift(raw)? {
+                    self.receipts.expect_shift(shift);
+                }
+            }
+            "wallet" => self.follow_wallet(raw, books)?,
             "pair" => {
                 let told = (raw.stream.clone(), raw.text("release_id")?.to_owned(), raw.amount("gross")?);
                 if !self.unbilled.remove(&told) {
@@ -244,6 +248,10 @@ impl Path {
                 self.receipts.owe(raw, owed)?;
                 self.touch_all_of(raw.text("contract_id")?);
             }
+            "escrow.late_return_settled" => {
+                vault.settle_return(raw, books)?;
+                self.touch_all_of(raw.text("contract_id")?);
+            }
             "escrow.release_returned" => {
                 contract.is_by(raw, "payee")?;
                 let ways = vault.give_back(raw)?;
@@ -293,6 +301,7 @@ impl Path {
         if by_wallet {
             return Ok(());
         }
+        self.receipts.exchange(raw, books)?;
         let (surplus, currency) = (raw.amount("surplus_to_wallet")?, raw.text("currency")?);
         self.refunds.expect_credit(raw.text("client_id")?, currency, surplus, books);
         let captured = self.receipts.all.get(&funding_id).and_then(|receipt| receipt.captured.clone());
@@ -355,6 +364,38 @@ impl Path {
         Ok(())
     }
 
+    fn follow_wallet(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
+        match raw.event_type.as_str() {
+            "wallet.topped_up" => {
+                self.refunds.follow_wallet(raw, books)?;
+                self.follow_top_up(raw)
+            }
+            "wallet.top_up_returned" => {
+                let returned = self.receipts.returned(raw)?;
+                let owed = self.refunds.return_top_up(raw, returned, books)?;
+                self.receipts.owe(raw, owed)
+            }
+            "wallet.chargeback_held" => {
+                // What was refunded of a payment is held for its bank, too.
+                if raw.data.get("funding_id").is_none() {
+                    self.chargebacks.is_held_by_wallet(raw)?;
+                }
+                self.refunds.hold_top_up(raw)
+            }
+            "wallet.chargeback_absorbed" => {
+                let (whole, share) = self.refunds.absorb_top_up(raw, books)?;
+                if raw.data.get("of_refunds").is_none() {
+                    self.chargebacks.is_absorbed_by_wallet(raw, whole)?;
+                }
+                if share != 0 {
+                    self.chargebacks.platform_shares.insert(raw.text("chargeback_id")?.to_owned(), share);
+                }
+                Ok(())
+            }
+            _ => self.refunds.follow_wallet(raw, books),
+        }
+    }
+
     /// All that was collected for a wallet is in it.
     fn follow_top_up(&mut self, raw: &Raw) -> Result<(), Violation> {
         let (funding_id, currency, amount) = (raw.text("funding_id")?, raw.text("currency")?, raw.amount("amount")?);
@@ -406,7 +447,7 @@ impl Path {
         if let Some(found) = thawed.and_then(|id| self.contracts.get_mut(&id)?.is_left_with()) {
             return broken("I5", found);
         }
-        if let Some(found) = self.receipts.are_left_with() {
+        if let Some(found) = self.receipts.are_left_with(books) {
             return broken("I11", found);
         }
         if let Some(found) = self.chargebacks.are_left_with(books) {

@@ -145,7 +145,7 @@ impl Payees {
             "payee.clearance_hold_placed" => self.mark(raw, &key)?,
             "payee.chargeback_loss_charged" => self.follow_loss(raw, &key, books)?,
             "payee.payee_refund_granted" => self.follow_grant(raw, &key, books)?,
-            "payee.debt_recorded" | "payee.debt_recovered" => self.follow_debt(raw, &key)?,
+            "payee.debt_recorded" | "payee.debt_recovered" => self.follow_debt(raw, &key, books)?,
             _ => self.follow_reservation(raw, &key, parties, books)?,
         }
         let account = self.accounts.entry(key.clone()).or_default();
@@ -365,7 +365,18 @@ impl Payees {
         (pending, available, rest - available)
     }
 
-    fn follow_debt(&mut self, raw: &Raw, key: &(String, String)) -> Result<(), Violation> {
+    fn follow_debt(&mut self, raw: &Raw, key: &(String, String), books: &mut Books) -> Result<(), Violation> {
+        // What became available otherwise than by clearance pays debts off, too.
+        if raw.data.get("from_available").is_some() {
+            let (cause, amount) = (raw.text("cause")?.to_owned(), raw.amount("amount")?);
+            let account = self.accounts.entry(key.clone()).or_default();
+            account.unseen.clear();
+            account.available -= amount;
+            *account.debts.entry(cause).or_default() -= amount;
+            books.expect("2210", &key.1, amount);
+            books.expect("1210", &key.1, -amount);
+            return Ok(());
+        }
         let sign = if raw.event_type == "payee.debt_recorded" { 1 } else { -1 };
         let told = (raw.text("cause")?.to_owned(), raw.amount("amount")? * sign);
         let account = self.accounts.entry(key.clone()).or_default();

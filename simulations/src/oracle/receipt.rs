@@ -4,6 +4,8 @@
 //! - Money that arrived is held, or the payee's, or in the client's wallet, or suspended, or goes back: one of them, in the same append.
 //! - What was given up is never held.
 
+mod exchange;
+
 use std::collections::BTreeMap;
 
 use domain::time::Timestamp;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use super::books::Books;
 use super::{Raw, text_of};
 use crate::failure::Violation;
+pub(super) use exchange::{Settled, Shift, settled_in};
 
 #[derive(Debug, Default)]
 pub(super) struct Receipt {
@@ -27,15 +30,33 @@ pub(super) struct Receipt {
     pub(super) became: Vec<&'static str>,
     net: Option<i128>,
     available: bool,
-    /// What a bank took back, and what of that the client is to owe in the same append.
+    /// What a bank took back, and who answers for that in the same append.
+    /// What the provider has for it in another currency, and how often that was booked.
+    settled: Option<Settled>,
+    exchanged: u32,
+    /// What stands on 1300 for it, by currency.
+    position: BTreeMap<String, i128>,
     returned: Option<i128>,
-    owed: Option<i128>,
+    answer: Option<Answer>,
+}
+
+/// What has to follow in the same append when a bank has taken a payment back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    /// The escrow says what it had of it.
+    Escrow,
+    /// This client's wallet says so.
+    Wallet(String),
+    /// So much is the client's debt.
+    Owed(i128),
 }
 
 /// Every payment.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     pub(super) all: BTreeMap<String, Receipt>,
+    /// What moved in another currency than it was paid in, and the payment has to be told of in the same append.
+    shifts: Vec<Shift>,
     touched: Vec<String>,
 }
 
@@ -82,6 +103,10 @@ impl Receipts {
                     return Err(raw.breaks("I4", &format!("as it was asked for: {right}")));
                 }
                 receipt.captured = Some((captured, currency.to_owned()));
+                receipt.settled = settled_in(&raw.data);
+                if let Some((amount, other)) = receipt.settled.clone() {
+                    receipt.shift((captured, currency), (amount, &other));
+                }
                 books.expect("1110", currency, captured);
                 self.touched.push(id);
             }
@@ -97,7 +122,8 @@ impl Receipts {
             }
             "funding.psp_fee_recorded" => {
                 let (fee, net, currency) = (raw.amount("fee")?, raw.amount("net")?, raw.text("currency")?);
-                if receipt.net.is_some() || receipt.captured != Some((fee + net, currency.to_owned())) {
+                let there = receipt.settled.as_ref().or(receipt.captured.as_ref());
+                if receipt.net.is_some() || there != Some(&(fee + net, currency.to_owned())) {
                     return Err(raw.breaks("I4", "fee and rest are not what was collected"));
                 }
                 receipt.net = Some(net);
@@ -114,7 +140,15 @@ impl Receipts {
                 books.expect("1120", currency, amount);
             }
             "funding.returned" => {
-                let amount = raw.amount("amount")?;
+                let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
+                if let Some((taken, other)) = settled_in(&raw.data) {
+                    receipt.shift((-amount, currency), (-taken, &other));
+                    // What escrow, wallet and debt take of the balance comes out of the position.
+                    books.expect("1120", currency, amount);
+                    books.expect("1300", currency, -amount);
+                    books.expect("1300", &other, taken);
+                    books.expect("1120", &other, -taken);
+                }
                 if receipt.captured.is_none() || receipt.returned.replace(amount).is_some() {
                     return Err(raw.breaks("I5", "returned twice, or never collected"));
                 }
@@ -122,12 +156,24 @@ impl Receipts {
                 if escrowed != (receipt.became.as_slice() == ["held"]) {
                     return Err(raw.breaks("I4", &format!("it became {:?}", receipt.became)));
                 }
-                receipt.owed = Some(if escrowed { -1 } else { amount });
+                let wallet = raw.text("wallet_of").ok();
+                if wallet.is_some() != (receipt.became.as_slice() == ["in the wallet"]) {
+                    return Err(raw.breaks("I4", &format!("{wallet:?} has it, and it became {:?}", receipt.became)));
+                }
+                receipt.answer = Some(match wallet {
+                    Some(client) => Answer::Wallet(client.to_owned()),
+                    None if escrowed => Answer::Escrow,
+                    None => Answer::Owed(amount),
+                });
                 self.touched.push(id);
             }
+            "funding.exchanged"
+            | "funding.refund_exchanged"
+            | "funding.chargeback_exchanged"
+            | "funding.fx_result_realised" => return self.follow_exchange(raw, books),
             "funding.late_return_recorded" => {
                 let (amount, currency) = (raw.amount("amount")?, raw.text("currency")?);
-                if receipt.owed.take() != Some(amount) {
+                if receipt.answer.take() != Some(Answer::Owed(amount)) {
                     return Err(raw.breaks("I4", "owed is not what was taken back beyond what was held"));
                 }
                 books.expect("1220", currency, amount);
@@ -138,23 +184,31 @@ impl Receipts {
         Ok(())
     }
 
-    /// What a bank took back of what the escrow has, or had.
+    /// What a bank took back of what the escrow has, or had; or of what the client's wallet has, or had.
     pub(super) fn returned(&self, raw: &Raw) -> Result<i128, Violation> {
-        let receipt = self.all.get(raw.text("funding_id")?).filter(|receipt| receipt.owed == Some(-1));
+        let by_wallet = raw.event_type.starts_with("wallet.");
+        let answer = if by_wallet { Answer::Wallet(raw.text("client_id")?.to_owned()) } else { Answer::Escrow };
+        let receipt = self.all.get(raw.text("funding_id")?).filter(|receipt| receipt.answer == Some(answer));
         receipt.and_then(|receipt| receipt.returned).ok_or_else(|| raw.breaks("I5", "no bank returned it"))
     }
 
     /// What of that the client owes now.
     pub(super) fn owe(&mut self, raw: &Raw, amount: i128) -> Result<(), Violation> {
         let receipt = self.all.entry(raw.text("funding_id")?.to_owned()).or_default();
-        receipt.owed = (amount != 0).then_some(amount);
+        receipt.answer = (amount != 0).then_some(Answer::Owed(amount));
         Ok(())
     }
 
     /// What does not hold where an append has ended.
-    pub(super) fn are_left_with(&mut self) -> Option<String> {
+    pub(super) fn are_left_with(&mut self, books: &Books) -> Option<String> {
+        if let Some(shift) = self.shifts.pop() {
+            return Some(format!("exchanged, and the payment was not told: {shift:?}"));
+        }
         for id in std::mem::take(&mut self.touched) {
             let Some(receipt) = self.all.get(&id) else { continue };
+            if let Some(found) = receipt.exchange_is_left_with(&id, books) {
+                return Some(format!("{id}: {found}"));
+            }
             let Some(captured) = &receipt.captured else {
                 if receipt.became.as_slice() == ["paid by wallet"] || receipt.became.is_empty() {
                     continue;
@@ -165,8 +219,8 @@ impl Receipts {
                 return Some(format!("{id}: collected, and not one thing became of it: {receipt:?}"));
             };
             let as_asked = *captured == (receipt.charge, receipt.currency.clone());
-            if let Some(owed) = receipt.owed {
-                return Some(format!("{id}: returned, and nobody was told: {owed}"));
+            if let Some(answer) = &receipt.answer {
+                return Some(format!("{id}: returned, and nobody was told: {answer:?}"));
             }
             let right = match *became {
                 "held" => as_asked && !receipt.given_up && receipt.purpose.is_empty(),

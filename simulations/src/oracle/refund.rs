@@ -5,12 +5,16 @@
 //! - A refund ends once: it arrived, or the wallet has it. What had arrived can come back, once.
 //! - A wallet has what the events of other aggregates say was credited, and never less than nothing.
 
+mod wallet;
+
 use std::collections::BTreeMap;
 
-use super::Raw;
 use super::books::Books;
+use super::receipt::Shift;
 use super::vault::Way;
+use super::{Raw, amount_of, text_of};
 use crate::failure::Violation;
+use wallet::Wallet;
 
 #[derive(Debug, Default)]
 struct Refund {
@@ -18,6 +22,8 @@ struct Refund {
     currency: String,
     amount: i128,
     ends: Vec<&'static str>,
+    /// Whether the provider has refused it for good.
+    waits: bool,
 }
 
 /// Every refund and wallet.
@@ -25,7 +31,7 @@ struct Refund {
 pub(super) struct Refunds {
     refunds: BTreeMap<String, Refund>,
     /// By client and currency.
-    wallets: BTreeMap<(String, String), i128>,
+    wallets: BTreeMap<(String, String), Wallet>,
     /// Refunds that have to be asked for in the same append.
     due: Vec<Way>,
     /// Credits that have to come in the same append: whose, in which currency, how much.
@@ -53,17 +59,37 @@ impl Refunds {
         }
     }
 
+    /// What moved in a balance of another currency, and of which payment it was.
+    fn exchanged(raw: &Raw) -> Option<(i128, String, String)> {
+        let part = raw.data.get("exchange")?;
+        let text = |key: &str| text_of(part, key).to_owned();
+        Some((amount_of(part, "amount"), text("currency"), text("funding_id")))
+    }
+
+    /// What the payment has to be told of.
+    pub(super) fn shift(raw: &Raw) -> Result<Option<Shift>, Violation> {
+        let Some((taken, other, funding)) = Self::exchanged(raw) else { return Ok(None) };
+        let sign = if raw.event_type == "refund.succeeded" { -1 } else { 1 };
+        let (cause, amount) = (raw.text("refund_id")?.to_owned(), raw.amount("amount")? * sign);
+        Ok(Some(Shift { funding, cause, amount, settled: (taken * sign, other) }))
+    }
+
     pub(super) fn follow(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
         let id = raw.text("refund_id")?.to_owned();
         if raw.event_type == "refund.requested" {
             let amount = raw.amount("amount")?;
+            // A bank's disagreement had stopped it, and is over.
+            if let Some(refund) = self.refunds.get_mut(&id).filter(|refund| refund.waits && refund.ends.is_empty()) {
+                refund.waits = false;
+                return Ok(());
+            }
             let way = self.due.iter().position(|due| *due == (id.clone(), amount));
             let Some(index) = way else {
                 return Err(raw.breaks("I5", &format!("asked for is not what left: {:?}", self.due)));
             };
             self.due.remove(index);
             let (client, currency) = (raw.text("client_id")?.to_owned(), raw.text("currency")?.to_owned());
-            let refund = Refund { client, currency, amount, ends: Vec::new() };
+            let refund = Refund { client, currency, amount, ends: Vec::new(), waits: false };
             if self.refunds.insert(id.clone(), refund).is_some() {
                 return Err(raw.breaks("I5", "asked for twice"));
             }
@@ -89,6 +115,10 @@ impl Refunds {
                 books.expect("1120", &currency, -amount);
                 return Ok(());
             }
+            "refund.manual_required" => {
+                refund.waits = true;
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         let told = (raw.text("client_id")?, raw.text("currency")?, raw.amount("amount")?);
@@ -97,60 +127,34 @@ impl Refunds {
         }
         let came_back = refund.ends.as_slice() == ["succeeded"];
         refund.ends.push(end);
+        let (balance, exchanged) = match Self::exchanged(raw) {
+            Some((taken, other, _)) => ("1300", Some((taken, other))),
+            None => ("1120", None),
+        };
         match (refund.ends.as_slice(), raw.data.get("came_back_to").is_some()) {
             (["succeeded"], _) => {
                 books.expect("2260", &currency, amount);
-                books.expect("1120", &currency, -amount);
+                books.expect(balance, &currency, -amount);
+                if let Some((taken, other)) = exchanged {
+                    books.expect("1300", &other, taken);
+                    books.expect("1120", &other, -taken);
+                }
             }
             (["failed" | "cancelled" | "redirected"], false) => {
                 books.expect("2260", &currency, amount);
                 self.expect_credit(&client, &currency, amount, books);
             }
             (["succeeded", "failed"], true) if came_back => {
-                books.expect("1120", &currency, amount);
+                books.expect(balance, &currency, amount);
+                if let Some((taken, other)) = exchanged {
+                    books.expect("1300", &other, -taken);
+                    books.expect("1120", &other, taken);
+                }
                 self.expect_credit(&client, &currency, amount, books);
             }
             (ends, _) => return Err(raw.breaks("I5", &format!("a refund that ended {ends:?}"))),
         }
         self.touched.push(id);
-        Ok(())
-    }
-
-    pub(super) fn follow_wallet(&mut self, raw: &Raw, books: &mut Books) -> Result<(), Violation> {
-        let (client, currency) = (raw.text("client_id")?.to_owned(), raw.text("currency")?.to_owned());
-        let amount = raw.amount("amount")?;
-        let key = (client.clone(), currency.clone());
-        let balance = self.wallets.entry(key.clone()).or_default();
-        match raw.event_type.as_str() {
-            "wallet.credited" => {
-                *balance += amount;
-                let credit = (client, currency, amount);
-                let Some(index) = self.credits.iter().position(|due| *due == credit) else {
-                    return Err(raw.breaks("I5", &format!("credited is not what came: {:?}", self.credits)));
-                };
-                self.credits.remove(index);
-            }
-            "wallet.topped_up" => {
-                *balance += amount;
-                books.expect("2120", &currency, -amount);
-            }
-            "wallet.paid_escrow" | "wallet.withdrawn" => {
-                if raw.actor != format!("client:{client}") {
-                    return Err(raw.breaks("I5", "by somebody else than its owner"));
-                }
-                *balance -= amount;
-                books.expect("2120", &currency, amount);
-                if raw.event_type == "wallet.withdrawn" {
-                    books.expect("2260", &currency, -amount);
-                    self.due.push((raw.text("refund_id")?.to_owned(), amount));
-                }
-            }
-            _ => return Err(raw.breaks("W", "nobody can fill a wallet like that yet")),
-        }
-        if self.wallets.get(&key).is_some_and(|balance| *balance < 0) {
-            return Err(raw.breaks("I4", "a wallet is below zero"));
-        }
-        self.touched_wallets.push(key);
         Ok(())
     }
 
@@ -169,8 +173,9 @@ impl Refunds {
         }
         for key in std::mem::take(&mut self.touched_wallets) {
             let (client, currency) = &key;
-            let (ours, booked) = (self.wallets.get(&key).unwrap_or(&0), -books.of("2120", currency, "client", client));
-            if booked != *ours {
+            let ours = self.wallets.get(&key).map_or(0, |wallet| wallet.balance);
+            let booked = -books.of("2120", currency, "client", client);
+            if booked != ours {
                 return Some(format!(
                     "{client}: the wallet has {booked} {currency} by the journal, {ours} by the events"
                 ));

@@ -4,7 +4,7 @@
 //! - What is taken out was proposed and approved by two members of finance, and is within the surplus.
 //! - Each movement is booked once, and taken back once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::books::Books;
 use super::{Raw, amount_of};
@@ -27,6 +27,8 @@ pub(super) struct Treasuries {
     /// By the provider's name: what arrived, or left without an order.
     arrived: BTreeMap<String, Movement>,
     foreign: BTreeMap<String, Movement>,
+    /// Currencies in which finance was told that money is missing.
+    uncovered: BTreeSet<String>,
 }
 
 impl Treasuries {
@@ -143,6 +145,16 @@ impl Treasuries {
                     (true, _) => two("1010", "1900", movement.amount),
                     (false, true) => two("1120", "1010", movement.amount),
                     (false, false) => two("1120", "1900", movement.amount),
+                }
+            }
+            "treasury.coverage_fell" | "treasury.coverage_restored" => {
+                let part = |key: &str| raw.data.get("coverage").map_or(0, |coverage| amount_of(coverage, key));
+                let missing = (part("liabilities") - part("cash") - part("exchanged")).max(0);
+                let fell = raw.event_type == "treasury.coverage_fell";
+                let told = amount_of(&raw.data, "required_float");
+                let news = if fell { self.uncovered.insert(currency) } else { self.uncovered.remove(&currency) };
+                if !news || fell != (missing > 0) || told != missing {
+                    return Err(raw.breaks("I4", &format!("{missing} is missing; or it was told before")));
                 }
             }
             other => return Err(raw.breaks("W", &format!("{other} is not known here"))),

@@ -89,6 +89,8 @@ pub(super) struct Vault {
     /// Banks that disagree, by chargeback; and those that did.
     contests: BTreeMap<String, taken::Contest>,
     contests_over: BTreeSet<String>,
+    /// By payment that a bank returned: what its client owes for that.
+    owed: BTreeMap<String, i128>,
     /// The milestones that each has named, also when it is over.
     named: BTreeMap<String, Vec<String>>,
     /// What milestones have to be told of in the same append that was taken: which, of which payment, how much.

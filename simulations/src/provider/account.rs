@@ -78,7 +78,7 @@ impl Account {
                 self.set_destination(currency, &token, now);
                 "provider account has another bank"
             }
-            11..=13 => {
+            11 | 12 => {
                 self.shortfalls = if self.shortfalls.is_empty() {
                     vec![Shortfall { currency: Currency::USD, amount: minor(chance.between(1, 5_000)) }]
                 } else {
@@ -86,7 +86,7 @@ impl Account {
                 };
                 "provider account balance told"
             }
-            14 | 15 => {
+            13..=15 => {
                 let ends = [AccountEnd::Closed, AccountEnd::Deauthorized];
                 self.end = chance.pick(&ends).copied();
                 "provider account ended"

@@ -14,16 +14,12 @@ use super::treasury::{PlatformPayout, TopUp};
 use super::{Provider, add};
 use crate::chance::Chance;
 
-/// Whether a bank returns a payment of which another bank gives, or has given, something back. The oracle has no rule yet
-/// for what settles the client's debt then (`escrow.late_return_settled`); the property tests of the domain play it.
-const RETURNS_WHAT_IS_REINSTATED: bool = false;
-
 impl Provider {
     /// Somebody does something that nobody here has asked for.
     pub fn surprise(&mut self, now: Timestamp, chance: &mut Chance) {
         match chance.between(0, 99) {
-            0..=29 => self.a_bank_disagrees(now, chance),
-            30..=39 => self.a_network_warns(chance),
+            0..=34 => self.a_bank_disagrees(now, chance),
+            35..=39 => self.a_network_warns(chance),
             40..=59 => self.a_bank_returns(now, chance),
             60..=89 => self.an_account_changes(now, chance),
             90..=94 => {
@@ -43,12 +39,10 @@ impl Provider {
         self.payees.entry(account.to_owned()).or_insert_with(|| Account::new(party_id, now));
     }
 
-    /// Payments that are with us, the newest more often: name, what has not gone back, and what a bank would name. Of a
-    /// top-up no bank wants anything: the oracle has no rule yet for wallets that are taken back from.
+    /// Payments that are with us, the newest more often; into contracts and into wallets.
     fn a_payment(&self, chance: &mut Chance, fits: impl Fn(&super::Payment) -> bool) -> Option<String> {
         let collected = |payment: &super::Payment| {
-            payment.of_contract
-                && matches!(payment.status, PaymentStep::Succeeded { .. })
+            matches!(payment.status, PaymentStep::Succeeded { .. })
                 && payment.returned.is_none()
                 && payment.sent_back < payment.captured
         };
@@ -66,9 +60,11 @@ impl Provider {
     fn a_bank_disagrees(&mut self, now: Timestamp, chance: &mut Chance) {
         // What was collected in another currency is an operator's to settle.
         let own = |payment: &super::Payment| !payment.is_foreign;
-        let Some(payment) = self.a_payment(chance, own).and_then(|name| self.payments.get(&name)).cloned() else {
-            return;
-        };
+        let of_debit = |payment: &super::Payment| own(payment) && payment.is_debit;
+        // Debits are fewer than cards, and a bank that disagrees with one may return it, too.
+        let debit = if chance.per_mille(700) { self.a_payment(chance, of_debit) } else { None };
+        let name = debit.or_else(|| self.a_payment(chance, own));
+        let Some(payment) = name.and_then(|name| self.payments.get(&name)).cloned() else { return };
         // One bank, one disagreement at a time; another may follow.
         let open = |known: &&Dispute| known.charge_ref == payment.charge_ref;
         if self.disputes.values().filter(open).any(|known| !known.is_at_rest() || known.blocks_refunds()) {
@@ -77,7 +73,8 @@ impl Provider {
         let left = payment.captured.saturating_sub(payment.sent_back);
         let name = self.name("dp");
         let about = (payment.funding_id, payment.charge_ref);
-        let dispute = Dispute::begin(about, (left, payment.currency), now, chance);
+        let lies_in = payment.settled.map(|(_, currency)| currency);
+        let dispute = Dispute::begin(about, (left, payment.currency), lies_in, now, chance);
         self.disputes.insert(name, dispute);
         self.happened.push("provider a bank disagrees");
     }
@@ -93,17 +90,17 @@ impl Provider {
     fn a_bank_returns(&mut self, now: Timestamp, chance: &mut Chance) {
         let Some(name) = self.a_payment(chance, |payment| payment.is_debit) else { return };
         let Some(payment) = self.payments.get_mut(&name) else { return };
-        let given_back = |known: &Dispute| known.charge_ref == payment.charge_ref && known.reinstates();
-        if !RETURNS_WHAT_IS_REINSTATED && self.disputes.values().any(given_back) {
-            return;
-        }
-        payment.returned = Some(now);
+        payment.returned = Some((now, payment.in_balance(payment.captured, chance)));
         self.happened.push("provider a bank returned a debit");
         self.tell(ProviderObject::Payment { payment_ref: name }, false);
     }
 
     fn an_account_changes(&mut self, now: Timestamp, chance: &mut Chance) {
-        let names: Vec<String> = self.payees.keys().cloned().collect();
+        // Often one at which money lies: what ends then has to be settled.
+        let lies = |name: &String| self.accounts.iter().any(|((account, _), amount)| account == name && *amount > 0);
+        let with_money: Vec<String> = self.payees.keys().filter(|name| lies(name)).cloned().collect();
+        let any = with_money.is_empty() || chance.per_mille(200);
+        let names = if any { self.payees.keys().cloned().collect() } else { with_money };
         let Some(name) = chance.pick(&names).cloned() else { return };
         let Some(payee) = self.payees.get_mut(&name) else { return };
         let happened = payee.change(now, chance);
@@ -145,6 +142,15 @@ impl Provider {
                 self.happened.push("provider took evidence");
                 Ok(dispute.report(dispute_ref))
             }
+            ProviderOrder::CloseDispute { dispute_ref, .. } => {
+                let dispute = self.disputes.get_mut(dispute_ref).ok_or_else(|| "resource_missing".to_owned())?;
+                if !dispute.concede() {
+                    self.happened.push("provider took no concession any more");
+                    return Err("dispute_closed".to_owned());
+                }
+                self.happened.push("provider took a concession");
+                Ok(dispute.report(dispute_ref))
+            }
             ProviderOrder::CreateAccount { party_id, .. } => {
                 let name = self.name("acct");
                 self.payees.insert(name.clone(), Account::new(*party_id, now));
@@ -152,12 +158,16 @@ impl Provider {
             }
             ProviderOrder::SetDestination { account, currency, token, .. } => {
                 let payee = self.payees.get_mut(account).ok_or_else(internal)?;
+                if chance.per_mille(200) {
+                    self.happened.push("provider refused a bank account");
+                    return Err("bank_account_unusable".to_owned());
+                }
                 payee.set_destination(*currency, token, now);
                 self.account(account).map_err(|_| internal())
             }
             ProviderOrder::ReverseTransfer { reversal_id, payout_id, transfer_ref, amount, currency, account } => {
                 let has = self.accounts.get(&(account.clone(), *currency)).copied().unwrap_or_default();
-                if has < amount.get() || chance.per_mille(250) {
+                if has < amount.get() || chance.per_mille(400) {
                     self.happened.push("provider refused to take a transfer back");
                     return Err("insufficient_funds_at_destination".to_owned());
                 }
@@ -204,18 +214,34 @@ impl Provider {
     }
 
     /// Lets happen what is due here. Returns what changed, and whether the notice of it may be lost.
-    pub(super) fn others_go_on(&mut self, now: Timestamp) -> Vec<(ProviderObject, bool)> {
-        let mut changed = Vec::new();
+    pub(super) fn others_go_on(&mut self, now: Timestamp, chance: &mut Chance) -> Vec<(ProviderObject, bool)> {
+        let (mut changed, mut taken) = (Vec::new(), Vec::new());
         for (name, dispute) in &mut self.disputes {
-            while let Some(step) = dispute.tick(now, name) {
+            while let Some(step) = dispute.tick(now, name, chance) {
                 self.happened.push(match step {
                     Step::Is(_) => "provider a bank says how far it is",
                     Step::Withdraw(_) => "provider a bank took money",
                     Step::Reinstate(_) => "provider a bank gave money back",
                     Step::FeeBack(_) => "provider gave a fee back",
                 });
+                if matches!(step, Step::Withdraw(_)) {
+                    taken.push(dispute.charge_ref.clone());
+                }
                 // The next report tells all of it, too.
                 changed.push((ProviderObject::Dispute { dispute_ref: name.clone() }, !dispute.is_at_rest()));
+            }
+        }
+        // Of what one bank has taken, another may return all, since the client has no money.
+        for charge_ref in taken {
+            let of_debit =
+                |(_, payment): &(&String, &mut super::Payment)| payment.charge_ref == charge_ref && payment.is_debit;
+            if let Some((name, payment)) = self.payments.iter_mut().find(of_debit)
+                && payment.returned.is_none()
+                && chance.per_mille(900)
+            {
+                payment.returned = Some((now, payment.in_balance(payment.captured, chance)));
+                self.happened.push("provider a bank returned what another has");
+                changed.push((ProviderObject::Payment { payment_ref: name.clone() }, false));
             }
         }
         for (name, top_up) in &mut self.top_ups {
@@ -236,7 +262,7 @@ impl Provider {
     pub(super) fn moved_by_itself(&self) -> BTreeMap<Currency, i64> {
         let mut moved = BTreeMap::new();
         for dispute in self.disputes.values() {
-            add(&mut moved, dispute.currency, dispute.moved());
+            add(&mut moved, dispute.moves_in(), dispute.moved());
         }
         for top_up in self.top_ups.values().filter(|top_up| top_up.is_there()) {
             add(&mut moved, top_up.currency, top_up.amount);

@@ -14,6 +14,7 @@ use domain::time::Timestamp;
 use ledger::Currency;
 
 use super::minor;
+use super::payment::exchanged;
 use crate::chance::Chance;
 
 /// What the provider takes for itself with each withdrawal.
@@ -34,10 +35,12 @@ pub(super) enum Step {
 pub(super) struct Dispute {
     funding_id: FundingId,
     pub(super) charge_ref: String,
-    pub(super) currency: Currency,
+    currency: Currency,
     amount: i64,
     status: DisputeStatus,
     due_by: Option<Timestamp>,
+    /// The currency of the balance that its money moves from and to, where that is another one.
+    lies_in: Option<Currency>,
     movements: Vec<DisputeMovement>,
     next: Vec<(Timestamp, Step)>,
 }
@@ -47,6 +50,7 @@ impl Dispute {
     pub(super) fn begin(
         (funding_id, charge_ref): (FundingId, String),
         (left, currency): (i64, Currency),
+        lies_in: Option<Currency>,
         now: Timestamp,
         chance: &mut Chance,
     ) -> Self {
@@ -73,19 +77,14 @@ impl Dispute {
             amount,
             status: DisputeStatus::NeedsResponse,
             due_by,
+            lies_in,
             movements: Vec::new(),
             next: script.steps,
         }
     }
 
-    /// Whether the bank gives anything back, by now or later.
-    pub(super) fn reinstates(&self) -> bool {
-        let later = self.next.iter().any(|(_, step)| matches!(step, Step::Reinstate(_)));
-        later || self.movements.iter().any(|movement| movement.direction == DisputeDirection::Reinstated)
-    }
-
     /// Goes on by one step, if it is time.
-    pub(super) fn tick(&mut self, now: Timestamp, name: &str) -> Option<Step> {
+    pub(super) fn tick(&mut self, now: Timestamp, name: &str, chance: &mut Chance) -> Option<Step> {
         let (at, step) = self.next.first().copied()?;
         if at > now {
             return None;
@@ -93,14 +92,16 @@ impl Dispute {
         self.next.remove(0);
         let number = self.movements.len();
         let mut moves = |direction, amount, fee, fee_returned| {
+            let paid = self.lies_in.filter(|_| amount != 0).map(|_| minor(amount));
+            let amount = if paid.is_some() { exchanged(amount, chance) } else { amount };
             self.movements.push(DisputeMovement {
                 balance_transaction_ref: format!("txn_{name}_{number}"),
                 direction,
                 amount: minor(amount),
                 fee: minor(fee),
                 fee_returned: minor(fee_returned),
-                currency: self.currency,
-                paid: None,
+                currency: self.lies_in.unwrap_or(self.currency),
+                paid,
                 booked_on: at.date_naive(),
             });
         };
@@ -121,6 +122,26 @@ impl Dispute {
             _ => return false,
         };
         true
+    }
+
+    /// Takes our concession, if it still waits for an answer: it is lost, and gives nothing back any more.
+    pub(super) fn concede(&mut self) -> bool {
+        if self.status != DisputeStatus::NeedsResponse {
+            return false;
+        }
+        self.status = DisputeStatus::Lost;
+        let gives_back = |(_, step): &(Timestamp, Step)| {
+            matches!(step, Step::Reinstate(_) | Step::FeeBack(_) | Step::Is(DisputeStatus::Won))
+        };
+        let until = self.next.iter().position(gives_back).unwrap_or(self.next.len());
+        self.next.truncate(until);
+        self.next.retain(|(_, step)| matches!(step, Step::Withdraw(_)));
+        true
+    }
+
+    /// The currency of the balance that its money moves from and to.
+    pub(super) fn moves_in(&self) -> Currency {
+        self.lies_in.unwrap_or(self.currency)
     }
 
     /// What it has moved of the platform's balance by now; negative when it has taken more than it gave.

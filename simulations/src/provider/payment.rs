@@ -5,6 +5,7 @@
 //! - A payment that was called off does not succeed, and one that succeeded is not called off.
 
 use chrono::TimeDelta;
+use domain::exchange::Settled;
 use domain::id::FundingId;
 use domain::ports::provider::{PaymentReport, PaymentStatus, ProviderObject, ProviderOrder, ProviderReport, Receipt};
 use domain::time::Timestamp;
@@ -38,12 +39,12 @@ pub(super) struct Payment {
     pub(super) sent_back: i64,
     /// A bank can return it long after it has succeeded.
     pub(super) is_debit: bool,
-    /// Paid into a contract, and not into a wallet.
-    pub(super) of_contract: bool,
     /// Collected in another currency than was asked for.
     pub(super) is_foreign: bool,
-    /// When a bank has returned it.
-    pub(super) returned: Option<Timestamp>,
+    /// What it is in the balance, where that is of another currency.
+    pub(super) settled: Option<(i64, Currency)>,
+    /// When a bank has returned it, and what that took from the balance.
+    pub(super) returned: Option<(Timestamp, i64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,13 +61,44 @@ fn fee_on(captured: i64) -> i64 {
     captured.saturating_mul(29).saturating_add(500) / 1000 + 30
 }
 
+/// What an amount is in another currency today.
+pub(super) fn exchanged(amount: i64, chance: &mut Chance) -> i64 {
+    (amount.saturating_mul(chance.between(900, 1100)) / 1000).max(1)
+}
+
 impl Payment {
+    /// What was collected, as it is in the balance.
+    fn there(&self) -> i64 {
+        self.settled.map_or(self.captured, |(amount, _)| amount)
+    }
+
+    /// The currency of the balance that it is in.
+    pub(super) fn lies_in(&self) -> Currency {
+        self.settled.map_or(self.currency, |(_, currency)| currency)
+    }
+
+    /// What an amount of it is in the balance when it goes back, or comes again.
+    pub(super) fn in_balance(&self, amount: i64, chance: &mut Chance) -> i64 {
+        if self.settled.is_some() { exchanged(amount, chance) } else { amount }
+    }
+
+    /// What it has left in the balance: in which currency, how much is pending, and how much is available.
+    pub(super) fn balance(&self, now: Timestamp) -> Vec<(Currency, i64, i64)> {
+        let PaymentStep::Succeeded { booked_at, available_on, fee, .. } = self.status else { return Vec::new() };
+        // Until it is booked it counts as what was collected.
+        let kept = if booked_at <= now { self.there().saturating_sub(fee) } else { self.captured };
+        let currency = if booked_at <= now { self.lies_in() } else { self.currency };
+        let back = self.returned.map_or(0, |(_, taken)| taken.saturating_neg());
+        let (pending, available) = if available_on <= now { (0, kept) } else { (kept, 0) };
+        vec![(currency, pending, available), (self.lies_in(), 0, back)]
+    }
+
     pub(super) fn succeed(&mut self, now: Timestamp, chance: &mut Chance) {
         self.status = PaymentStep::Succeeded {
             collected_at: now,
             booked_at: now + TimeDelta::minutes(if chance.per_mille(500) { 0 } else { chance.between(1, 600) }),
             available_on: now + TimeDelta::days(2),
-            fee: fee_on(self.captured).min(self.captured),
+            fee: fee_on(self.there()).min(self.there()),
         };
     }
 
@@ -122,8 +154,8 @@ impl Payment {
                 receipt: (booked_at <= now).then(|| Receipt {
                     balance_transaction_ref: format!("txn_{name}"),
                     fee: minor(fee),
-                    net: minor(self.captured.saturating_sub(fee)),
-                    currency: self.currency,
+                    net: minor(self.there().saturating_sub(fee)),
+                    currency: self.lies_in(),
                     booked_on: booked_at.date_naive(),
                     available_on,
                     available: available_on <= now,
@@ -132,13 +164,13 @@ impl Payment {
         };
         let status = match self.returned {
             None => status,
-            Some(returned_at) => PaymentStatus::Returned {
+            Some((returned_at, taken)) => PaymentStatus::Returned {
                 amount: minor(self.captured),
                 currency: self.currency,
                 balance_transaction_ref: format!("txn_{name}_returned"),
                 booked_on: returned_at.date_naive(),
                 code: "insufficient_funds".to_owned(),
-                settled: None,
+                settled: self.settled.map(|(_, currency)| Settled { amount: minor(taken), currency }),
                 collected: Some(Box::new(status)),
             },
         };
@@ -156,8 +188,7 @@ impl Provider {
         healthy: bool,
         chance: &mut Chance,
     ) -> Result<ProviderReport, String> {
-        let ProviderOrder::CollectPayment { funding_id, contract_id, amount, currency, payment_method, .. } = order
-        else {
+        let ProviderOrder::CollectPayment { funding_id, amount, currency, payment_method, .. } = order else {
             return Err("internal".to_owned());
         };
         if payment_method == "pm_unknown" {
@@ -189,6 +220,11 @@ impl Provider {
             "pm_forgotten" => (Fate::Waits, None),
             _ => (Fate::Succeeds, None),
         };
+        let elsewhere = currency == asked && currency != Currency::USD && chance.per_mille(100);
+        let settled = elsewhere.then(|| (exchanged(captured, chance), Currency::USD));
+        if elsewhere {
+            self.happened.push("provider settles in another currency");
+        }
         let mut payment = Payment {
             funding_id: *funding_id,
             currency,
@@ -198,8 +234,8 @@ impl Provider {
             next,
             sent_back: 0,
             is_debit: payment_method == "pm_debit",
-            of_contract: contract_id.is_some(),
             is_foreign: currency != asked,
+            settled,
             returned: None,
         };
         match fate {

@@ -2,9 +2,11 @@
 
 use chrono::TimeDelta;
 use domain::id::PayoutId;
-use domain::ports::provider::{BankPayoutReport, BankPayoutStatus, ProviderReport};
+use domain::ports::provider::{BankPayoutReport, BankPayoutStatus, ProviderObject, ProviderReport, TransferReport};
 use domain::time::Timestamp;
-use ledger::Currency;
+use ledger::{Currency, Minor};
+
+use super::{Provider, add};
 
 #[derive(Debug, Clone)]
 pub(super) struct BankPayout {
@@ -43,5 +45,30 @@ impl BankPayout {
             account: self.account.clone(),
             status,
         })
+    }
+}
+
+impl Provider {
+    /// Moves money to a payee's account. Whoever asks has looked whether there is enough.
+    pub(super) fn transfer(
+        &mut self,
+        payout_id: PayoutId,
+        (amount, currency): (Minor, Currency),
+        account: &str,
+        may_be_lost: bool,
+    ) -> TransferReport {
+        let name = self.name("tr");
+        let report = TransferReport {
+            transfer_ref: name.clone(),
+            payout_id: Some(payout_id),
+            amount,
+            currency,
+            reversed_by_hand: Minor::ZERO,
+        };
+        add(&mut self.moved_out, currency, amount.get());
+        add(&mut self.accounts, (account.to_owned(), currency), amount.get());
+        self.transfers.insert(name.clone(), report.clone());
+        self.tell(ProviderObject::Transfer { transfer_ref: name }, may_be_lost);
+        report
     }
 }

@@ -4,13 +4,14 @@
 //! - It is taken from the platform's available balance when it is ordered, and comes back there when it fails.
 
 use chrono::TimeDelta;
+use domain::exchange::Settled;
 use domain::id::RefundId;
 use domain::ports::provider::{ProviderObject, ProviderOrder, ProviderReport, RefundReport, RefundStatus};
 use domain::time::Timestamp;
 use ledger::Currency;
 
-use super::Provider;
 use super::payment::PaymentStep;
+use super::{Provider, minor};
 use crate::chance::Chance;
 use crate::failure::Violation;
 
@@ -30,14 +31,22 @@ pub(super) struct Refund {
     pub(super) amount: i64,
     pub(super) currency: Currency,
     pub(super) status: RefundStep,
+    /// What it takes from a balance in another currency.
+    settled: Option<(i64, Currency)>,
     /// What becomes of it, in turn.
     next: Vec<(Timestamp, RefundStep)>,
 }
 
 impl Refund {
+    /// One that has arrived, and stays where it is.
+    pub(super) fn arrived(refund_id: RefundId, payment: String, (amount, currency): (i64, Currency)) -> Self {
+        Self { refund_id, payment, amount, currency, status: RefundStep::Succeeded, settled: None, next: Vec::new() }
+    }
+
     pub(super) fn new(
         (refund_id, payment): (RefundId, String),
         (amount, currency): (i64, Currency),
+        settled: Option<(i64, Currency)>,
         now: Timestamp,
         chance: &mut Chance,
     ) -> Self {
@@ -58,7 +67,12 @@ impl Refund {
                 (RefundStep::Pending, steps)
             }
         };
-        Self { refund_id, payment, amount, currency, status, next }
+        Self { refund_id, payment, amount, currency, status, settled, next }
+    }
+
+    /// What it takes from the balance, and in which currency.
+    pub(super) fn taken(&self) -> (i64, Currency) {
+        self.settled.unwrap_or((self.amount, self.currency))
     }
 
     /// Whether its money is not the platform's any more.
@@ -81,12 +95,15 @@ impl Refund {
     }
 
     pub(super) fn report(&self, name: &str) -> ProviderReport {
+        let settled = self.settled.map(|(amount, currency)| Settled { amount: minor(amount), currency });
         let status = match self.status {
             RefundStep::Pending => RefundStatus::Pending,
             RefundStep::Succeeded => {
-                RefundStatus::Succeeded { balance_transaction_ref: Some(format!("txn_{name}")), taken: None }
+                RefundStatus::Succeeded { balance_transaction_ref: Some(format!("txn_{name}")), taken: settled }
             }
-            RefundStep::Failed => RefundStatus::Failed { code: "expired_or_canceled_card".to_owned(), came_back: None },
+            RefundStep::Failed => {
+                RefundStatus::Failed { code: "expired_or_canceled_card".to_owned(), came_back: settled }
+            }
             RefundStep::Cancelled => RefundStatus::Cancelled,
         };
         ProviderReport::Refund(RefundReport { refund_ref: name.to_owned(), refund_id: Some(self.refund_id), status })
@@ -101,10 +118,10 @@ impl Provider {
         now: Timestamp,
         chance: &mut Chance,
     ) -> Result<ProviderReport, String> {
-        let ProviderOrder::Refund { refund_id, payment_ref, charge_ref, amount, currency } = order else {
+        let ProviderOrder::Refund { refund_id, payment_ref, charge_ref, amount, currency, .. } = order else {
             return Err("internal".to_owned());
         };
-        let available = self.platform(now).get(currency).map_or(0, |(_, available)| *available);
+        let platform = self.platform(now);
         let known = self.payments.get_mut(payment_ref).filter(|payment| payment.charge_ref == *charge_ref);
         let Some(payment) = known.filter(|payment| matches!(payment.status, PaymentStep::Succeeded { .. })) else {
             return Err("charge_not_found".to_owned());
@@ -121,7 +138,8 @@ impl Provider {
             self.violations.push(Violation::new("I5", found));
             return Err("charge_already_refunded".to_owned());
         }
-        if available < amount.get() {
+        let (lies_in, taken) = (payment.lies_in(), payment.in_balance(amount.get(), chance));
+        if platform.get(&lies_in).is_none_or(|(_, available)| *available < taken) {
             self.happened.push("provider lacks money for a refund");
             return Err("balance_insufficient".to_owned());
         }
@@ -129,9 +147,10 @@ impl Provider {
             self.happened.push("provider refused a refund");
             return Err("charge_disputed".to_owned());
         }
+        let settled = payment.settled.map(|(_, currency)| (taken, currency));
         payment.sent_back = gone;
         let name = self.name("re");
-        let refund = Refund::new((*refund_id, payment_ref.clone()), (amount.get(), *currency), now, chance);
+        let refund = Refund::new((*refund_id, payment_ref.clone()), (amount.get(), *currency), settled, now, chance);
         if !refund.has_left()
             && let Some(payment) = self.payments.get_mut(payment_ref)
         {

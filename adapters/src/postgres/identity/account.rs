@@ -95,6 +95,36 @@ pub async fn by_party(pool: &PgPool, party_id: PartyId) -> Result<Option<Account
     row.as_ref().map(read).transpose()
 }
 
+/// The accounts whose address is not sealed with the person's own key yet: those that begin with this byte, at most
+/// `limit`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn sealed_by(pool: &PgPool, version: u8, limit: u16) -> Result<Vec<Account>, StoreError> {
+    let rows = sqlx::query(select!("get_byte(email_sealed, 0) = $1 order by account_id limit $2"))
+        .bind(i32::from(version))
+        .bind(i32::from(limit))
+        .fetch_all(pool)
+        .await
+        .map_err(unavailable)?;
+    rows.iter().map(read).collect()
+}
+
+/// Puts another ciphertext of the address in the place of `before`. `false` when that is not there any more.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn reseal(pool: &PgPool, account_id: Uuid, before: &[u8], after: &[u8]) -> Result<bool, StoreError> {
+    let done = sqlx::query("update accounts set email_sealed = $3 where account_id = $1 and email_sealed = $2")
+        .bind(account_id)
+        .bind(before)
+        .bind(after)
+        .execute(pool)
+        .await
+        .map_err(unavailable)?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Gives an account another password.
 ///
 /// # Errors

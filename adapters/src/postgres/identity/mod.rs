@@ -12,6 +12,8 @@ pub mod external;
 pub mod factor;
 pub mod key;
 pub mod registration;
+pub mod rewrap;
 pub mod session;
 pub mod step_up;
+pub mod subject_key;
 pub mod ticket;

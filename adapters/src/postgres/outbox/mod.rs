@@ -9,6 +9,7 @@
 //! - Of a lane only the oldest open order is handed out, on whatever server: transfers out of one balance go one after the
 //!   other.
 //! - While it is paused, and in a database that is a copy, nothing is handed out ([`home`]).
+//! - One that is withheld is never sent, whoever takes it: what follows from that is recorded, and it is done.
 //! - An order is changed only by the worker that took it last. One that waited beyond its lease, and whose order was
 //!   taken by another, changes nothing: its late refusal would open a new key beside one that has paid.
 
@@ -49,6 +50,8 @@ pub struct DueOrder {
     pub failures: u32,
     /// Whether an earlier sending ended without a usable answer.
     pub unknown: bool,
+    /// The code of the gate that was shut before it was sent ([`Outbox::withhold`]): it never is.
+    pub withheld: Option<String>,
     /// It was due at this instant of the tenant's clock: it was never sent before.
     pub not_before: Timestamp,
     /// What the tenant's clock showed when it was taken.
@@ -145,7 +148,7 @@ impl Outbox {
                  update outbox o set locked_until = clock_timestamp() + make_interval(secs => $3), locked_by = $4
                  from due where o.order_id = due.order_id
                  returning o.order_id, o.position, o.body::text as body, o.attempt, o.failures, o.status,
-                           o.not_before
+                           o.not_before, o.withheld
              )
              select * from taken order by position, order_id",
             here = home::HERE
@@ -172,6 +175,7 @@ impl Outbox {
                     what,
                     failures: u32::try_from(failures).unwrap_or(0),
                     unknown: text("status")? == "unknown",
+                    withheld: row.try_get("withheld").map_err(unavailable)?,
                     not_before: row.try_get("not_before").map_err(unavailable)?,
                     taken_at: now,
                 })
@@ -198,6 +202,26 @@ impl Outbox {
         bodies.iter().map(|body| serde_json::from_str(body).map_err(corrupt)).collect()
     }
 
+    /// Never sends an order that was not sent: a gate with this code is shut. It stays open until what follows is in the log,
+    /// and whoever takes it next records that, and nothing else. `false` when it may have been sent, or another worker has
+    /// it: then nothing has changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn withhold(&self, order: &DueOrder, code: &str) -> Result<bool, StoreError> {
+        let withheld = sqlx::query(
+            "update outbox set withheld = $3
+             where order_id = $1 and locked_by = $2 and status = 'pending' and first_sent_at is null",
+        )
+        .bind(order.order_id)
+        .bind(self.worker)
+        .bind(code)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(withheld.rows_affected() > 0)
+    }
+
     /// Notes a call before it is made. From here on the order counts as sent: after a crash its outcome is unknown. Only
     /// after [`Clearance::Send`] may it be sent.
     ///
@@ -213,7 +237,7 @@ impl Outbox {
                  first_sent_at = coalesce(first_sent_at, clock_timestamp()),
                  first_sent_on = coalesce(first_sent_on, case when first_sent_at is null then $5 end),
                  locked_until = greatest(locked_until, clock_timestamp() + make_interval(secs => $2))
-             where order_id = $1 and locked_by = $4 and status in ('pending', 'unknown')
+             where order_id = $1 and locked_by = $4 and status in ('pending', 'unknown') and withheld is null
              returning greatest(0, extract(epoch from clock_timestamp() - first_sent_at),
                                 extract(epoch from $5 - first_sent_on))::double precision as seconds",
         )

@@ -116,6 +116,19 @@ impl Outbox {
             .map_err(unavailable)
     }
 
+    /// Whether this is known to be the platform's own account. Unlike [`Outbox::is_platform`] it learns nothing from the
+    /// question.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_known_as_platform(&self, account: &str) -> Result<bool, StoreError> {
+        sqlx::query_scalar("select coalesce(platform = $1, false) from outbox_control")
+            .bind(account)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)
+    }
+
     /// Most calls to the provider per second and server; `None` leaves it to the adapter. 1 or more.
     ///
     /// # Errors

@@ -111,9 +111,9 @@ impl Account {
         })
     }
 
-    /// Where a payout in this currency goes: the bank account for it; where there is none, the first one.
+    /// Where a payout in this currency goes: the bank account for it. The platform's own one takes every currency.
     pub(in crate::sandbox) fn bank_account_for(&self, currency: &str) -> Option<&BankAccount> {
         let own = self.bank_accounts.iter().find(|bank| bank.currency == currency && bank.default_for_currency);
-        own.or_else(|| self.bank_accounts.first())
+        own.or_else(|| self.bank_accounts.first().filter(|_| self.platform))
     }
 }

@@ -5,8 +5,12 @@
 //!   still here. Told again, nothing changes.
 //! - Money that an internal dispute has locked is lent to the chargeback, and given back when it is won.
 //! - A loss is borne in this order: what is held of the payment, with the fee deferred for it; what was released of it, by
-//!   the payee and with the platform's fees, unless the contract says that the platform is liable; the rest by the platform.
+//!   the payee and with the platform's fees, unless the contract says that the platform is liable; what the client would
+//!   have twice, since it was refunded, too, by the client's wallet, as far as it is there; the rest by the platform.
 //!   The parts sum to the loss.
+//! - Refunded and taken by a bank is never more than was paid: while a bank has the money, as much of the refunds as it
+//!   would have twice is not spent. A refund that waits for somebody goes to the wallet when the money is lost, and settles
+//!   the loss there; what arrives in the wallet later does the same (2120 against 1200, 5200 or 1220: J55 and J59, undone).
 //! - A bank can return a payment that is contested. What a chargeback has locked of it is the client's debt (J59) until that
 //!   is decided. What is let go then is not held again, since the bank has returned it: it settles the debt
 //!   ([`EscrowEvent::LateReturnSettled`]). What is lost stays lost, and the debt stays: the bank has it twice.
@@ -23,7 +27,8 @@ use super::refund::of_lots;
 use crate::escrow::holdings::ChargebackHold;
 use crate::escrow::lots::HeldLot;
 use crate::escrow::{
-    Borne, Clawback, EscrowEvent, FeeTax, Holdings, LockedPart, LostPart, PaidFunding, PspPlace, RefundReason,
+    Borne, Clawback, ContestedRefunds, EscrowEvent, FeeTax, Holdings, LockedPart, LostPart, PaidFunding, PspPlace,
+    RefundReason,
 };
 use crate::fee::{GivenBack, MilestoneFees, PartyTax, TaxLine, give_back};
 use crate::id::{ChargebackId, DisputeId, FundingId, MilestoneId, RefundId};
@@ -68,15 +73,20 @@ pub(super) fn hold(
     let principal = principal_of(holdings.fundings.get(&hold.funding_id), amount)?;
     let wanted = principal.min(locked.checked_add(free)?);
     let (contract_id, funding_id, currency) = (holdings.contract_id, hold.funding_id, holdings.currency);
+    let twice = holdings.refunded_twice(funding_id, amount);
+    let contested = ContestedRefunds { client_id: holdings.client_id, amount: twice };
+    let contested = (twice != hold.refunds).then_some(contested);
+    let locks =
+        |parts| EscrowEvent::ChargebackHeld { chargeback_id, contract_id, funding_id, currency, parts, contested };
     if wanted > locked {
-        let parts = pick(&places, wanted.checked_sub(locked)?)?;
-        return Ok(vec![EscrowEvent::ChargebackHeld { chargeback_id, contract_id, funding_id, currency, parts }]);
+        return Ok(vec![locks(pick(&places, wanted.checked_sub(locked)?)?)]);
     }
     let parts = let_go(hold, locked.checked_sub(wanted)?)?;
-    if parts.is_empty() {
-        return Ok(Vec::new());
+    if parts.is_empty() && contested.is_none_or(|contested| contested.amount > hold.refunds) {
+        return Ok(contested.map(|_| locks(parts)).into_iter().collect());
     }
-    let mut events = vec![EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts }];
+    let mut events =
+        vec![EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts, contested }];
     events.extend(settle_return(&after(holdings, &events)?, funding_id)?);
     Ok(events)
 }
@@ -133,6 +143,7 @@ pub(super) fn absorb(
     let loss = lose(&locked, &parts, amount)?;
     let rest = amount.checked_sub(loss.total)?;
     let share = released_share(&locked, funding_id, rest)?;
+    let from_refunds = locked.refunded_twice(funding_id, amount).min(share.rest);
     let tax = &holdings.fee_schedule.tax;
     events.push(EscrowEvent::ChargebackAbsorbed {
         chargeback_id,
@@ -150,9 +161,15 @@ pub(super) fn absorb(
         client_tax: line(tax.client.as_ref(), Minor::sum(share.clawed.iter().map(|part| part.back.client_tax))?),
         clawed: share.clawed,
         borne: share.borne,
-        platform_share: share.rest,
+        platform_share: share.rest.checked_sub(from_refunds)?,
+        from_refunds,
+        refunds: if from_refunds.is_zero() { Vec::new() } else { locked.refunds_of(funding_id) },
     });
-    events.push(cleared(&locked, chargeback_id, funding_id));
+    if from_refunds.is_zero() {
+        // Nobody has it twice after all: what cannot be spent can be spent again.
+        events.extend(uncontest(&locked, chargeback_id, funding_id));
+    }
+    events.push(cleared(&locked, chargeback_id, funding_id, Vec::new()));
     deposit_back(holdings, events, chargeback_id, closed)
 }
 
@@ -166,7 +183,7 @@ pub(super) fn clear(
         return Ok(Vec::new());
     };
     let mut events = hold(holdings, chargeback_id, Minor::ZERO)?;
-    events.push(cleared(holdings, chargeback_id, entry.funding_id));
+    events.push(cleared(holdings, chargeback_id, entry.funding_id, holdings.refunds_of(entry.funding_id)));
     deposit_back(holdings, events, chargeback_id, closed)
 }
 
@@ -201,6 +218,7 @@ pub(super) fn return_funding(
     let parts = if wanted.is_zero() { Vec::new() } else { pick(&places, wanted)? };
     let loss = lose(holdings, &parts, amount)?;
     let receivable = amount.checked_sub(loss.total)?;
+    let from_refunds = holdings.refunded_twice(funding_id, amount).min(receivable);
     Ok(vec![EscrowEvent::FundingReturned {
         contract_id: holdings.contract_id,
         client_id: holdings.client_id,
@@ -212,17 +230,36 @@ pub(super) fn return_funding(
         tax: loss.tax,
         receivable,
         borne: released_of(holdings, funding_id, receivable)?,
+        from_refunds,
+        refunds: if from_refunds.is_zero() { Vec::new() } else { holdings.refunds_of(funding_id) },
         place: place.clone(),
     }])
 }
 
-fn cleared(holdings: &Holdings, chargeback_id: ChargebackId, funding_id: FundingId) -> EscrowEvent {
+fn uncontest(holdings: &Holdings, chargeback_id: ChargebackId, funding_id: FundingId) -> Option<EscrowEvent> {
+    let (contract_id, currency, client_id) = (holdings.contract_id, holdings.currency, holdings.client_id);
+    let contested = Some(ContestedRefunds { client_id, amount: Minor::ZERO });
+    let parts = Vec::new();
+    holdings
+        .chargebacks
+        .get(&chargeback_id)
+        .filter(|hold| !hold.refunds.is_zero())
+        .map(|_| EscrowEvent::ChargebackReleased { chargeback_id, contract_id, funding_id, currency, parts, contested })
+}
+
+fn cleared(
+    holdings: &Holdings,
+    chargeback_id: ChargebackId,
+    funding_id: FundingId,
+    refunds: Vec<RefundId>,
+) -> EscrowEvent {
     let milestones = holdings.chargebacks.get(&chargeback_id).map(|hold| hold.milestones.clone());
     EscrowEvent::ChargeCleared {
         chargeback_id,
         contract_id: holdings.contract_id,
         funding_id,
         milestones: milestones.unwrap_or_default(),
+        refunds,
     }
 }
 

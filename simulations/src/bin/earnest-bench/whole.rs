@@ -11,6 +11,7 @@ use adapters::postgres::PgStore;
 use adapters::postgres::clock::TenantClock;
 use adapters::postgres::projection::Projector;
 use api::engine::{Engine, EngineError, Performed, Request};
+use domain::authentication::AuthContext;
 use domain::log::{Answer, EventStore};
 use domain::ports::Clock;
 use domain::unit_of_work::Decision;
@@ -62,6 +63,7 @@ pub async fn perform<S: EventStore, C: Clock>(engine: &Engine<S, C>, command: &C
         if_match: None,
         idempotency_key: command.answered.then(|| command.command_id.to_string()),
         traceparent: None,
+        auth: AuthContext::default(),
         answer: if command.answered { Some(&answer) } else { None },
     };
     match engine.perform(request).await? {

@@ -79,6 +79,26 @@ impl Milestone {
         Ok(())
     }
 
+    /// The contract ends while it rests.
+    pub(super) fn defer_the_end(&mut self, raw: &Raw, contract: &Contract) -> Result<(), Violation> {
+        let to = raw.text("to")?.to_owned();
+        let (consent, ends) = match (raw.text("cause")?, to.as_str()) {
+            ("agreed", "client") => ("end", contract.is_ended_now(raw)),
+            ("dormant", "client") => ("dormancy", contract.goes_to_client(raw)),
+            ("dormant", "payee") => ("dormancy", contract.goes_to_payee(raw)),
+            _ => ("", false),
+        };
+        if !ends || self.banks.is_empty() || self.ended.replace((to, consent)).is_some() {
+            return Err(raw.breaks("I5", "its contract does not end now, or it does not rest, or that is known"));
+        }
+        Ok(())
+    }
+
+    /// Its contract ended like this while it rested, and it does not any more. That counts once.
+    pub(super) fn goes_by_its_end(&mut self, to: &str, consent: &str) -> bool {
+        self.banks.is_empty() && self.ended.take_if(|ended| ended.0 == to && ended.1 == consent).is_some()
+    }
+
     /// A bank took money of it. Whether it had is judged by the escrow.
     pub(super) fn lose(&mut self, raw: &Raw, account: &Account) -> Result<(), Violation> {
         let here = account.purse.here();

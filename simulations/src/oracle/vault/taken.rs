@@ -5,6 +5,8 @@
 //! - A loss is shared out whole: held money with its fees, then what was released, by the payee where that was agreed, then
 //!   the platform.
 
+mod returned;
+
 use serde_json::Value;
 
 use super::{Vault, tax_of};
@@ -298,7 +300,8 @@ impl Vault {
         books.expect("1200", &self.currency, -held);
         let (clawed, to_client) = self.claw(raw, &funding, amount - held)?;
         let share = amount_of(&raw.data, "platform_share");
-        Self::is(raw, "the sum of who bears it", held + to_client + share, amount)?;
+        let twice = amount_of(&raw.data, "from_refunds");
+        Self::is(raw, "the sum of who bears it", held + to_client + share + twice, amount)?;
         Ok((clawed, share))
     }
 
@@ -378,45 +381,6 @@ impl Vault {
         }
     }
 
-    /// A bank returned a payment. Returns what the client owes for it.
-    pub(in crate::oracle) fn return_funding(
-        &mut self,
-        raw: &Raw,
-        amount: i128,
-        books: &mut Books,
-    ) -> Result<i128, Violation> {
-        let funding = raw.text("funding_id")?.to_owned();
-        let parts = parts_in(raw.list("parts")?);
-        let sum: i128 = parts.iter().map(|part| part.amount).sum();
-        let wanted = self.principal(&funding, amount).min(self.lockable(&funding));
-        Self::is(raw, "what was held of it", sum, wanted)?;
-        for part in &parts {
-            let (free, disputed) = self.there(part.milestone.as_deref(), &funding);
-            if part.disputed != (part.amount - free).max(0) || part.disputed > disputed {
-                return Err(raw.breaks("I4", &format!("{free} was free there, {disputed} in dispute: {part:?}")));
-            }
-            self.lend(&part.dispute, &funding, -part.disputed);
-            if let Some(id) = &part.milestone {
-                let account = self.accounts.entry(id.clone()).or_default();
-                account.purse.unlock(&vec![(funding.clone(), part.disputed)]);
-                account.disputed -= part.disputed;
-                books.expect("2100", &self.currency, -part.disputed);
-                books.expect("2110", &self.currency, part.disputed);
-            }
-        }
-        let held = self.lose(raw, amount, &parts, books)?;
-        self.forget_empty_disputes();
-        books.expect("1120", &self.currency, -held);
-        let receivable = amount_of(&raw.data, "receivable");
-        Self::is(raw, "what the client owes", receivable, amount - held)?;
-        let borne = raw.data.get("borne").and_then(Value::as_array).cloned().unwrap_or_default();
-        let gross: i128 = borne.iter().map(|part| amount_of(part, "gross")).sum();
-        let most = self.returnable(&funding);
-        Self::is(raw, "what was released of it", gross, self.principal(&funding, receivable).min(most))?;
-        self.bear(&funding, &borne);
-        Ok(receivable)
-    }
-
     /// A dispute about nothing is over.
     fn forget_empty_disputes(&mut self) {
         let lent: Vec<String> =
@@ -436,8 +400,14 @@ impl Vault {
         }
     }
 
-    /// What locks do not add up to where an append has ended.
+    /// What locks do not add up to where an append has ended; and what is free of a payment that was returned.
     pub(super) fn contests_are_wrong(&self) -> Option<String> {
+        for (funding, owed) in self.owed.iter().filter(|(_, owed)| **owed != 0) {
+            let free = self.lockable(funding);
+            if free != 0 {
+                return Some(format!("{free} of {funding} is free, and {owed} is owed for it since it was returned"));
+            }
+        }
         for (id, account) in &self.accounts {
             let by_disputes: i128 = self
                 .disputes
