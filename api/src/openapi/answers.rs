@@ -556,13 +556,14 @@ pub(super) fn examples() -> Map<String, Value> {
 pub(super) fn complete(operation: &mut Operation, method: &str, path: &str, example: Option<&Value>) {
     // What others may have to approve has two answers; the example is one of them.
     let waits = example.is_some_and(|example| example["object"] == "approval_request");
-    let may_wait = operation.responses.responses.contains_key("202");
+    let successes = operation.responses.responses.keys().filter(|status| status.starts_with('2')).count();
+    let may_wait = successes > 1;
     for (status, answer) in &mut operation.responses.responses {
         let RefOr::T(answer) = answer else { continue };
         if answer.description.is_empty() {
             let words = match status.as_str() {
                 "201" => "Made; `Location` tells where.",
-                "202" => "Nothing is done yet: others have to approve it; `Location` tells where.",
+                "202" if may_wait => "Nothing is done yet: others have to approve it; `Location` tells where.",
                 _ => "As asked.",
             };
             answer.description.push_str(words);
