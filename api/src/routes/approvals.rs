@@ -33,6 +33,7 @@ const READERS: &[StaffRole] = &StaffRole::ALL;
 
 /// Which requests to list; what is absent is not asked for.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct Which {
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,

@@ -37,6 +37,7 @@ const ACCESSED: &str = "subject.pii_accessed";
 
 /// What for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct PurposeQuery {
     /// `support_request`, `account_recovery`, `chargeback`, `dispute`, `fraud_review`, `legal_request`, `subject_request`.
     pub purpose: Option<String>,
@@ -115,6 +116,7 @@ pub async fn show(
 
 /// Which readings.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct AccessQuery {
     /// Readings after this position of the log; 0 for the first.
     pub after: Option<u64>,

@@ -178,6 +178,7 @@ async fn the_tenant_says_what_needs_another() {
     }
     world.refused(404, "not_found", world.get(&auditor, "/v1/approvals/apr_00000000000000000000000000")).await;
     world.refused(400, "not_a_valid_id", world.get(&auditor, "/v1/approvals/apr_1")).await;
+    world.refused(422, "validation_failed", world.get(&auditor, "/v1/approvals?state=pending")).await;
 
     // One is not enough, and the same one twice is still one.
     let (one, other) = (member(&world, StaffRole::Moderator).await, member(&world, StaffRole::Finance).await);
